@@ -1,0 +1,38 @@
+# Every recipe is one line, so that ./dev can run it where there is no just.
+
+set positional-arguments
+
+_list:
+    @"{{ just_executable() }}" --justfile "{{ justfile() }}" --list --unsorted
+
+# builds both programs and runs the agent through a machine's life
+demo *args:
+    @exec sh tools/demo.sh "$@"
+
+# runs every test, and what must hold before one is worth running
+test *args:
+    @exec sh tools/test.sh "$@"
+
+# runs the tests under the race detector (needs a C compiler)
+test-race *args:
+    @exec sh tools/test-race.sh "$@"
+
+# runs the linters
+lint:
+    @exec sh tools/lint.sh
+
+# puts the shipped binaries, static and reproducible, into dist/
+build *args:
+    @exec sh tools/build.sh "$@"
+
+# builds twice, in two places, and compares
+build-check:
+    @exec sh tools/build-check.sh
+
+# measures the agent beside a floor program (Linux)
+bench *args:
+    @exec sh tools/bench.sh "$@"
+
+# runs each fuzz target for a while (10s each, or as the argument says)
+fuzz *args:
+    @exec sh tools/fuzz.sh "$@"

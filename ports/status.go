@@ -1,0 +1,174 @@
+package ports
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// OverallState is the worst of an agent's parts.
+type OverallState string
+
+// The overall states.
+const (
+	StateStopped       OverallState = "stopped" // no agent is running; the rest is read from disk
+	StateNotConfigured OverallState = "not_configured"
+	StateBlocked       OverallState = "blocked" // an operator must act
+	StatePending       OverallState = "pending" // an operator must decide
+	StateEnrolling     OverallState = "enrolling"
+	StateConnecting    OverallState = "connecting"
+	StateConnected     OverallState = "connected" // all is well, a relay is configured
+	StateServing       OverallState = "serving"   // all is well, certificates only
+)
+
+// SiteState is how the site enrollment stands.
+type SiteState string
+
+// The states of a site enrollment.
+const (
+	SiteStateEnrolled      SiteState = "enrolled"
+	SiteStatePending       SiteState = "pending"
+	SiteStateRejected      SiteState = "rejected"
+	SiteStateConflict      SiteState = "site_conflict"
+	SiteStateUnexpected    SiteState = "unexpected"
+	SiteStateRetrying      SiteState = "retrying" // an attempt under way included
+	SiteStateNotConfigured SiteState = "not_configured"
+)
+
+// ManagerState is how the manager enrollment stands.
+type ManagerState string
+
+// The states of a manager enrollment.
+const (
+	ManagerStateApproved      ManagerState = "approved"
+	ManagerStatePending       ManagerState = "pending"
+	ManagerStateDenied        ManagerState = "denied"
+	ManagerStateConflict      ManagerState = "conflict"
+	ManagerStateUnexpected    ManagerState = "unexpected"
+	ManagerStateRetrying      ManagerState = "retrying"
+	ManagerStateNotConfigured ManagerState = "not_configured"
+)
+
+// RelayState is how the standing connection stands.
+type RelayState string
+
+// The states of the relay connection.
+const (
+	RelayStateConnected     RelayState = "connected"
+	RelayStateConnecting    RelayState = "connecting"
+	RelayStateRefused       RelayState = "refused"
+	RelayStateNotConfigured RelayState = "not_configured"
+)
+
+// CertificateStatus is what is known of the certificate files.
+type CertificateStatus string
+
+// The states of a certificate.
+const (
+	CertValid         CertificateStatus = "valid"
+	CertExpiringSoon  CertificateStatus = "expiring_soon"
+	CertMissing       CertificateStatus = "missing"
+	CertCorrupt       CertificateStatus = "corrupt"
+	CertNotYetValid   CertificateStatus = "not_yet_valid"
+	CertExpired       CertificateStatus = "expired"
+	CertKeyMismatch   CertificateStatus = "key_mismatch"
+	CertUntrusted     CertificateStatus = "untrusted"
+	CertRevoked       CertificateStatus = "revoked"
+	CertNotConfigured CertificateStatus = "not_configured"
+)
+
+// CredentialSource says where the key in use came from.
+type CredentialSource string
+
+// The sources of a key.
+const (
+	CredentialStored   CredentialSource = "stored"
+	CredentialEnrolled CredentialSource = "enrolled" // by this very process
+	CredentialLegacy   CredentialSource = "legacy"   // MUSTER_API_KEY
+)
+
+// Status is how a machine stands. Empty strings and zero times are unknown.
+type Status struct {
+	Version          string
+	State            OverallState
+	MachineUID       string
+	MachineUIDSource IdentitySource
+	AgentID          string
+	Hostname         string
+	Credential       CredentialStatus
+	Site             SiteStatus
+	Manager          ManagerStatus
+	Certificate      CertificateReport
+	Relay            RelayStatus
+	// ClockSkew is the server's clock less ours, in whole seconds; nil if no
+	// server has told its time.
+	ClockSkew    *time.Duration
+	ListenerAddr string
+	// Blocked is what keeps the agent from its work for which a person must
+	// act, and what to do; empty if nothing does.
+	Blocked string
+}
+
+// CredentialStatus is the stored API key, without the key.
+type CredentialStatus struct {
+	Present     bool
+	Source      CredentialSource
+	StoredAt    time.Time
+	Protection  string // "dpapi" or "file"
+	Fingerprint string // first 8 hex digits of SHA-256
+}
+
+// SiteStatus is the site enrollment.
+type SiteStatus struct {
+	State       SiteState
+	Since       time.Time
+	NextAttempt time.Time
+	LastError   string
+}
+
+// ManagerStatus is the manager enrollment.
+type ManagerStatus struct {
+	State       ManagerState
+	Polls       int
+	NextAttempt time.Time
+	LastError   string
+}
+
+// CertificateReport is the certificate in the configured files.
+type CertificateReport struct {
+	Status    CertificateStatus
+	NotBefore time.Time
+	NotAfter  time.Time
+	RenewAt   time.Time
+	Subject   string
+	Detail    string
+}
+
+// RelayStatus is the standing connection.
+type RelayStatus struct {
+	State     RelayState
+	Since     time.Time
+	LastError string
+}
+
+// What asking a running agent may answer.
+var (
+	// ErrNotRunning: no agent serves this state directory.
+	ErrNotRunning = errors.New("no agent is running")
+	// ErrNotAnswering: an agent is there and did not answer within 2 s.
+	ErrNotAnswering = errors.New("not answering")
+	// ErrNeedsRights: this caller may not ask.
+	ErrNeedsRights = errors.New("needs root")
+)
+
+// StatusClient asks the running agent how it stands. It answers within 2 s.
+type StatusClient interface {
+	Status(ctx context.Context) (Status, error)
+}
+
+// StatusServer answers local callers until ctx is done.
+type StatusServer interface {
+	// Serve calls status for each caller. It returns nil when ctx is done,
+	// and an error if the endpoint cannot be opened.
+	Serve(ctx context.Context, status func() Status) error
+}

@@ -1,0 +1,112 @@
+// Command gotest runs `go test -json` with the arguments it is given, shows
+// what failed in full and what was skipped with its reason, and closes with a
+// line that counts the tests:
+//
+//	N passed, N failed, N skipped
+//
+// It ends with 0 only if tests ran and none failed. Where the environment says
+// CI=true, a skipped test counts as a failure, unless tools/allowed-skips.txt
+// names it with a reason: there every test must be able to run.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strings"
+)
+
+func main() {
+	ok, err := run(os.Args[1:], os.Getenv("CI") == "true", os.Stdout)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "gotest:", err)
+	}
+	if err != nil || !ok {
+		os.Exit(1)
+	}
+}
+
+// run runs the tests and reports to w; ok says whether all is well.
+func run(args []string, strict bool, w io.Writer) (ok bool, err error) {
+	var allowed map[string]string
+	if strict {
+		if allowed, err = readAllowedSkips("tools/allowed-skips.txt"); err != nil {
+			return false, err
+		}
+	}
+	cmd := exec.Command("go", append([]string{"test", "-json"}, args...)...)
+	cmd.Stderr = os.Stderr
+	events, err := cmd.StdoutPipe()
+	if err != nil {
+		return false, fmt.Errorf("open a pipe to go test: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return false, fmt.Errorf("start go test: %w", err)
+	}
+	report := newReport(w)
+	readErr := report.read(events)
+	if readErr != nil {
+		// Nothing more will be read; do not let go test wait on a full pipe.
+		_ = cmd.Process.Kill() // it may have ended by itself
+	}
+	waitErr := cmd.Wait()
+	if readErr != nil {
+		return false, fmt.Errorf("read what go test says: %w", readErr)
+	}
+	ok = report.close(strict, allowed)
+	if waitErr != nil && ok {
+		return false, fmt.Errorf("go test: %w", waitErr)
+	}
+	return ok, nil
+}
+
+// read takes the events of go test as they come.
+func (r *report) read(events io.Reader) error {
+	lines := bufio.NewReader(events)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if len(line) > 0 {
+			var e event
+			if json.Unmarshal(line, &e) == nil {
+				r.add(e)
+			} else {
+				r.print(string(line)) // a word of go test itself
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// readAllowedSkips reads lines of "package/path.TestName: reason".
+func readAllowedSkips(name string) (map[string]string, error) {
+	text, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the list of allowed skips: %w", err)
+	}
+	allowed := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		test, reason, _ := strings.Cut(line, ": ")
+		if reason == "" {
+			return nil, fmt.Errorf("%s: %q gives no reason; write package/path.TestName: reason", name, line)
+		}
+		allowed[test] = reason
+	}
+	return allowed, nil
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestRun drives the real go test over a module of its own, one folder a
+// case.
+func TestRun(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"go.mod":                  "module m\n\ngo 1.26\n",
+		"pass/a_test.go":          header + "func TestA(t *testing.T) { t.Run(`x`, func(*testing.T) {}); t.Run(`y`, func(*testing.T) {}) }\nfunc TestB(*testing.T) {}\n",
+		"fail/a_test.go":          header + "func TestA(t *testing.T) { t.Run(`x`, func(t *testing.T) { t.Error(`the words of x`) }) }\nfunc TestB(*testing.T) {}\n",
+		"parent/a_test.go":        header + "func TestA(t *testing.T) { t.Run(`x`, func(*testing.T) {}); t.Error(`the words of A`) }\n",
+		"skip/a_test.go":          header + "func TestA(t *testing.T) { t.Skip(`no moon tonight`) }\nfunc TestB(*testing.T) {}\n",
+		"panics/a_test.go":        header + "func TestA(t *testing.T) { t.Run(`x`, func(*testing.T) { panic(`the words of the panic`) }) }\n",
+		"exits/a_test.go":         "package m\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nfunc TestMain(*testing.M) { println(`the words of main`); os.Exit(3) }\nfunc TestA(*testing.T) {}\n",
+		"broken/a_test.go":        header + "func TestA(t *testing.T) { undefinedName() }\n",
+		"none/a.go":               "package m\n",
+		"tools/allowed-skips.txt": "",
+	} {
+		write(t, filepath.Join(dir, name), text)
+	}
+	t.Chdir(dir)
+
+	for _, c := range []struct {
+		folders []string
+		strict  bool
+		ok      bool
+		wants   []string
+	}{
+		{[]string{"./pass"}, true, true, []string{"3 passed, 0 failed, 0 skipped\n", "ok    m/pass "}},
+		{[]string{"./fail"}, false, false, []string{"1 passed, 1 failed, 0 skipped\n", "the words of x", "failed: m/fail.TestA/x\n"}},
+		{[]string{"./parent"}, false, false, []string{"1 passed, 1 failed, 0 skipped\n", "the words of A", "failed: m/parent.TestA\n"}},
+		{[]string{"./skip"}, false, true, []string{"1 passed, 0 failed, 1 skipped\n", "skipped: m/skip.TestA: ", "no moon tonight"}},
+		{[]string{"./skip"}, true, false, []string{"1 passed, 1 failed, 0 skipped\n", "failed: m/skip.TestA (skipped", "no moon tonight"}},
+		{[]string{"./panics"}, false, false, []string{"0 passed, 1 failed, 0 skipped\n", "the words of the panic", "failed: m/panics.TestA/x\n"}},
+		{[]string{"./exits"}, false, false, []string{"0 passed, 1 failed, 0 skipped\n", "the words of main"}},
+		{[]string{"./broken"}, false, false, []string{"0 passed, 1 failed, 0 skipped\n", "undefined: undefinedName", "m/broken (does not build)"}},
+		{[]string{"./none"}, false, false, []string{"no test ran"}},
+		{[]string{"./absent"}, false, false, nil},
+		{[]string{"./pass", "./broken", "./fail"}, false, false, []string{"4 passed, 2 failed, 0 skipped\n"}},
+	} {
+		name := strings.Join(c.folders, " ")
+		var out strings.Builder
+		ok, err := run(append([]string{"-vet=off"}, c.folders...), c.strict, &out)
+		if ok != c.ok {
+			t.Errorf("%s: ok = %v (error %v); the report:\n%s", name, ok, err, &out)
+		}
+		for _, want := range c.wants {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%s: the report does not say %q; it says:\n%s", name, want, &out)
+			}
+		}
+	}
+
+	write(t, "tools/allowed-skips.txt", "# a comment\nm/skip.TestA: there is no moon in CI\n")
+	if ok, err := run([]string{"./skip"}, true, &strings.Builder{}); !ok {
+		t.Errorf("a skip that is allowed with a reason fails: %v", err)
+	}
+	write(t, "tools/allowed-skips.txt", "m/skip.TestA\n")
+	if ok, err := run([]string{"./skip"}, true, &strings.Builder{}); ok || err == nil {
+		t.Error("a skip that is allowed without a reason passes")
+	}
+}
+
+const header = "package m\n\nimport \"testing\"\n\n"
+
+func write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// event is one line of `go test -json` (go doc cmd/test2json; the build's
+// events: go help buildjson).
+type event struct {
+	Action      string
+	Package     string
+	ImportPath  string // of a build's event
+	Test        string
+	Elapsed     float64 // seconds
+	Output      string
+	FailedBuild string
+}
+
+// report is what is known of the tests so far.
+type report struct {
+	w        io.Writer
+	packages map[string]*pkg
+	passed   int
+	failed   []string
+	skipped  []skip
+}
+
+// pkg is a package whose tests are under way.
+type pkg struct {
+	tests map[string]*test
+	order []string // the tests as they started
+	text  []string // what no test of its own said
+	count int
+}
+
+type test struct {
+	text   []string
+	ended  string // "", pass, fail or skip
+	parent bool   // has subtests, and is counted by them
+	broken bool   // a subtest failed
+}
+
+type skip struct{ name, reason string }
+
+func newReport(w io.Writer) *report {
+	return &report{w: w, packages: map[string]*pkg{}}
+}
+
+// print shows text at once. A report that cannot be shown has no one to tell.
+func (r *report) print(text string) { _, _ = io.WriteString(r.w, text) }
+
+func (r *report) add(e event) {
+	if e.Action == "build-output" {
+		r.print(e.Output)
+		return
+	}
+	if e.Package == "" {
+		return
+	}
+	p := r.packages[e.Package]
+	if p == nil {
+		p = &pkg{tests: map[string]*test{}}
+		r.packages[e.Package] = p
+	}
+	if e.Test == "" {
+		r.addPackage(p, e)
+		return
+	}
+	t := p.tests[e.Test]
+	if t == nil {
+		t = &test{}
+		p.tests[e.Test] = t
+		p.order = append(p.order, e.Test)
+		if parent := p.tests[parentOf(e.Test)]; parent != nil {
+			parent.parent = true
+		}
+	}
+	switch e.Action {
+	case "output":
+		if !strings.HasPrefix(e.Output, "=== ") { // go test's notes of what runs now
+			t.text = append(t.text, e.Output)
+		}
+	case "pass", "fail", "skip":
+		r.end(e.Package, p, e.Test, e.Action)
+	}
+}
+
+// end notes how a test ended.
+func (r *report) end(path string, p *pkg, name, action string) {
+	t := p.tests[name]
+	t.ended = action
+	if action == "fail" {
+		r.print(strings.Join(t.text, ""))
+		if parent := p.tests[parentOf(name)]; parent != nil {
+			parent.broken = true
+		}
+	}
+	full := path + "." + name
+	switch {
+	case action == "fail" && !t.broken:
+		r.failed = append(r.failed, full)
+	case t.parent:
+		return
+	case action == "pass":
+		r.passed++
+	case action == "skip":
+		r.skipped = append(r.skipped, skip{full, reason(t.text)})
+	}
+	p.count++
+	if action != "fail" {
+		t.text = nil
+	}
+}
+
+// addPackage takes an event of a package itself.
+func (r *report) addPackage(p *pkg, e event) {
+	switch e.Action {
+	case "output":
+		p.text = append(p.text, e.Output)
+	case "pass":
+		r.print(fmt.Sprintf("ok    %-60s %4d tests %6.2fs\n", e.Package, p.count, e.Elapsed))
+	case "skip":
+		r.print(fmt.Sprintf("-     %-60s no tests\n", e.Package))
+	case "fail":
+		before := len(r.failed)
+		// A panic or a time-out ends tests that say nothing more; the
+		// innermost first, so that a parent knows of its subtests.
+		for _, name := range slices.Backward(p.order) {
+			if p.tests[name].ended == "" {
+				r.end(e.Package, p, name, "fail")
+			}
+		}
+		failedTests := before < len(r.failed) || slices.ContainsFunc(p.order, func(name string) bool {
+			return p.tests[name].ended == "fail"
+		})
+		switch {
+		case e.FailedBuild != "":
+			r.failed = append(r.failed, e.Package+" (does not build)")
+		case !failedTests:
+			r.failed = append(r.failed, e.Package+" (the package, outside its tests)")
+		}
+		r.print(strings.Join(p.text, ""))
+		r.print(fmt.Sprintf("FAIL  %-60s %4d tests %6.2fs\n", e.Package, p.count, e.Elapsed))
+	}
+}
+
+// close prints the summary and says whether all is well.
+func (r *report) close(strict bool, allowed map[string]string) bool {
+	r.print("\n")
+	skipped := 0
+	for _, s := range r.skipped {
+		if strict && allowed[s.name] == "" {
+			r.failed = append(r.failed, s.name+" (skipped, which CI does not allow: "+s.reason+")")
+			continue
+		}
+		skipped++
+		r.print(fmt.Sprintf("skipped: %s: %s\n", s.name, s.reason))
+	}
+	for _, name := range r.failed {
+		r.print("failed: " + name + "\n")
+	}
+	if r.passed+len(r.failed) == 0 {
+		r.print("no test ran\n")
+		return false
+	}
+	r.print(fmt.Sprintf("%d passed, %d failed, %d skipped\n", r.passed, len(r.failed), skipped))
+	return len(r.failed) == 0
+}
+
+// parentOf names the test that name is a subtest of; "" for none.
+func parentOf(name string) string {
+	i := strings.LastIndexByte(name, '/')
+	if i < 0 {
+		return ""
+	}
+	return name[:i]
+}
+
+// reason is what a skipped test said, without go test's own lines.
+func reason(text []string) string {
+	var words []string
+	for _, line := range text {
+		line = strings.TrimSpace(line)
+		if line != "" && !strings.HasPrefix(line, "--- ") {
+			words = append(words, line)
+		}
+	}
+	if len(words) == 0 {
+		return "no reason given"
+	}
+	return strings.Join(words, " ")
+}
