@@ -1,0 +1,24 @@
+package credential
+
+import (
+	"net/url"
+	"strings"
+)
+
+// CanonicalURL is a server URL in the form in which two of them are compared:
+// scheme and host in lower case, the scheme's own port and trailing slashes
+// left out. A text that is no URL is returned as it is.
+func CanonicalURL(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" {
+		return raw
+	}
+	scheme, host := strings.ToLower(u.Scheme), strings.ToLower(u.Host)
+	switch scheme {
+	case "https":
+		host = strings.TrimSuffix(host, ":443")
+	case "http":
+		host = strings.TrimSuffix(host, ":80")
+	}
+	return scheme + "://" + host + strings.TrimRight(u.EscapedPath(), "/")
+}

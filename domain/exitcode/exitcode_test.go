@@ -1,0 +1,36 @@
+package exitcode
+
+import (
+	"testing"
+
+	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/ports"
+)
+
+func TestOfEnrollIsTheWorseOfTheTwo(t *testing.T) {
+	want := map[End]Code{NotAsked: Clean, Done: Clean, Cancelled: Clean, Undecided: InProgress, Refused: Error, Failed: Error, NotAllowed: Error}
+	rank := map[Code]int{Clean: 0, InProgress: 1, Error: 2}
+	for one, oneCode := range want {
+		for other, otherCode := range want {
+			worse := oneCode
+			if rank[otherCode] > rank[oneCode] {
+				worse = otherCode
+			}
+			if got := OfEnroll(one, other); got != worse {
+				t.Errorf("ends %v and %v give %v, want %v", one, other, got, worse)
+			}
+		}
+	}
+}
+
+func TestOfStatus(t *testing.T) {
+	is := is.New(t)
+	for state, want := range map[ports.OverallState]Code{
+		ports.StateConnected: Clean, ports.StateServing: Clean,
+		ports.StatePending: InProgress, ports.StateEnrolling: InProgress, ports.StateConnecting: InProgress,
+		ports.StateStopped: Error, ports.StateNotConfigured: Error, ports.StateBlocked: Error, "": Error,
+	} {
+		is.Equal(OfStatus(state), want)
+	}
+}
