@@ -1,0 +1,144 @@
+package envconfig
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// Error is everything that is wrong with a configuration.
+type Error struct {
+	// Problems are sentences that name the variable or file, where it was set,
+	// what is wrong and what to do. None holds a secret.
+	Problems []string
+}
+
+func (e *Error) Error() string {
+	if len(e.Problems) == 1 {
+		return "configuration: " + e.Problems[0]
+	}
+	return fmt.Sprintf("configuration: %d problems:\n- %s", len(e.Problems), strings.Join(e.Problems, "\n- "))
+}
+
+// redacted stands for what may not be shown.
+const redacted = "[redacted]"
+
+// unquotable is the length in bytes from which a bad value is not repeated: it
+// could be a secret in the wrong variable, and no part of one with 8
+// characters may be shown.
+const unquotable = 8
+
+// quote repeats a bad value where that can give nothing away.
+func quote(value string) string {
+	if len(value) >= unquotable {
+		return "the value"
+	}
+	return strconv.Quote(value)
+}
+
+// quotePath names a file. A name that is not an absolute path is not repeated:
+// it could be a key given in place of its file.
+func quotePath(path string) string {
+	if !filepath.IsAbs(path) {
+		return "the file that it names"
+	}
+	return path
+}
+
+// presentable is a sentence for a terminal or a log, without what a name or
+// path may have brought: secrets and control characters.
+func presentable(sentence string) string {
+	return redact(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, sentence))
+}
+
+// keyPrefixes begin the keys that a site enrollment takes and gives.
+var keyPrefixes = [...]string{"cek_", "cak_"}
+
+// isKey reports whether value is a key, whatever variable it was given to.
+func isKey(value string) bool {
+	return keyLength(strings.Trim(value, " \t\r\n'\"")) > 0
+}
+
+// redact replaces what is a secret in any text: keys, and what stands before
+// the @ in a URL.
+func redact(text string) string { return redactUserinfo(redactKeys(text)) }
+
+func redactUserinfo(text string) string {
+	var b strings.Builder
+	for {
+		head, rest, found := strings.Cut(text, "://")
+		b.WriteString(head)
+		if !found {
+			return b.String()
+		}
+		b.WriteString("://")
+		end := strings.IndexAny(rest, "/?# ")
+		if end < 0 {
+			end = len(rest)
+		}
+		if at := strings.LastIndexByte(rest[:end], '@'); at >= 0 {
+			b.WriteString(redacted)
+			rest = rest[at:]
+		}
+		text = rest
+	}
+}
+
+// redactKeys replaces every key in text.
+func redactKeys(text string) string {
+	var b strings.Builder
+	for text != "" {
+		n := keyLength(text)
+		if n > 0 {
+			b.WriteString(redacted)
+		} else {
+			b.WriteByte(text[0])
+			n = 1
+		}
+		text = text[n:]
+	}
+	return b.String()
+}
+
+// keyLength is how long the key is that text begins with; 0 if it begins with
+// none. A prefix alone is no key.
+func keyLength(text string) int {
+	for _, prefix := range keyPrefixes {
+		n := len(prefix)
+		if len(text) < n || !strings.EqualFold(text[:n], prefix) {
+			continue
+		}
+		end := strings.IndexAny(text[n:], " \t\r\n/\\?&#,;:()'\"")
+		if end < 0 {
+			return len(text)
+		}
+		if end > 0 {
+			return n + end
+		}
+	}
+	return 0
+}
+
+// reason is what went wrong with a file, without its name.
+func reason(err error) string {
+	if errors.Is(err, fs.ErrPermission) {
+		return "this user may not read it; run as root, or give the user the right to read it"
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return "it does not exist; create it, or correct the name"
+	}
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		err = pathError.Err
+	}
+	return err.Error()
+}
