@@ -1,0 +1,228 @@
+package fakeserver_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/fakeserver"
+)
+
+const (
+	testSite = "ACME-HQ"
+	testKey  = "cek_canary-CANARY_0123456789"
+	agentID  = "0b7e8a52-6a4f-4f0e-9b0c-0d8f3c1b2a34"
+	timeout  = 10 * time.Second
+)
+
+var (
+	uid1 = "muid_" + strings.Repeat("1a", 32)
+	uid2 = "muid_" + strings.Repeat("2b", 32)
+)
+
+// client speaks to a started fake over TLS.
+type client struct {
+	t    *testing.T
+	s    *fakeserver.Server
+	http *http.Client
+}
+
+func start(t *testing.T, s *fakeserver.Server) *client {
+	t.Helper()
+	is := is.New(t)
+	_, err := s.AddSite(testSite, testKey)
+	is.NoErr(err)
+	is.NoErr(s.Start(t.Context(), "127.0.0.1:0"))
+	t.Cleanup(s.Close)
+	return &client{t, s, trusting(t, s)}
+}
+
+// trusting makes a client that trusts the fake's CA and shows certificates.
+func trusting(t *testing.T, s *fakeserver.Server, certificates ...tls.Certificate) *http.Client {
+	roots := x509.NewCertPool()
+	is.New(t).True(roots.AppendCertsFromPEM(s.CACertPEM()))
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: certificates}}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{
+		Transport:     transport,
+		Timeout:       timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// reply is an answer read whole.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (r reply) member(name string) string {
+	var members map[string]any
+	if err := json.Unmarshal([]byte(r.body), &members); err != nil {
+		return ""
+	}
+	text, _ := members[name].(string)
+	return text
+}
+
+// try makes a request; headers come in pairs.
+func (c *client) try(method, path, body string, headers ...string) (reply, error) {
+	c.t.Helper()
+	r, err := http.NewRequestWithContext(c.t.Context(), method, c.s.URL()+path, strings.NewReader(body))
+	is.New(c.t).NoErr(err)
+	r.GetBody = nil // no second try behind our back
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	answer, err := c.http.Do(r)
+	if err != nil {
+		return reply{}, err
+	}
+	defer answer.Body.Close()
+	data, err := io.ReadAll(answer.Body)
+	return reply{answer.StatusCode, answer.Header, string(data)}, err
+}
+
+func (c *client) do(method, path, body string, headers ...string) reply {
+	c.t.Helper()
+	r, err := c.try(method, path, body, headers...)
+	is.New(c.t).NoErr(err)
+	return r
+}
+
+func enrollBody(change func(map[string]any)) string {
+	body := map[string]any{
+		"site_code": testSite, "enrollment_key": testKey, "machine_uid": uid1, "hostname": "desk-17",
+		"labels": map[string]any{"company": "", "site": "HQ", "department": "", "device_type": "", "tags": []string{"laptop"}},
+	}
+	if change != nil {
+		change(body)
+	}
+	return asJSON(body)
+}
+
+func asJSON(value any) string {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(value); err != nil {
+		panic(err)
+	}
+	return b.String()
+}
+
+func set(name string, value any) func(map[string]any) {
+	return func(m map[string]any) { m[name] = value }
+}
+
+func (c *client) enroll(change func(map[string]any)) reply {
+	c.t.Helper()
+	return c.do("POST", "/api/enroll", enrollBody(change))
+}
+
+func relayQuery(key string, change func(url.Values)) url.Values {
+	query := url.Values{"agent_id": {agentID}, "machine_uid": {uid1}, "hostname": {"desk-17"}, "api_key": {key}}
+	if key == "" {
+		query.Del("api_key")
+	}
+	if change != nil {
+		change(query)
+	}
+	return query
+}
+
+// dial opens a relay connection. The reply is that of the handshake.
+func (c *client) dial(query url.Values, header http.Header) (*websocket.Conn, reply, error) {
+	ctx, cancel := context.WithTimeout(c.t.Context(), timeout)
+	defer cancel()
+	conn, answer, err := websocket.Dial(ctx, c.s.URL()+"/ws/agent?"+query.Encode(),
+		&websocket.DialOptions{HTTPClient: c.http, HTTPHeader: maps.Clone(header)})
+	var r reply
+	if answer != nil {
+		r.status, r.header = answer.StatusCode, answer.Header
+		if answer.Body != nil {
+			data, _ := io.ReadAll(answer.Body) // websocket.Dial keeps at most 1 KiB of it
+			r.body = string(data)
+		}
+	}
+	if conn != nil {
+		c.t.Cleanup(func() { _ = conn.CloseNow() })
+	}
+	return conn, r, err
+}
+
+// connect is dial for a connection that must come about.
+func (c *client) connect(query url.Values) *websocket.Conn {
+	c.t.Helper()
+	conn, _, err := c.dial(query, nil)
+	is.New(c.t).NoErr(err)
+	c.await(func() bool { return c.session(query.Get("machine_uid")) != nil })
+	return conn
+}
+
+func (c *client) session(uid string) *fakeserver.Session {
+	for _, x := range c.s.State().Relay {
+		if x.MachineUID == uid {
+			return &x
+		}
+	}
+	return nil
+}
+
+func (c *client) machine(uid string) *fakeserver.Machine {
+	for _, m := range c.s.State().Machines {
+		if m.MachineUID == uid {
+			return &m
+		}
+	}
+	return nil
+}
+
+func (c *client) await(condition func() bool) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), timeout)
+	defer cancel()
+	is.New(c.t).NoErr(c.s.Await(ctx, condition))
+}
+
+// closeCode reads until the connection ends.
+func closeCode(t *testing.T, conn *websocket.Conn) websocket.StatusCode {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
+	defer cancel()
+	for {
+		if _, _, err := conn.Read(ctx); err != nil {
+			is.New(t).NoErr(ctx.Err())
+			return websocket.CloseStatus(err)
+		}
+	}
+}
+
+// clock is a wall clock that tests set.
+type clock struct{ ch chan time.Time }
+
+func newClock(at time.Time) *clock {
+	c := &clock{make(chan time.Time, 1)}
+	c.ch <- at
+	return c
+}
+
+func (c *clock) now() time.Time { t := <-c.ch; c.ch <- t; return t }
+
+func (c *clock) advance(d time.Duration) { t := <-c.ch; c.ch <- t.Add(d) }

@@ -1,0 +1,389 @@
+package fakeserver_test
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/fakeserver"
+)
+
+const idempotencyKey = "5f0e7c64-0f5b-4d0c-9d43-2f9a7a2b6c11"
+
+func rootsOf(t *testing.T, s *fakeserver.Server) *x509.CertPool {
+	return pool(t, string(s.CACertPEM()))
+}
+
+func pool(t *testing.T, pemText string) *x509.CertPool {
+	t.Helper()
+	p := x509.NewCertPool()
+	is.New(t).True(p.AppendCertsFromPEM([]byte(pemText)))
+	return p
+}
+
+func registerBody(change func(map[string]any)) string {
+	body := map[string]any{
+		"machine_id": strings.Repeat("0f", 16), "fqdn": "web-3.example.org", "ip_address": "10.20.0.7", "hostname": "web-3",
+		"os_details": map[string]any{"distro": "Debian GNU/Linux", "name": "debian", "version": "12", "codename": "bookworm", "id_like": "", "kernel": "6.1"},
+	}
+	if change != nil {
+		change(body)
+	}
+	return asJSON(body)
+}
+
+func (c *client) register(change func(map[string]any), headers ...string) reply {
+	c.t.Helper()
+	return c.do("POST", "/api/v1/enroll", registerBody(change), headers...)
+}
+
+func (c *client) poll(token string) reply {
+	c.t.Helper()
+	r := c.do("GET", "/api/v1/enroll/status/"+token, "")
+	is.New(c.t).Equal(r.status, 200)
+	return r
+}
+
+func ecKey(t *testing.T) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	is.New(t).NoErr(err)
+	return key
+}
+
+func csr(t *testing.T, key crypto.Signer, names ...string) string {
+	t.Helper()
+	der, err := x509.CreateCertificateRequest(rand.Reader,
+		&x509.CertificateRequest{Subject: pkix.Name{CommonName: "web-3"}, DNSNames: names}, key)
+	is.New(t).NoErr(err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
+}
+
+func leaf(t *testing.T, pemText string) *x509.Certificate {
+	t.Helper()
+	block, _ := pem.Decode([]byte(pemText))
+	is.New(t).True(block != nil)
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	is.New(t).NoErr(err)
+	return certificate
+}
+
+// check verifies a bundle as a client of the host would.
+func check(t *testing.T, r reply, names ...string) *x509.Certificate {
+	t.Helper()
+	is := is.New(t)
+	certificate := leaf(t, r.member("server_crt"))
+	for _, usage := range []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth} {
+		for _, name := range names {
+			_, err := certificate.Verify(x509.VerifyOptions{
+				DNSName: name, Roots: pool(t, r.member("ca_crt")), Intermediates: pool(t, r.member("ca_chain")), KeyUsages: []x509.ExtKeyUsage{usage},
+			})
+			is.NoErr(err)
+		}
+	}
+	_, err := certificate.Verify(x509.VerifyOptions{Roots: pool(t, r.member("ca_crt"))})
+	is.True(err != nil) // the root alone does not do
+	return certificate
+}
+
+func TestManagerApprovesAndForgetsTheBundle(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	c := start(t, &fakeserver.Server{CertLifetime: 90 * time.Second})
+	registered := c.register(nil)
+	is.Equal(registered.status, 202)
+	token := registered.member("polling_token")
+
+	r := c.poll(token)
+	is.Equal(r.member("status"), "approved")
+	certificate := check(t, r, "web-3.example.org", "web-3", "10.20.0.7")
+	is.Equal(certificate.NotAfter.Sub(certificate.NotBefore), 90*time.Second)
+	_, err := tls.X509KeyPair([]byte(r.member("server_crt")), []byte(r.member("server_key")))
+	is.NoErr(err) // the key is the certificate's
+
+	is.Equal(c.poll(token).member("status"), "notfound")
+	is.Equal(c.poll("never-seen").member("status"), "notfound")
+	is.Equal(c.s.State().Enrollments[0].State, fakeserver.EnrollmentEnrolled)
+	is.True(string(c.s.ManagerCACertPEM()) != string(c.s.CACertPEM()))
+}
+
+func TestManagerCertifiesACSR(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	c := start(t, &fakeserver.Server{ChainInServerCert: true})
+	key := ecKey(t)
+	r := c.poll(c.register(set("csr_pem", csr(t, key))).member("polling_token"))
+	is.Equal(r.member("server_key"), "")
+	is.True(key.PublicKey.Equal(check(t, r, "web-3").PublicKey))
+	is.Equal(strings.Count(r.member("server_crt"), "BEGIN CERTIFICATE"), 2)
+}
+
+func TestManagerThatIgnoresCSRs(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	c := start(t, &fakeserver.Server{IgnoreCSR: true})
+	key := ecKey(t)
+	r := c.poll(c.register(set("csr_pem", csr(t, key))).member("polling_token"))
+	_, err := tls.X509KeyPair([]byte(r.member("server_crt")), []byte(r.member("server_key")))
+	is.NoErr(err)
+	is.True(!key.PublicKey.Equal(leaf(t, r.member("server_crt")).PublicKey))
+}
+
+func TestRegistrationIsStrict(t *testing.T) {
+	t.Parallel()
+	c := start(t, &fakeserver.Server{})
+	details := func(change func(map[string]any)) func(map[string]any) {
+		return func(m map[string]any) { change(m["os_details"].(map[string]any)) }
+	}
+	good := csr(t, ecKey(t))
+	block, _ := pem.Decode([]byte(good))
+	block.Bytes[len(block.Bytes)-1] ^= 1
+	badSignature := string(pem.EncodeToMemory(block))
+	small, err := rsa.GenerateKey(rand.Reader, 1024)
+	is.New(t).NoErr(err)
+	for name, body := range map[string]string{
+		"unknown member":      registerBody(set("extra", 1)),
+		"no machine_id":       registerBody(func(m map[string]any) { delete(m, "machine_id") }),
+		"machine_id a UUID":   registerBody(set("machine_id", idempotencyKey)),
+		"upper-case id":       registerBody(set("machine_id", strings.Repeat("0F", 16))),
+		"empty fqdn":          registerBody(set("fqdn", "")),
+		"fqdn with a space":   registerBody(set("fqdn", "web 3")),
+		"no address":          registerBody(set("ip_address", "")),
+		"address with zone":   registerBody(set("ip_address", "fe80::1%eth0")),
+		"unspecified address": registerBody(set("ip_address", "0.0.0.0")),
+		"no os_details":       registerBody(func(m map[string]any) { delete(m, "os_details") }),
+		"no kernel":           registerBody(details(func(m map[string]any) { delete(m, "kernel") })),
+		"extra in os_details": registerBody(details(set("arch", "amd64"))),
+		"version a number":    registerBody(details(set("version", 12))),
+		"null csr":            registerBody(set("csr_pem", nil)),
+		"empty csr":           registerBody(set("csr_pem", "")),
+		"two csrs":            registerBody(set("csr_pem", good+good)),
+		"csr garbled":         registerBody(set("csr_pem", badSignature)),
+		"small RSA key":       registerBody(set("csr_pem", csr(t, small))),
+	} {
+		t.Run(name, func(t *testing.T) {
+			is := is.New(t)
+			r := c.do("POST", "/api/v1/enroll", body)
+			is.Equal(r.status, 400)
+			is.True(r.member("error") != "")
+		})
+	}
+	is := is.New(t)
+	is.Equal(c.register(nil, "Idempotency-Key", "1").status, 400)
+	is.Equal(c.register(nil, "Content-Type", "text/plain").status, 415)
+	is.Equal(c.do("GET", "/api/v1/enroll", "").status, 405)
+	is.Equal(c.do("GET", "/api/v1/enroll/status/x?y=1", "").status, 400)
+	is.Equal(c.register(set("ip_address", "2001:db8::7")).status, 202)
+}
+
+func TestManualApproval(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	c := start(t, &fakeserver.Server{Approval: fakeserver.Approval{Manual: true}})
+	token := c.register(nil).member("polling_token")
+	for range 3 {
+		is.Equal(c.poll(token).member("status"), "pending")
+	}
+	is.True(strings.Contains(c.do("GET", "/api/v1/admin/enrollments", "").body, `"id":"e1"`))
+	is.Equal(c.do("POST", "/api/v1/admin/enrollments/e9/approve", "").status, 404)
+	is.Equal(c.do("POST", "/api/v1/admin/enrollments/e1/approve", "").status, 204)
+	is.Equal(c.poll(token).member("status"), "approved")
+	is.Equal(c.do("DELETE", "/api/v1/admin/enrollments/e1/deny", "").status, 409) // too late
+	is.Equal(c.s.State().Enrollments[0].Polls, 4)
+}
+
+func TestDenial(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	c := start(t, &fakeserver.Server{Approval: fakeserver.Approval{Manual: true}})
+	token := c.register(nil).member("polling_token")
+	is.Equal(c.do("POST", "/_fake/enrollments/e1/deny", "").status, 204)
+	is.Equal(c.poll(token).member("status"), "denied")
+	is.Equal(c.poll(token).member("status"), "denied")
+	is.Equal(c.do("POST", "/_fake/enrollments/e1/approve", "").status, 409)
+	next := c.register(nil)
+	is.Equal(next.status, 202)
+	is.Equal(c.do("DELETE", "/api/v1/admin/enrollments/e2/deny", "").status, 204)
+	is.Equal(c.poll(next.member("polling_token")).member("status"), "denied")
+}
+
+func TestApprovalAfterPolls(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	c := start(t, &fakeserver.Server{Approval: fakeserver.Approval{After: 2}})
+	token := c.register(nil).member("polling_token")
+	is.Equal(c.poll(token).member("status"), "pending")
+	is.Equal(c.poll(token).member("status"), "pending")
+	is.Equal(c.poll(token).member("status"), "approved")
+}
+
+func TestApprovalText(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	for _, text := range []string{"auto", "manual", "after=3"} {
+		var a fakeserver.Approval
+		is.NoErr(a.UnmarshalText([]byte(text)))
+		back, err := a.MarshalText()
+		is.NoErr(err)
+		is.Equal(string(back), text)
+	}
+	for _, text := range []string{"", "never", "after=", "after=0", "after=-1", "3"} {
+		is.True(new(fakeserver.Approval).UnmarshalText([]byte(text)) != nil)
+	}
+}
+
+func TestKnownHost(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	c := start(t, &fakeserver.Server{})
+	token := c.register(nil).member("polling_token")
+	is.Equal(c.register(nil).status, 409)
+	is.Equal(c.register(set("machine_id", strings.Repeat("ee", 16))).status, 409) // the same name
+	c.poll(token)
+	is.Equal(c.register(nil).status, 409)
+
+	is.NoErr(c.s.Approve("e1")) // again
+	second := c.register(nil)
+	is.Equal(second.status, 202)
+	is.Equal(c.poll(second.member("polling_token")).member("status"), "approved")
+	is.Equal(c.poll(token).member("status"), "notfound")
+	is.Equal(c.register(nil).status, 409)
+
+	is.Equal(c.do("POST", "/_fake/enrollments/e2/remove", "").status, 204)
+	is.Equal(c.register(nil).status, 202)
+
+	lax := start(t, &fakeserver.Server{AllowReRegister: true})
+	is.Equal(lax.register(nil).status, 202)
+	is.Equal(lax.register(nil).status, 202)
+}
+
+func TestIdempotencyKey(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	c := start(t, &fakeserver.Server{RegisterInterval: time.Hour})
+	key := ecKey(t)
+	c.fault(`{"match":{"path":"/api/v1/enroll"},"times":1,"action":{"drop":"after_commit"}}`)
+	_, err := c.try("POST", "/api/v1/enroll", registerBody(set("csr_pem", csr(t, key))), "Idempotency-Key", idempotencyKey)
+	is.True(err != nil) // the answer was lost
+
+	first := c.register(set("csr_pem", csr(t, key)), "Idempotency-Key", idempotencyKey)
+	is.Equal(first.status, 202)
+	second := c.register(set("csr_pem", csr(t, key)), "Idempotency-Key", idempotencyKey)
+	is.Equal(second.body, first.body)
+	is.Equal(len(c.s.State().Enrollments), 1)
+
+	is.Equal(c.register(set("csr_pem", csr(t, ecKey(t))), "Idempotency-Key", idempotencyKey).status, 422) // another key
+	is.Equal(c.register(nil, "Idempotency-Key", idempotencyKey).status, 422)                              // none
+	is.Equal(c.poll(first.member("polling_token")).member("status"), "approved")
+}
+
+func TestRegisterInterval(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	now := newClock(time.Now())
+	c := start(t, &fakeserver.Server{RegisterInterval: time.Minute, Now: now.now})
+	other := func(m map[string]any) { m["machine_id"], m["fqdn"] = strings.Repeat("ee", 16), "web-4" }
+	is.Equal(c.register(nil).status, 202)
+	now.advance(30 * time.Second)
+	r := c.register(other)
+	is.Equal(r.status, 429)
+	is.Equal(r.header.Get("Retry-After"), "30")
+	now.advance(30 * time.Second)
+	is.Equal(c.register(other).status, 202)
+}
+
+// host is an enrolled host that can renew.
+func host(t *testing.T, c *client) (*client, reply) {
+	t.Helper()
+	key := ecKey(t)
+	r := c.poll(c.register(set("csr_pem", csr(t, key))).member("polling_token"))
+	pair := tls.Certificate{Certificate: [][]byte{leaf(t, r.member("server_crt")).Raw}, PrivateKey: key}
+	return &client{t, c.s, trusting(t, c.s, pair)}, r
+}
+
+func renewBody(t *testing.T, key crypto.Signer, names ...string) string {
+	return asJSON(map[string]string{"csr_pem": csr(t, key, names...)})
+}
+
+func TestRenewal(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	c := start(t, &fakeserver.Server{})
+	h, _ := host(t, c)
+	const path = "/api/v1/enroll/renew"
+
+	fresh := ecKey(t)
+	r := h.do("POST", path, renewBody(t, fresh))
+	is.Equal(r.status, 200)
+	is.Equal(r.member("status"), "")
+	is.True(fresh.PublicKey.Equal(check(t, r, "web-3", "10.20.0.7").PublicKey))
+	is.Equal(h.do("POST", path, renewBody(t, fresh)).status, 400) // no fresh key any more
+	check(t, h.do("POST", path, renewBody(t, ecKey(t), "new-name")), "new-name")
+
+	is.Equal(h.do("POST", path, `{}`).status, 400)
+	is.Equal(h.do("POST", path, strings.Replace(renewBody(t, ecKey(t)), "{", `{"x":1,`, 1)).status, 400)
+	is.Equal(c.do("POST", path, renewBody(t, ecKey(t))).status, 401) // no client certificate
+	is.Equal(len(c.s.State().Enrollments[0].Certificates), 3)
+}
+
+func TestRenewalSwitchedOff(t *testing.T) {
+	t.Parallel()
+	c := start(t, &fakeserver.Server{NoRenew: true})
+	h, _ := host(t, c)
+	is.New(t).Equal(h.do("POST", "/api/v1/enroll/renew", renewBody(t, ecKey(t))).status, 404)
+}
+
+func TestForeignClientCertificate(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	c, other := start(t, &fakeserver.Server{}), start(t, &fakeserver.Server{})
+	h, _ := host(t, other)
+	stranger := &client{t, c.s, trusting(t, c.s, h.http.Transport.(*http.Transport).TLSClientConfig.Certificates...)}
+	// The CAs have the same name, so that the certificate is sent.
+	_, err := stranger.try("GET", "/api/v1/pki/crl.pem", "")
+	is.True(err != nil)
+}
+
+func TestRevocationList(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	c := start(t, &fakeserver.Server{CRLLifetime: time.Minute})
+	h, bundle := host(t, c)
+	intermediate := leaf(t, bundle.member("ca_chain"))
+	serial := leaf(t, bundle.member("server_crt")).SerialNumber
+	list := func(text string) *x509.RevocationList {
+		t.Helper()
+		block, _ := pem.Decode([]byte(text))
+		is.Equal(block.Type, "X509 CRL")
+		l, err := x509.ParseRevocationList(block.Bytes)
+		is.NoErr(err)
+		is.NoErr(l.CheckSignatureFrom(intermediate))
+		is.Equal(l.NextUpdate.Sub(l.ThisUpdate), time.Minute)
+		return l
+	}
+	revoked := func(l *x509.RevocationList) bool {
+		return slices.ContainsFunc(l.RevokedCertificateEntries, func(e x509.RevocationListEntry) bool { return e.SerialNumber.Cmp(serial) == 0 })
+	}
+	first := list(bundle.member("crl_pem"))
+	is.True(!revoked(first))
+
+	is.Equal(c.do("POST", "/_fake/enrollments/e1/revoke", "").status, 204)
+	second := list(c.do("GET", "/api/v1/pki/crl.pem", "").body)
+	is.True(revoked(second))
+	is.True(second.Number.Cmp(first.Number) > 0)
+	is.Equal(h.do("POST", "/api/v1/enroll/renew", renewBody(t, ecKey(t))).status, 403)
+	is.True(c.s.State().Enrollments[0].Certificates[0].Revoked)
+}

@@ -1,0 +1,221 @@
+package fakeserver_test
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/fakeserver"
+)
+
+func frame(change func(map[string]any)) string {
+	f := map[string]any{
+		"type": "agent_status", "machine_uid": uid1, "hostname": "desk-17", "version": "1.0", "uptime_seconds": 61,
+		"certificate": map[string]any{"status": "valid", "not_after": "2031-01-02T03:04:05Z"},
+	}
+	if change != nil {
+		change(f)
+	}
+	return asJSON(f)
+}
+
+func write(t *testing.T, conn *websocket.Conn, text string) {
+	t.Helper()
+	is.New(t).NoErr(conn.Write(t.Context(), websocket.MessageText, []byte(text)))
+}
+
+func TestRelayTakesStatusFrames(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	c := start(t, &fakeserver.Server{})
+	conn := c.connect(relayQuery(c.enroll(nil).member("key"), nil))
+	write(t, conn, frame(nil))
+	write(t, conn, frame(set("certificate", map[string]any{"status": "not_configured", "not_after": nil})))
+	c.await(func() bool { return c.session(uid1).Frames == 2 })
+	x := c.session(uid1)
+	is.Equal(x.AgentID, agentID)
+	is.Equal(x.Auth, "query")
+	is.Equal(x.LastStatus.UptimeSeconds, int64(61))
+	is.Equal(x.LastStatus.Certificate.Status, "not_configured")
+	is.True(x.LastStatus.Certificate.NotAfter == nil)
+	is.True(c.machine(uid1).Connected)
+}
+
+func TestRelayAuthorizationHeader(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	c := start(t, &fakeserver.Server{})
+	key := c.enroll(nil).member("key")
+	bearer := http.Header{"Authorization": {"Bearer " + key}}
+	_, _, err := c.dial(relayQuery("", nil), bearer)
+	is.NoErr(err)
+	c.await(func() bool { return c.session(uid1) != nil })
+	is.Equal(c.session(uid1).Auth, "header")
+
+	_, r, err := c.dial(relayQuery(key, nil), bearer)
+	is.True(err != nil)
+	is.Equal(r.status, 400) // both
+	_, r, err = c.dial(relayQuery("", nil), http.Header{"Authorization": {"Basic eA=="}})
+	is.True(err != nil)
+	is.Equal(r.status, 400)
+}
+
+func TestRelayHandshakeIsStrict(t *testing.T) {
+	t.Parallel()
+	c := start(t, &fakeserver.Server{})
+	key := c.enroll(nil).member("key")
+	for name, change := range map[string]func(url.Values){
+		"no agent_id":      func(q url.Values) { q.Del("agent_id") },
+		"agent_id no UUID": func(q url.Values) { q.Set("agent_id", "1") },
+		"no machine_uid":   func(q url.Values) { q.Del("machine_uid") },
+		"bad machine_uid":  func(q url.Values) { q.Set("machine_uid", "muid_1") },
+		"no hostname":      func(q url.Values) { q.Del("hostname") },
+		"empty hostname":   func(q url.Values) { q.Set("hostname", "") },
+		"no key":           func(q url.Values) { q.Del("api_key") },
+		"two keys":         func(q url.Values) { q.Add("api_key", "cak_x") },
+		"unknown":          func(q url.Values) { q.Set("extra", "1") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			is := is.New(t)
+			_, r, err := c.dial(relayQuery(key, change), nil)
+			is.True(err != nil)
+			is.Equal(r.status, 400)
+			is.True(r.member("error") != "")
+		})
+	}
+	t.Run("no upgrade", func(t *testing.T) {
+		is.New(t).Equal(c.do("GET", "/ws/agent?"+relayQuery(key, nil).Encode(), "").status, 426)
+	})
+}
+
+func TestRelayClosesOnInvalidFrames(t *testing.T) {
+	t.Parallel()
+	c := start(t, &fakeserver.Server{})
+	key := c.enroll(nil).member("key")
+	certificate := func(status, notAfter any) func(map[string]any) {
+		return set("certificate", map[string]any{"status": status, "not_after": notAfter})
+	}
+	for name, text := range map[string]string{
+		"no JSON":             "hello",
+		"other type":          frame(set("type", "status")),
+		"unknown member":      frame(set("extra", 1)),
+		"missing member":      frame(func(m map[string]any) { delete(m, "version") }),
+		"other machine":       frame(set("machine_uid", uid2)),
+		"empty hostname":      frame(set("hostname", "")),
+		"uptime in fractions": frame(set("uptime_seconds", 1.5)),
+		"negative uptime":     frame(set("uptime_seconds", -1)),
+		"uptime a string":     frame(set("uptime_seconds", "1")),
+		"unknown status":      frame(certificate("fine", nil)),
+		"date not RFC 3339":   frame(certificate("expired", "tomorrow")),
+		"empty date":          frame(certificate("missing", "")),
+		"valid without date":  frame(certificate("valid", nil)),
+		"certificate null":    frame(set("certificate", nil)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn := c.connect(relayQuery(key, nil))
+			write(t, conn, text)
+			is.New(t).Equal(closeCode(t, conn), websocket.StatusPolicyViolation)
+		})
+	}
+	t.Run("binary", func(t *testing.T) {
+		is := is.New(t)
+		conn := c.connect(relayQuery(key, nil))
+		is.NoErr(conn.Write(t.Context(), websocket.MessageBinary, []byte(frame(nil))))
+		is.Equal(closeCode(t, conn), websocket.StatusPolicyViolation)
+	})
+	t.Run("over 64 KiB", func(t *testing.T) {
+		is := is.New(t)
+		conn := c.connect(relayQuery(key, nil))
+		// The relay may hang up before all of it is written.
+		_ = conn.Write(t.Context(), websocket.MessageText, []byte(strings.Repeat(" ", 64<<10)+frame(nil)))
+		closeCode(t, conn)
+		c.await(func() bool { return c.session(uid1) == nil })
+		is.Equal(len(c.s.State().Relay), 0)
+	})
+}
+
+func TestRelayKeepsOneConnectionPerMachine(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	c := start(t, &fakeserver.Server{})
+	query := relayQuery(c.enroll(nil).member("key"), nil)
+	older := c.connect(query)
+	newer, _, err := c.dial(query, nil)
+	is.NoErr(err)
+	is.Equal(int(closeCode(t, older)), 4000)
+	write(t, newer, frame(nil))
+	c.await(func() bool { x := c.session(uid1); return x != nil && x.Frames == 1 })
+	is.Equal(len(c.s.State().Relay), 1)
+	is.Equal(c.s.State().RelayConnections, 2)
+}
+
+func TestRelaySendAndClose(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	c := start(t, &fakeserver.Server{})
+	path := "/_fake/relay/" + uid1
+	is.Equal(c.do("POST", path+"/send", "{}").status, 404)
+	is.Equal(c.do("POST", path+"/close", "").status, 404)
+
+	conn := c.connect(relayQuery(c.enroll(nil).member("key"), nil))
+	is.Equal(c.do("POST", path+"/send", `{"type":"reenroll"}`).status, 204)
+	kind, data, err := conn.Read(t.Context())
+	is.NoErr(err)
+	is.Equal(kind, websocket.MessageText)
+	is.Equal(string(data), `{"type":"reenroll"}`)
+
+	is.Equal(c.do("POST", path+"/close", "").status, 204)
+	is.Equal(int(closeCode(t, conn)), -1) // no close frame
+	c.await(func() bool { return c.session(uid1) == nil })
+}
+
+func TestRelayPings(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	c := start(t, &fakeserver.Server{})
+	conn := c.connect(relayQuery(c.enroll(nil).member("key"), nil))
+	ctx := conn.CloseRead(t.Context())
+	is.NoErr(conn.Ping(ctx))
+	is.Equal(c.session(uid1).Pings, 1)
+
+	c.s.MutePongs.Store(true)
+	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	is.True(conn.Ping(short) != nil)
+}
+
+func TestRelayLegacyKey(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	c := start(t, &fakeserver.Server{LegacyKey: "shared-secret"})
+	c.connect(relayQuery("shared-secret", nil))
+	is.Equal(len(c.s.State().Machines), 0)
+	_, r, err := c.dial(relayQuery("shared-secre", nil), nil)
+	is.True(err != nil)
+	is.Equal(r.member("code"), "UNKNOWN_AGENT")
+}
+
+func TestCloseSaysGoingAway(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	c := start(t, &fakeserver.Server{})
+	key := c.enroll(nil).member("key")
+	conn := c.connect(relayQuery(key, nil))
+	address := strings.TrimPrefix(c.s.URL(), "https://")
+	closed := make(chan struct{})
+	go func() { defer close(closed); c.s.Close() }()
+	is.Equal(closeCode(t, conn), websocket.StatusGoingAway)
+	<-closed
+	is.Equal(c.s.URL(), "")
+	_, err := c.http.Get("https://" + address + "/_fake/state")
+	is.True(err != nil)
+
+	is.NoErr(c.s.Start(t.Context(), address)) // back, with what it knew
+	c.connect(relayQuery(key, nil))
+}
