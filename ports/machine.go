@@ -63,8 +63,8 @@ func (s Signal) Format(f fmt.State, _ rune) {
 // MachineSignals is all that could be read, raw: neither normalised nor
 // checked for placeholders.
 type MachineSignals struct {
-	// SystemUUID in the text form of RFC 9562, the bytes in the order that
-	// SMBIOS 2.6 prescribes whatever the table's version.
+	// SystemUUID in the text form of RFC 9562, the bytes in the order that the
+	// table's SMBIOS version prescribes, as in Linux's product_uuid.
 	SystemUUID      Signal
 	BaseboardSerial Signal
 	DiskSerial      Signal
@@ -79,8 +79,10 @@ type MachineSignals struct {
 // SignalReader reads the machine's signals.
 //
 // Read ends within 5 s and reads only local sources. A source that does not
-// exist is an absent signal, one that may not be read an unreadable signal;
-// an error is returned only when ctx is done. It changes nothing.
+// exist is an absent signal, one that may not be read an unreadable signal. An
+// error is returned only when ctx is done, when the 5 s are over, or, of kind
+// errors.ErrUnsupported, on a platform whose signals are not read yet. It
+// changes nothing.
 type SignalReader interface {
 	Read(ctx context.Context) (MachineSignals, error)
 }

@@ -1,0 +1,156 @@
+package ports
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"time"
+)
+
+// CertificateFiles are the files that hold this machine's certificate, at the
+// paths that are configured: inside the state directory or elsewhere.
+//
+// Each file is replaced atomically and synced. Calls may be concurrent; each
+// takes effect as a whole within this process. No error holds key material.
+type CertificateFiles interface {
+	// Read reads the four files. It fails only when ctx is done: what is wrong
+	// with a file is said beside its path.
+	Read(ctx context.Context) (FoundSet, error)
+	// KeepPrevious makes the present files the previous ones
+	// (<name>.previous). What was kept before is gone; where a file is absent,
+	// so is its previous one. A crash in the middle leaves the present files
+	// as they are; calling it again completes it. It fails with ErrNotWritten.
+	KeepPrevious(ctx context.Context) error
+	// Install replaces the files by a set. An empty CRL leaves the present one.
+	// A crash in the middle, or ErrNotWritten, leaves a mixture; calling it
+	// again completes it.
+	Install(ctx context.Context, set CertificateSet) error
+	// RestorePrevious puts the previous files back, and removes each that had
+	// no previous one. It can be called again after a crash.
+	RestorePrevious(ctx context.Context) error
+	// DropPrevious removes the previous files.
+	DropPrevious(ctx context.Context) error
+	// InstallCRL replaces the revocation list alone.
+	InstallCRL(ctx context.Context, pem []byte) error
+}
+
+// CertificateSet is the content of the files, PEM.
+type CertificateSet struct {
+	CA     []byte
+	Server []byte // the leaf, then intermediates
+	Key    Secret
+	CRL    []byte // may be empty
+}
+
+// FoundSet is the files as they were found.
+type FoundSet struct {
+	CA, Server, CRL FoundFile
+	Key             FoundKey
+}
+
+// FoundFile is a file that was read, or why it was not: at most one of Missing,
+// Directory and Unreadable is set.
+type FoundFile struct {
+	Path       string
+	Content    []byte
+	Missing    bool
+	Directory  bool
+	Unreadable string // the operating system's reason
+}
+
+// FoundKey is the same for the private key.
+type FoundKey struct {
+	Path       string
+	PEM        Secret
+	Missing    bool
+	Directory  bool
+	Unreadable string
+}
+
+// ManagerJournal keeps what an enrollment at a manager needs to survive a
+// crash at any moment, with the guarantees of CredentialStore about crashes,
+// concurrency and errors.
+type ManagerJournal interface {
+	// LoadPending, SavePending and ErasePending keep enrollment/pending.json.
+	LoadPending(ctx context.Context) (PendingEnrollment, error)
+	SavePending(ctx context.Context, p PendingEnrollment) error
+	ErasePending(ctx context.Context) error
+
+	// LoadKey, SaveKey and EraseKey keep enrollment/key.pem, the private key
+	// (PEM, PKCS #8) of a CSR under way.
+	LoadKey(ctx context.Context) (Secret, error)
+	SaveKey(ctx context.Context, pem Secret) error
+	EraseKey(ctx context.Context) error
+
+	// ReserveBundle makes sure that there is room for a bundle, so that the
+	// SaveBundle after it does not fail for want of space: the manager forgets
+	// a bundle as it sends it. It costs nothing where the room is there
+	// already. It fails with ErrNotWritten.
+	ReserveBundle(ctx context.Context) error
+	// LoadBundle, SaveBundle and EraseBundle keep enrollment/bundle.json, what
+	// was received until it is installed.
+	LoadBundle(ctx context.Context) (ReceivedBundle, error)
+	SaveBundle(ctx context.Context, b ReceivedBundle) error
+	EraseBundle(ctx context.Context) error
+	// RejectBundle moves the received bundle to enrollment/rejected/ (the
+	// newest three are kept), for an operator to look at, and returns where.
+	RejectBundle(ctx context.Context) (where string, err error)
+}
+
+// PendingEnrollment is an enrollment at a manager under way.
+type PendingEnrollment struct {
+	ManagerURL string // to whom the token may be sent
+	// IdempotencyKey of a registration whose answer is not known yet.
+	IdempotencyKey string
+	Token          Secret // empty until the registration was answered
+	RegisteredAt   time.Time
+	Polls          int // pending answers in this round
+}
+
+// ReceivedBundle is an answer that brought a certificate, before and while it
+// is installed.
+type ReceivedBundle struct {
+	// Body is a poll's answer as it came; Renewed is a renewal's. One is set.
+	Body       Secret
+	Renewed    *Bundle
+	ManagerURL string
+	ReceivedAt time.Time
+	// PreviousKept: the files before it are kept as the previous ones, and
+	// installing has begun.
+	PreviousKept bool
+}
+
+// CertificateInUse is what this machine proves itself with, and whom it
+// believes.
+type CertificateInUse struct {
+	Certificate tls.Certificate
+	Roots       *x509.CertPool // who signs its peers
+	// Revoked reports whether a peer's certificate was revoked by its issuer.
+	Revoked func(peer *x509.Certificate) bool
+}
+
+// CertificateHolder is told which certificate is in use. New connections of
+// the listener and of the clients take it; those that are open stay as they
+// are.
+type CertificateHolder interface {
+	// Use replaces the certificate in use; nil means that there is none.
+	Use(c *CertificateInUse)
+}
+
+// Listener serves mTLS with the certificate in use (TLS 1.3; clients must have
+// a certificate that its roots verify and that is not revoked): GET /health.
+type Listener interface {
+	// Serve opens addr, calls opened with the real address, and answers until
+	// ctx is done; it then returns nil, within 1 s. An address that cannot be
+	// opened gives an error that names it and, where it can be found, the
+	// process that holds it.
+	Serve(ctx context.Context, addr string, health func() Health, opened func(addr string)) error
+}
+
+// Health is the answer of GET /health.
+type Health struct {
+	Status      OverallState
+	Version     string
+	Uptime      time.Duration // in whole seconds
+	Certificate CertificateReport
+}
