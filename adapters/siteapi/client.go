@@ -1,0 +1,126 @@
+// Package siteapi enrolls by a site's key over HTTP: POST <server>/api/enroll,
+// part 1 of protocols.md.
+package siteapi
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/muster-agent/muster/ports"
+)
+
+const (
+	// requestTimeout bounds a whole request, the answer's body included;
+	// maxBody is how much of a body is read. Both: protocols.md, "Rules for
+	// all three".
+	requestTimeout = 30 * time.Second
+	maxBody        = 1 << 20
+)
+
+// Client implements ports.SiteEnroller for one server.
+type Client struct {
+	endpoint  *url.URL
+	transport http.RoundTripper
+	userAgent string
+	describe  func(error) string
+	timeout   time.Duration
+}
+
+var _ ports.SiteEnroller = (*Client)(nil)
+
+// New returns a client of the server at base, which may have a path and a
+// trailing slash. A RoundTripper, unlike an http.Client, follows no redirect.
+// userAgent is as protocols.md prescribes it. describe puts an error of the
+// transport into a sentence part without secrets.
+func New(base *url.URL, transport http.RoundTripper, userAgent string, describe func(error) string) *Client {
+	endpoint := base.JoinPath("api", "enroll")
+	endpoint.RawQuery, endpoint.Fragment = "", ""
+	return &Client{endpoint, transport, userAgent, describe, requestTimeout}
+}
+
+// Enroll implements ports.SiteEnroller.
+func (c *Client) Enroll(ctx context.Context, r ports.SiteRequest) ports.SiteAnswer {
+	scrub := scrubber{r.EnrollmentKey.Reveal()}
+	fail := func(reason string) ports.SiteAnswer {
+		return ports.SiteAnswer{Outcome: ports.SiteTransient{
+			Reason: fmt.Sprintf("enrolling at %s failed: %s", c.endpoint.Host, scrub.secret(reason)),
+		}}
+	}
+	limited, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(limited, http.MethodPost, c.endpoint.String(), bytes.NewReader(encode(r)))
+	if err != nil {
+		return fail("the server's URL cannot be used")
+	}
+	req.GetBody = nil // one request: no transport may send it again
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", c.userAgent)
+
+	resp, err := c.transport.RoundTrip(req)
+	if err != nil {
+		return fail(c.describe(err))
+	}
+	defer func() { _ = resp.Body.Close() }() // what matters of it has been read
+
+	answer := c.judge(ctx, resp, scrub, fail)
+	answer.ServerTime = serverTime(resp)
+	switch resp.StatusCode {
+	case http.StatusAccepted, http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		answer.RetryAfter = resp.Header.Get("Retry-After")
+	}
+	return answer
+}
+
+// judge is the status table of protocols.md, part 1. The status alone decides;
+// of the body only a key and, for a person, the server's words are taken. What
+// has come in full counts though ctx be done: a key is shown only once.
+func (c *Client) judge(ctx context.Context, resp *http.Response, scrub scrubber, fail func(string) ports.SiteAnswer) ports.SiteAnswer {
+	answer := func(o ports.SiteOutcome) ports.SiteAnswer { return ports.SiteAnswer{Outcome: o} }
+	status := resp.StatusCode
+	switch {
+	case status == http.StatusCreated || status == http.StatusOK:
+		body, err := readBody(resp)
+		if err != nil {
+			return fail(fmt.Sprintf("of its answer (status %d) %s", status, c.bodyError(err)))
+		}
+		key, err := decodeKey(body)
+		if err != nil {
+			return fail(fmt.Sprintf("its answer (status %d) %v", status, err))
+		}
+		if status == http.StatusCreated {
+			return answer(ports.SiteEnrolledNew{Key: key})
+		}
+		return answer(ports.SiteEnrolledAgain{Key: key})
+	case status == http.StatusAccepted:
+		return answer(ports.SiteCollisionPending{})
+	case status == http.StatusTooManyRequests:
+		return answer(ports.SiteRateLimited{})
+	case status >= 500:
+		return fail(strings.TrimSpace(fmt.Sprintf("it answered %d %s", status, http.StatusText(status))))
+	}
+	detail := ""
+	switch {
+	case status < 200: // 101, whose body is the connection
+	case status >= 300 && status < 400:
+		detail = scrub.detail(redirectDetail(resp))
+	default:
+		body, err := readBody(resp)
+		if err != nil && ctx.Err() != nil {
+			return fail(c.describe(ctx.Err()))
+		}
+		detail = scrub.detail(decodeDetail(body))
+	}
+	switch status {
+	case http.StatusUnauthorized:
+		return answer(ports.SiteRejected{Detail: detail})
+	case http.StatusConflict:
+		return answer(ports.SiteConflict{Detail: detail})
+	}
+	return answer(ports.SiteUnexpected{Status: status, Detail: detail})
+}

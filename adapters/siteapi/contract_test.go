@@ -1,0 +1,160 @@
+package siteapi
+
+import (
+	"encoding/json"
+	"io"
+	"log"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/muster-agent/muster/contracttest"
+	"github.com/muster-agent/muster/ports"
+)
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	contracttest.SiteEnroller(t, func(t *testing.T, script contracttest.SiteScript) contracttest.SiteServer {
+		var mu sync.Mutex
+		var requests []ports.SiteRequest
+		over := make(chan struct{})
+		client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			request := decodeRequest(t, r)
+			mu.Lock()
+			requests = append(requests, request)
+			mu.Unlock()
+			if script.Hang {
+				<-over
+				return
+			}
+			answer(w, script.Answer)
+		})
+		t.Cleanup(func() { close(over) }) // before the server's own, which waits for its handlers
+		return contracttest.SiteServer{Enroller: client, Requests: func() []ports.SiteRequest {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(requests)
+		}}
+	})
+}
+
+// serve runs a server over TLS and returns a client of it.
+func serve(t *testing.T, handler http.HandlerFunc) *Client {
+	t.Helper()
+	server := httptest.NewUnstartedServer(handler)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	return clientOf(t, server, "")
+}
+
+func clientOf(t *testing.T, server *httptest.Server, path string) *Client {
+	t.Helper()
+	base, err := url.Parse(server.URL + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A description that hides nothing: the client may not rely on a better one.
+	return New(base, server.Client().Transport, "muster/1.2.3 (linux; amd64)", error.Error)
+}
+
+// decodeRequest accepts what protocols.md prescribes and nothing else.
+func decodeRequest(t *testing.T, r *http.Request) ports.SiteRequest {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	if r.Method != http.MethodPost || r.URL.RequestURI() != "/api/enroll" {
+		t.Errorf("%s %s", r.Method, r.URL)
+	}
+	for name, want := range map[string]string{
+		"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "muster/1.2.3 (linux; amd64)",
+	} {
+		if got := r.Header.Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	var request struct {
+		SiteCode      string `json:"site_code"`
+		EnrollmentKey string `json:"enrollment_key"`
+		MachineUID    string `json:"machine_uid"`
+		Hostname      string `json:"hostname"`
+		Labels        json.RawMessage
+	}
+	exactly(t, body, "enrollment_key", "hostname", "labels", "machine_uid", "site_code")
+	decode(t, body, &request)
+	var labels struct {
+		Company, Site, Department string
+		DeviceType                string `json:"device_type"`
+		Tags                      json.RawMessage
+	}
+	exactly(t, request.Labels, "company", "department", "device_type", "site", "tags")
+	decode(t, request.Labels, &labels)
+	var tags []string
+	decode(t, labels.Tags, &tags)
+	if string(labels.Tags) == "null" {
+		t.Error("tags: null")
+	}
+	return ports.SiteRequest{
+		SiteCode: request.SiteCode, EnrollmentKey: ports.NewSecret(request.EnrollmentKey),
+		MachineUID: request.MachineUID, Hostname: request.Hostname,
+		Labels: ports.Labels{
+			Company: labels.Company, Site: labels.Site, Department: labels.Department, DeviceType: labels.DeviceType, Tags: tags,
+		},
+	}
+}
+
+func exactly(t *testing.T, object []byte, names ...string) {
+	var fields map[string]json.RawMessage
+	decode(t, object, &fields)
+	if got := slices.Sorted(maps.Keys(fields)); !slices.Equal(got, names) {
+		t.Errorf("keys %q, want %q", got, names)
+	}
+}
+
+func decode(t *testing.T, data []byte, into any) {
+	if err := json.Unmarshal(data, into); err != nil {
+		t.Errorf("%s: %v", data, err)
+	}
+}
+
+// answer sends what the client is to understand as a.
+func answer(w http.ResponseWriter, a ports.SiteAnswer) {
+	if !a.ServerTime.IsZero() {
+		w.Header().Set("Date", a.ServerTime.Format(http.TimeFormat))
+	}
+	// An ignored header wherever it means nothing.
+	w.Header().Set("Retry-After", "99")
+	if a.RetryAfter != "" {
+		w.Header().Set("Retry-After", a.RetryAfter)
+	}
+	status, body := http.StatusServiceUnavailable, map[string]any{"unknown": []int{1}}
+	if a.RetryAfter == "" {
+		status = http.StatusInternalServerError
+	}
+	switch o := a.Outcome.(type) {
+	case ports.SiteEnrolledNew:
+		status, body["key"] = http.StatusCreated, o.Key.Reveal()
+	case ports.SiteEnrolledAgain:
+		status, body["key"] = http.StatusOK, o.Key.Reveal()
+	case ports.SiteCollisionPending:
+		status, body["state"] = http.StatusAccepted, "collision_pending"
+	case ports.SiteRejected:
+		status, body["error"] = http.StatusUnauthorized, o.Detail
+	case ports.SiteConflict:
+		status, body["error"] = http.StatusConflict, o.Detail
+	case ports.SiteRateLimited:
+		status = http.StatusTooManyRequests
+	case ports.SiteUnexpected:
+		status, body["error"] = o.Status, o.Detail
+	case ports.SiteTransient: // as it is
+	}
+	w.WriteHeader(status)
+	text, _ := json.Marshal(body) // a map of strings and numbers
+	_, _ = io.Copy(w, strings.NewReader(string(text)))
+}

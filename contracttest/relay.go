@@ -1,0 +1,281 @@
+package contracttest
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/ports"
+)
+
+// RelayScript is how a relay behaves towards every handshake.
+type RelayScript struct {
+	// Refuse, if set, is what the handshake is refused with.
+	Refuse *ports.RelayRefusedError
+	// Unavailable: the handshake fails in another way.
+	Unavailable bool
+	// Hang: the handshake is never answered.
+	Hang bool
+	// Date is the relay's time, not told if it is zero.
+	Date time.Time
+}
+
+// RelayServer is a relay that follows a script, and a dialer of it.
+type RelayServer struct {
+	Dialer ports.RelayDialer
+	// Hellos are what agents presented, oldest first.
+	Hellos func() []ports.RelayHello
+	// Peer is the relay's end of the newest connection, once there is one.
+	Peer func() RelayPeer
+}
+
+// RelayPeer is the relay's end of a connection.
+type RelayPeer interface {
+	Push(ports.RelayFrame)
+	// Drop breaks the connection without a close frame.
+	Drop()
+	// Stall makes the relay answer nothing any more, neither a ping nor a
+	// close.
+	Stall()
+	// Sent is what the agent has sent.
+	Sent() []ports.AgentStatus
+	// ClosedNormally reports that the agent's close frame, 1000, has come.
+	ClosedNormally() bool
+}
+
+// promptly is how long anything may take that the port wants done promptly.
+const promptly = 5 * time.Second
+
+// RelayDialer is the suite of ports.RelayDialer and ports.RelayConn. Each
+// fresh is a relay of its own.
+func RelayDialer(t *testing.T, fresh func(*testing.T, RelayScript) RelayServer) {
+	hello := ports.RelayHello{
+		AgentID: "6b0f4a3e-8b1c-4d59-9a4e-0c1d2e3f4a5b", MachineUID: "muid_" + strings.Repeat("0123456789abcdef", 4),
+		Hostname: "desk 17 & co?/ü", Key: ports.NewSecret("cak_contract+/=%&0123456789"),
+	}
+	dial := func(t *testing.T, script RelayScript) (ports.RelayConn, RelayPeer) {
+		t.Helper()
+		server := fresh(t, script)
+		ctx, cancel := context.WithCancel(t.Context())
+		conn, err := server.Dialer.Dial(ctx, hello)
+		cancel() // Dial's context is for dialing
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close(canceled()) }) // most tests have ended it
+		return conn, server.Peer()
+	}
+
+	t.Run("accepted", func(t *testing.T) {
+		is := is.New(t)
+		date := time.Date(2031, 5, 6, 7, 8, 9, 0, time.UTC)
+		server := fresh(t, RelayScript{Date: date})
+		conn, err := server.Dialer.Dial(t.Context(), hello)
+		is.NoErr(err)
+		is.True(conn.ServerTime().Equal(date))
+		is.Equal(len(server.Hellos()), 1)
+		got := server.Hellos()[0]
+		is.True(got.Key.Equal(hello.Key))
+		got.Key = hello.Key
+		is.Equal(got, hello)
+		is.NoErr(conn.Close(t.Context()))
+	})
+	t.Run("a relay that does not tell its time", func(t *testing.T) {
+		conn, _ := dial(t, RelayScript{})
+		is.New(t).True(conn.ServerTime().IsZero())
+	})
+	t.Run("refused", func(t *testing.T) {
+		for _, want := range []ports.RelayRefusedError{
+			{Status: 401},
+			{Status: 403},
+			{Status: 401, Code: ports.RefusedUnknownAgent},
+			{Status: 403, Code: ports.RefusedCredentialRevoked, ServerTime: time.Date(2031, 5, 6, 7, 8, 9, 0, time.UTC)},
+		} {
+			is := is.New(t)
+			server := fresh(t, RelayScript{Refuse: &want, Date: want.ServerTime})
+			_, err := server.Dialer.Dial(t.Context(), hello)
+			var got *ports.RelayRefusedError
+			is.True(errors.As(err, &got))
+			is.True(errors.Is(err, ports.ErrRelayRefused))
+			is.True(got.ServerTime.Equal(want.ServerTime))
+			is.Equal(got.Status, want.Status)
+			is.Equal(got.Code, want.Code)
+			relayError(t, err)
+		}
+	})
+	t.Run("unavailable", func(t *testing.T) {
+		_, err := fresh(t, RelayScript{Unavailable: true}).Dialer.Dial(t.Context(), hello)
+		relayError(t, err)
+		is.New(t).True(!errors.Is(err, ports.ErrRelayRefused))
+	})
+	t.Run("a context that is done", func(t *testing.T) {
+		is := is.New(t)
+		_, err := fresh(t, RelayScript{}).Dialer.Dial(canceled(), hello)
+		is.True(errors.Is(err, context.Canceled))
+		relayError(t, err)
+	})
+	t.Run("a context that ends while the relay is silent", func(t *testing.T) {
+		is := is.New(t)
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		start := time.Now()
+		_, err := fresh(t, RelayScript{Hang: true}).Dialer.Dial(ctx, hello)
+		is.True(errors.Is(err, context.DeadlineExceeded))
+		is.True(time.Since(start) < promptly)
+		relayError(t, err)
+	})
+	t.Run("frames to the relay", func(t *testing.T) {
+		is := is.New(t)
+		conn, peer := dial(t, RelayScript{})
+		want := []ports.AgentStatus{
+			{
+				MachineUID: hello.MachineUID, Hostname: hello.Hostname, Version: "1.2.3", Uptime: 90 * time.Second,
+				Certificate: ports.RelayCertificate{Status: ports.CertValid, NotAfter: time.Date(2031, 5, 6, 7, 8, 9, 0, time.UTC)},
+			},
+			{MachineUID: hello.MachineUID, Certificate: ports.RelayCertificate{Status: ports.CertNotConfigured}},
+		}
+		for _, status := range want {
+			is.NoErr(conn.Send(t.Context(), status))
+		}
+		eventually(t, "the frames arrive", func() bool { return len(peer.Sent()) == len(want) })
+		is.Equal(peer.Sent(), want)
+	})
+	t.Run("frames from the relay", func(t *testing.T) {
+		is := is.New(t)
+		conn, peer := dial(t, RelayScript{})
+		for _, name := range []string{ports.FrameRenewCertificates, "something_newer", ports.FrameReenroll} {
+			peer.Push(ports.RelayFrame{Type: name})
+			frame, err := conn.Receive(t.Context())
+			is.NoErr(err)
+			is.Equal(frame.Type, name)
+		}
+	})
+	t.Run("receive until the context ends", func(t *testing.T) {
+		is := is.New(t)
+		conn, _ := dial(t, RelayScript{})
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		_, err := conn.Receive(ctx)
+		is.True(errors.Is(err, context.DeadlineExceeded))
+		relayError(t, err)
+	})
+	t.Run("pings while frames come and go", func(t *testing.T) {
+		is := is.New(t)
+		conn, peer := dial(t, RelayScript{})
+		received := receiving(conn)
+		for range 3 {
+			peer.Push(ports.RelayFrame{Type: "something_newer"})
+			is.NoErr(conn.Send(t.Context(), ports.AgentStatus{}))
+			is.NoErr(conn.Ping(within(t, promptly)))
+		}
+		is.NoErr(conn.Close(t.Context()))
+		relayError(t, <-received)
+	})
+	t.Run("a ping without a pong", func(t *testing.T) {
+		is := is.New(t)
+		conn, peer := dial(t, RelayScript{})
+		received := receiving(conn)
+		peer.Stall()
+		start := time.Now()
+		err := conn.Ping(within(t, 50*time.Millisecond))
+		is.True(errors.Is(err, context.DeadlineExceeded))
+		is.True(time.Since(start) < promptly)
+		relayError(t, err)
+
+		start = time.Now()
+		err = conn.Close(within(t, 50*time.Millisecond))
+		is.True(errors.Is(err, context.DeadlineExceeded)) // a close that is not confirmed
+		is.True(time.Since(start) < promptly)
+		relayError(t, <-received)
+		ended(t, conn)
+	})
+	t.Run("dropped", func(t *testing.T) {
+		conn, peer := dial(t, RelayScript{})
+		received := receiving(conn)
+		peer.Drop()
+		relayError(t, <-received)
+		ended(t, conn)
+	})
+	t.Run("closed", func(t *testing.T) {
+		is := is.New(t)
+		conn, peer := dial(t, RelayScript{})
+		received := receiving(conn)
+		is.NoErr(conn.Close(within(t, promptly)))
+		relayError(t, <-received)
+		eventually(t, "the close frame arrives", peer.ClosedNormally)
+		ended(t, conn)
+	})
+	t.Run("closed while nobody receives", func(t *testing.T) {
+		is := is.New(t)
+		conn, peer := dial(t, RelayScript{})
+		is.NoErr(conn.Close(within(t, promptly)))
+		eventually(t, "the close frame arrives", peer.ClosedNormally)
+		ended(t, conn)
+	})
+}
+
+// receiving receives until it cannot, and gives the error.
+func receiving(conn ports.RelayConn) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		for {
+			if _, err := conn.Receive(context.Background()); err != nil {
+				done <- err
+				return
+			}
+		}
+	}()
+	return done
+}
+
+// ended checks that every method of an ended connection says so at once.
+func ended(t *testing.T, conn ports.RelayConn) {
+	t.Helper()
+	is := is.New(t)
+	start := time.Now()
+	_, err := conn.Receive(t.Context())
+	relayError(t, err)
+	relayError(t, conn.Send(t.Context(), ports.AgentStatus{}))
+	relayError(t, conn.Ping(t.Context()))
+	is.NoErr(conn.Close(t.Context()))
+	is.NoErr(conn.Close(canceled()))
+	is.True(time.Since(start) < promptly)
+}
+
+func relayError(t *testing.T, err error) {
+	t.Helper()
+	if err == nil {
+		t.Error("no error")
+		return
+	}
+	for _, secret := range []string{"cak_", "contract", "api_key", "0123456789"} {
+		if strings.Contains(err.Error(), secret) {
+			t.Errorf("%q in %q", secret, err)
+		}
+	}
+}
+
+func eventually(t *testing.T, what string, happened func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(promptly); !happened(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+func within(t *testing.T, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func canceled() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}
