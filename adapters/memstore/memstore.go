@@ -1,0 +1,214 @@
+// Package memstore keeps in memory what statedir and processlock keep on disk.
+// The agent's life is tested on it, in virtual time too: it makes no system
+// call that blocks and starts no goroutine.
+package memstore
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/muster-agent/muster/ports"
+)
+
+// Place is what survives a restart, as a disk does. The zero value is empty
+// and ready for use; it must not be copied.
+type Place struct {
+	mu         sync.Mutex
+	faults     Faults
+	credential *ports.Credential
+	identity   *ports.Identity
+	retries    *ports.RetryRecord
+	setAside   int
+	holder     *ports.LockedError
+}
+
+// Faults are errors that a Store over the place answers with instead of doing
+// its work, until they are taken back. What is stored stays as it is. Each
+// should be of a kind that the port names, such as ports.ErrUnreadable. (On a
+// disk ErrDamaged comes once: what was damaged is set aside, and then nothing
+// is stored.)
+type Faults struct {
+	Load, Reserve, Save, Erase error // of the credential
+	LoadIdentity, SaveIdentity error
+	LoadRetries, SaveRetries   error
+	SetAside                   error
+	TryLock                    error
+	Protection                 string // what Store.Protection says; "file" if empty
+}
+
+// Inject replaces the faults; Inject(Faults{}) heals the place.
+func (p *Place) Inject(f Faults) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.faults = f
+}
+
+// Store is a process's view of a Place. It implements ports.CredentialStore,
+// ports.IdentityStore, ports.RetryStore and ports.StateDirectory.
+type Store struct{ place *Place }
+
+// Open is a process's start over p.
+func Open(p *Place) *Store { return &Store{p} }
+
+// call runs f alone on the place, unless ctx is done or fault says otherwise.
+func (s *Store) call(ctx context.Context, fault func(Faults) error, f func(p *Place) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.place.mu.Lock()
+	defer s.place.mu.Unlock()
+	if err := fault(s.place.faults); err != nil {
+		return err
+	}
+	return f(s.place)
+}
+
+// Load implements ports.CredentialStore.
+func (s *Store) Load(ctx context.Context) (c ports.Credential, err error) {
+	err = s.call(ctx, func(f Faults) error { return f.Load }, func(p *Place) error {
+		if p.credential == nil {
+			return notStored("credential")
+		}
+		c = cloneCredential(*p.credential)
+		return nil
+	})
+	return c, err
+}
+
+// Reserve implements ports.CredentialStore. There is always room.
+func (s *Store) Reserve(ctx context.Context) error {
+	return s.call(ctx, func(f Faults) error { return f.Reserve }, func(*Place) error { return nil })
+}
+
+// Save implements ports.CredentialStore.
+func (s *Store) Save(ctx context.Context, c ports.Credential) error {
+	return s.call(ctx, func(f Faults) error { return f.Save }, func(p *Place) error {
+		c = cloneCredential(c)
+		p.credential = &c
+		return nil
+	})
+}
+
+// Erase implements ports.CredentialStore.
+func (s *Store) Erase(ctx context.Context) error {
+	return s.call(ctx, func(f Faults) error { return f.Erase }, func(p *Place) error {
+		p.credential = nil
+		return nil
+	})
+}
+
+// Protection implements ports.CredentialStore.
+func (s *Store) Protection() string {
+	s.place.mu.Lock()
+	defer s.place.mu.Unlock()
+	if p := s.place.faults.Protection; p != "" {
+		return p
+	}
+	return "file"
+}
+
+// LoadIdentity implements ports.IdentityStore.
+func (s *Store) LoadIdentity(ctx context.Context) (id ports.Identity, err error) {
+	err = s.call(ctx, func(f Faults) error { return f.LoadIdentity }, func(p *Place) error {
+		if p.identity == nil {
+			return notStored("identity")
+		}
+		id = cloneIdentity(*p.identity)
+		return nil
+	})
+	return id, err
+}
+
+// SaveIdentity implements ports.IdentityStore.
+func (s *Store) SaveIdentity(ctx context.Context, id ports.Identity) error {
+	return s.call(ctx, func(f Faults) error { return f.SaveIdentity }, func(p *Place) error {
+		id = cloneIdentity(id)
+		p.identity = &id
+		return nil
+	})
+}
+
+// LoadRetries implements ports.RetryStore.
+func (s *Store) LoadRetries(ctx context.Context) (r ports.RetryRecord, err error) {
+	err = s.call(ctx, func(f Faults) error { return f.LoadRetries }, func(p *Place) error {
+		if p.retries == nil {
+			return notStored("retry record")
+		}
+		r = cloneRetries(*p.retries)
+		return nil
+	})
+	return r, err
+}
+
+// SaveRetries implements ports.RetryStore.
+func (s *Store) SaveRetries(ctx context.Context, r ports.RetryRecord) error {
+	return s.call(ctx, func(f Faults) error { return f.SaveRetries }, func(p *Place) error {
+		r = cloneRetries(r)
+		p.retries = &r
+		return nil
+	})
+}
+
+// SetAside implements ports.StateDirectory. What is moved is gone; the path
+// only names it. With nothing stored it is empty.
+func (s *Store) SetAside(ctx context.Context) (where string, err error) {
+	err = s.call(ctx, func(f Faults) error { return f.SetAside }, func(p *Place) error {
+		if p.credential == nil && p.identity == nil && p.retries == nil {
+			return nil
+		}
+		p.credential, p.identity, p.retries = nil, nil, nil
+		p.setAside++
+		where = fmt.Sprintf("memory/cloned-%d", p.setAside)
+		return nil
+	})
+	return where, err
+}
+
+func notStored(what string) error { return fmt.Errorf("%s in memory: %w", what, ports.ErrNotStored) }
+
+// The clones below share nothing with the original and hold times as a disk
+// brings them back: in UTC, without a monotonic reading; maps are never nil.
+
+func cloneCredential(c ports.Credential) ports.Credential {
+	c.StoredAt = onDisk(c.StoredAt)
+	c.Identity = cloneIdentity(c.Identity)
+	return c
+}
+
+func cloneIdentity(id ports.Identity) ports.Identity {
+	id.Salt = slices.Clone(id.Salt)
+	id.Hashes = cloneMap(id.Hashes)
+	id.CreatedAt = onDisk(id.CreatedAt)
+	return id
+}
+
+func cloneRetries(r ports.RetryRecord) ports.RetryRecord {
+	r.Activities, r.Obeyed = cloneMap(r.Activities), cloneMap(r.Obeyed)
+	for activity, e := range r.Activities {
+		e.Attempts = cloneMap(e.Attempts)
+		for _, t := range []*time.Time{
+			&e.LastAttempt, &e.NotBefore, &e.Next, &e.Since,
+			&e.Refusal.Since, &e.Refusal.CodeSince, &e.Refusal.LastEnroll,
+		} {
+			*t = onDisk(*t)
+		}
+		r.Activities[activity] = e
+	}
+	for frame, t := range r.Obeyed {
+		r.Obeyed[frame] = onDisk(t)
+	}
+	return r
+}
+
+func cloneMap[K comparable, V any](m map[K]V) map[K]V {
+	if m == nil {
+		return map[K]V{}
+	}
+	return maps.Clone(m)
+}
+
+func onDisk(t time.Time) time.Time { return t.Round(0).UTC() }

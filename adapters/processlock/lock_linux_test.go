@@ -1,0 +1,145 @@
+package processlock
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"testing"
+
+	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/ports"
+)
+
+const nobody = 65534 // the overflow user id of every distribution
+
+// TestUnwritableDirectory locks a directory in which no file can be made, and
+// one whose file cannot be written.
+func TestUnwritableDirectory(t *testing.T) {
+	for _, existing := range []string{"", "1 enroll\n"} {
+		is := is.New(t)
+		dir := t.TempDir()
+		file := filepath.Join(dir, "agent.lock")
+		if existing != "" {
+			is.NoErr(os.WriteFile(file, []byte(existing), 0o400))
+		}
+		if os.Geteuid() == 0 {
+			is.NoErr(os.Chmod(filepath.Dir(dir), 0o755))
+			is.NoErr(os.Chown(dir, nobody, nobody))
+			if existing != "" {
+				is.NoErr(os.Chown(file, nobody, nobody))
+			}
+			// For the file accesses of this thread only.
+			runtime.LockOSThread()
+			is.NoErr(syscall.Setfsuid(nobody))
+		}
+		is.NoErr(os.Chmod(dir, 0o500))
+		unlock, err := New(dir).TryLock(t.Context(), "run")
+		is.NoErr(err)
+		_, err = New(dir).TryLock(t.Context(), "run")
+		var locked *ports.LockedError
+		is.True(errors.As(err, &locked))
+		is.Equal(*locked, ports.LockedError{PID: os.Getpid()}) // by the kernel, not by what the file says
+		holder, err := New(dir).Holder(t.Context())
+		is.NoErr(err)
+		is.Equal(holder, *locked)
+		is.NoErr(unlock())
+		_, err = New(dir).Holder(t.Context())
+		is.True(errors.Is(err, ports.ErrNotStored))
+
+		// One that this user may not look into at all.
+		is.NoErr(os.Chmod(dir, 0))
+		_, err = New(dir).Holder(t.Context())
+		is.True(errors.Is(err, ports.ErrUnreadable))
+		is.NoErr(os.Chmod(dir, 0o700))
+		if os.Geteuid() == 0 {
+			is.NoErr(syscall.Setfsuid(0))
+			runtime.UnlockOSThread()
+		}
+	}
+}
+
+// TestReadOnlyAndFullDisk does the same on file systems of its own, in a thread
+// that ends with them.
+func TestReadOnlyAndFullDisk(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can mount a file system")
+	}
+	mount := t.TempDir()
+	var failed, skip error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // never unlocked: the thread and its mounts end here
+		skip = errors.Join(
+			syscall.Unshare(syscall.CLONE_FS|syscall.CLONE_NEWNS),
+			syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""),
+			syscall.Mount("tmpfs", mount, "tmpfs", 0, "size=16k,nr_inodes=2"),
+		)
+		if skip != nil {
+			return
+		}
+		// The inodes are the mount and one file: no room for agent.lock.
+		failed = errors.Join(failed, os.WriteFile(filepath.Join(mount, "filler"), nil, 0o600), lockTwice(mount))
+		// Room for the file, none for what it holds.
+		failed = errors.Join(failed, os.Remove(filepath.Join(mount, "filler")), lockTwice(mount))
+		failed = errors.Join(failed, syscall.Mount("", mount, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""), lockTwice(mount))
+	}()
+	<-done
+	if skip != nil {
+		t.Skip("no file system of its own: ", skip)
+	}
+	if failed != nil {
+		t.Error(failed)
+	}
+}
+
+func lockTwice(dir string) error {
+	unlock, err := New(dir).TryLock(context.Background(), "run")
+	if err != nil {
+		return err
+	}
+	_, err = New(dir).TryLock(context.Background(), "run")
+	var locked *ports.LockedError
+	if !errors.As(err, &locked) || locked.PID != os.Getpid() {
+		return errors.Join(errors.New("the second locker was not told who holds the lock"), err)
+	}
+	return unlock()
+}
+
+func TestRootGivesTheFileToTheOwner(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	t.Parallel()
+	is := is.New(t)
+	dir := t.TempDir()
+	is.NoErr(os.Chown(dir, nobody, nobody))
+	unlock, err := New(dir).TryLock(t.Context(), "run")
+	is.NoErr(err)
+	defer unlock()
+	info, err := os.Stat(filepath.Join(dir, "agent.lock"))
+	is.NoErr(err)
+	is.Equal(info.Sys().(*syscall.Stat_t).Uid, uint32(nobody))
+	is.Equal(info.Mode().Perm(), os.FileMode(0o600))
+}
+
+func TestHolderIn(t *testing.T) {
+	t.Parallel()
+	const locks = `1: POSIX  ADVISORY  WRITE 11 08:01:131 0 EOF
+2: FLOCK  ADVISORY  READ 12 08:01:131 0 EOF
+3: FLOCK  ADVISORY  WRITE 13 08:01:1310 0 EOF
+4: FLOCK  ADVISORY  WRITE 14 08:01:131 0 EOF
+4: -> FLOCK  ADVISORY  WRITE 15 08:01:132 0 EOF
+5: FLOCK  ADVISORY  WRITE -1 08:01:133 0 EOF
+6: FLOCK
+`
+	for id, want := range map[string]int{"08:01:131": 14, "08:01:132": 0, "08:01:133": 0, "": 0} {
+		if got := holderIn(locks, id); got != want {
+			t.Errorf("holderIn(%q) = %d, want %d", id, got, want)
+		}
+	}
+}

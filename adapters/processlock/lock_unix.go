@@ -1,0 +1,65 @@
+//go:build unix
+
+package processlock
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+)
+
+const noFollow = syscall.O_NOFOLLOW | syscall.O_NONBLOCK // a named pipe must not hold us up
+
+func openDir(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_DIRECTORY, 0)
+}
+
+// tryLock takes the whole of f, for itself or shared; false if another open
+// file has it.
+func tryLock(f *os.File, exclusive bool) (bool, error) {
+	how := syscall.LOCK_SH
+	if exclusive {
+		how = syscall.LOCK_EX
+	}
+	err := flock(f, how|syscall.LOCK_NB)
+	switch {
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		return false, nil
+	case errors.Is(err, syscall.EBADF), errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.ENOLCK):
+		// Such as NFS, which asks for a file opened for writing.
+		return false, fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
+	}
+	return err == nil, err
+}
+
+func release(f *os.File) error { return flock(f, syscall.LOCK_UN) }
+
+func flock(f *os.File, how int) error {
+	for {
+		err := syscall.Flock(int(f.Fd()), how)
+		if !errors.Is(err, syscall.EINTR) {
+			return err
+		}
+	}
+}
+
+// giveToOwner gives a file that root made to the owner of the directory.
+func giveToOwner(file *os.File, dir string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	d, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	f, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	want, have := d.Sys().(*syscall.Stat_t), f.Sys().(*syscall.Stat_t)
+	if want.Uid == 0 || have.Uid != 0 {
+		return nil
+	}
+	return file.Chown(int(want.Uid), int(want.Gid))
+}

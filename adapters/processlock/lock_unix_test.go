@@ -1,0 +1,79 @@
+//go:build unix
+
+package processlock
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/ports"
+)
+
+// TestFileRemoved shows that the directory's lock holds without the file.
+func TestFileRemoved(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	dir := t.TempDir()
+	unlock, err := New(dir).TryLock(t.Context(), "run")
+	is.NoErr(err)
+	is.NoErr(os.Remove(filepath.Join(dir, "agent.lock")))
+	_, err = New(dir).TryLock(t.Context(), "run")
+	is.True(errors.Is(err, ports.ErrLocked))
+	_, err = New(dir).Holder(t.Context())
+	is.NoErr(err)
+	is.NoErr(unlock())
+	unlock, err = New(dir).TryLock(t.Context(), "run")
+	is.NoErr(err)
+	is.NoErr(unlock())
+}
+
+// TestNamedPipe shows that one in the file's place does not hold anybody up.
+func TestNamedPipe(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	dir := t.TempDir()
+	is.NoErr(syscall.Mkfifo(filepath.Join(dir, "agent.lock"), 0o600))
+	_, err := New(dir).Holder(t.Context())
+	is.True(errors.Is(err, ports.ErrNotStored))
+	unlock, err := New(dir).TryLock(t.Context(), "run")
+	is.NoErr(err)
+	is.NoErr(unlock())
+}
+
+// TestSharedLock shows that a program that keeps looking at the directory
+// neither keeps TryLock waiting for ever nor counts as no lock at all.
+func TestSharedLock(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	dir := t.TempDir()
+	d, err := os.Open(dir)
+	is.NoErr(err)
+	is.NoErr(syscall.Flock(int(d.Fd()), syscall.LOCK_SH))
+	_, err = New(dir).TryLock(t.Context(), "run")
+	is.True(errors.Is(err, ports.ErrLocked))
+	is.NoErr(d.Close())
+	unlock, err := New(dir).TryLock(t.Context(), "run")
+	is.NoErr(err)
+	is.NoErr(unlock())
+}
+
+// TestBriefSharedLock shows that one who only looks, as Holder does, keeps
+// nobody from locking.
+func TestBriefSharedLock(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	dir := t.TempDir()
+	d, err := os.Open(dir)
+	is.NoErr(err)
+	is.NoErr(syscall.Flock(int(d.Fd()), syscall.LOCK_SH))
+	time.AfterFunc(20*time.Millisecond, func() { _ = d.Close() }) // the lock goes with it
+	unlock, err := New(dir).TryLock(t.Context(), "run")
+	is.NoErr(err)
+	is.NoErr(unlock())
+}

@@ -1,0 +1,116 @@
+package statedir
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+	"unicode/utf8"
+
+	"github.com/muster-agent/muster/ports"
+)
+
+type credentialJSON struct {
+	Key        string       `json:"key"`
+	ServerURL  string       `json:"server_url"`
+	SiteCode   string       `json:"site_code"`
+	MachineUID string       `json:"machine_uid"`
+	StoredAt   time.Time    `json:"stored_at"`
+	Identity   identityJSON `json:"identity"`
+}
+
+func (c credentialJSON) check() error {
+	switch {
+	case c.Key == "":
+		return errors.New("the credential's record holds no key")
+	case c.ServerURL == "" || c.SiteCode == "":
+		return errors.New("the credential's record does not say who issued the key")
+	case c.MachineUID == "":
+		return errors.New("the credential's record does not say for which machine the key is")
+	}
+	return nil
+}
+
+func credentialRecord(d *Dir) record[ports.Credential] {
+	return record[ports.Credential]{
+		dir: d, folder: credentialsFolder, name: credentialFile, format: 1, private: true, readBack: true,
+		marshal: func(c ports.Credential) ([]byte, error) {
+			j := credentialJSON{
+				Key:        c.Key.Reveal(), // into the file that protects it
+				ServerURL:  c.ServerURL,
+				SiteCode:   c.SiteCode,
+				MachineUID: c.MachineUID,
+				StoredAt:   c.StoredAt.UTC(),
+				Identity:   identityToJSON(c.Identity),
+			}
+			if !utf8.ValidString(j.Key) {
+				return nil, errors.New("the key is not UTF-8 text and would be changed")
+			}
+			if err := j.check(); err != nil {
+				return nil, err
+			}
+			return json.Marshal(j)
+		},
+		unmarshal: func(_ int, payload []byte) (ports.Credential, error) {
+			var j credentialJSON
+			if json.Unmarshal(payload, &j) != nil { // its message quotes what it read
+				return ports.Credential{}, errors.New("it holds no credential's record")
+			}
+			if err := j.check(); err != nil {
+				return ports.Credential{}, err
+			}
+			return ports.Credential{
+				Key:        ports.NewSecret(j.Key),
+				ServerURL:  j.ServerURL,
+				SiteCode:   j.SiteCode,
+				MachineUID: j.MachineUID,
+				StoredAt:   j.StoredAt.UTC(),
+				Identity:   j.Identity.identity(),
+			}, nil
+		},
+	}
+}
+
+// Load implements ports.CredentialStore.
+func (d *Dir) Load(ctx context.Context) (ports.Credential, error) {
+	end, err := d.begin(ctx)
+	if err != nil {
+		return ports.Credential{}, err
+	}
+	defer end()
+	return d.credential.load()
+}
+
+// Reserve implements ports.CredentialStore.
+func (d *Dir) Reserve(ctx context.Context) error {
+	end, err := d.beginWrite(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	return d.credential.reserve()
+}
+
+// Save implements ports.CredentialStore. A credential without a key, server,
+// site or machine is refused with ErrNotWritten: it could not be loaded.
+func (d *Dir) Save(ctx context.Context, c ports.Credential) error {
+	end, err := d.beginWrite(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	return d.credential.save(c)
+}
+
+// Erase implements ports.CredentialStore.
+func (d *Dir) Erase(ctx context.Context) error {
+	end, err := d.beginWrite(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	return d.credential.erase()
+}
+
+// Protection implements ports.CredentialStore.
+func (d *Dir) Protection() string { return "file" }

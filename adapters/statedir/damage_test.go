@@ -1,0 +1,423 @@
+package statedir
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/ports"
+)
+
+// TestDamage does to each file what a disk or a person may do to it. The result
+// is always damage that is set aside, or the value itself; then a save works.
+func TestDamage(t *testing.T) {
+	t.Parallel()
+	for _, s := range subjects {
+		t.Run(filepath.Base(s.file), func(t *testing.T) {
+			t.Parallel()
+			path := newDir(t)
+			d := open(t, path, Options{})
+			d.disk.around = unsynced
+			if err := s.save(d, 1); err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join(path, s.file)
+			sound := read(t, file)
+
+			put := func(data []byte) func() { return func() { write(t, file, data) } }
+			damages := map[string]func(){
+				"zeros":                   put(make([]byte, len(sound))),
+				"garbage":                 put(bytes.Repeat([]byte{0xde, 0xad, '{', '"'}, 100)),
+				"null":                    put([]byte("null")),
+				"a longer file's remains": put(append(slices.Clone(sound), '}')),
+				"huge":                    func() { write(t, file, nil); must(t, os.Truncate(file, maxFile+1)) },
+				"a directory":             func() { must(t, os.MkdirAll(filepath.Join(file, "x"), 0o700)) },
+				"another record": func() {
+					data, err := seal(1, "", []byte(`{"other":1}`))
+					must(t, err)
+					write(t, file, data)
+				},
+				"wrong types": func() {
+					data, err := seal(1, "", []byte(`[1,2]`))
+					must(t, err)
+					write(t, file, data)
+				},
+			}
+			for n := range sound[:len(sound)-1] { // without the newline it is sound
+				damages[fmt.Sprintf("cut at %d", n)] = put(sound[:n])
+			}
+			for name, do := range damages {
+				must(t, os.RemoveAll(file))
+				do()
+				s.damaged(t, d, path, name)
+			}
+			for n := range sound {
+				flipped := slices.Clone(sound)
+				flipped[n] ^= 1 << (n % 8)
+				write(t, file, flipped)
+				v, err := s.load(d)
+				if err == nil && !reflect.DeepEqual(v, s.value(1)) {
+					t.Fatalf("bit %d of byte %d flipped: loaded %+v", n%8, n, v)
+				}
+				if err != nil && !errors.Is(err, ports.ErrDamaged) {
+					t.Fatalf("bit %d of byte %d flipped: %v", n%8, n, err)
+				}
+			}
+		})
+	}
+}
+
+// TestEveryByteCounts changes each byte of a record into each other byte: it is
+// damaged, or still the same (a name's case does not matter to the decoder),
+// and never another version's.
+func TestEveryByteCounts(t *testing.T) {
+	t.Parallel()
+	data, err := seal(1, "1.2.3", []byte(`{"a":"b"}`))
+	must(t, err)
+	want, err := unseal(data)
+	must(t, err)
+	for n := range data {
+		for bits := 1; bits < 256; bits++ {
+			changed := slices.Clone(data)
+			changed[n] ^= byte(bits)
+			e, err := unseal(changed)
+			if err == nil && !reflect.DeepEqual(e, want) || err != nil && !errors.As(err, new(*damage)) {
+				t.Fatalf("byte %d ^ %#x: %+v, %v", n, bits, e, err)
+			}
+		}
+	}
+}
+
+// damaged checks what follows damage and leaves the record sound.
+func (s subject) damaged(t *testing.T, d *Dir, path, name string) {
+	t.Helper()
+	var got recoveries
+	d.opts.Recovered = got.add
+	defer func() { d.opts.Recovered = nil }()
+	file := filepath.Join(path, s.file)
+
+	_, err := s.load(d)
+	if !errors.Is(err, ports.ErrDamaged) {
+		t.Fatalf("%s: error %v, want ErrDamaged", name, err)
+	}
+	if len(got) != 1 || got[0].Action != "set aside" || got[0].File != file || got[0].Reason == "" {
+		t.Fatalf("%s: reported %+v", name, got)
+	}
+	if _, err := os.Lstat(got[0].SetAside); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	if _, err := s.load(d); !errors.Is(err, ports.ErrNotStored) {
+		t.Fatalf("%s: second load: error %v, want ErrNotStored", name, err)
+	}
+	if err := s.save(d, 1); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	s.loads(t, d, 1)
+}
+
+// unsynced leaves the syncing out, for tests that do not cut the power.
+func unsynced(op op, _ string, call func() error) error {
+	if op == opSync || op == opSyncDir {
+		return nil
+	}
+	return call()
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSaveOverDamage shows that a save without a load before it sets aside too.
+func TestSaveOverDamage(t *testing.T) {
+	t.Parallel()
+	for _, s := range subjects {
+		path := newDir(t)
+		var got recoveries
+		d := open(t, path, Options{Recovered: got.add})
+		write(t, filepath.Join(path, s.file), []byte("garbage"))
+		must(t, s.save(d, 1))
+		s.loads(t, d, 1)
+		is := is.New(t)
+		is.Equal(got.actions(), []string{"set aside"})
+		is.Equal(read(t, got[0].SetAside), []byte("garbage"))
+	}
+}
+
+// TestDamageThatStays shows that what cannot be set aside is not written over
+// either.
+func TestDamageThatStays(t *testing.T) {
+	t.Parallel()
+	for _, s := range subjects {
+		is := is.New(t)
+		path := newDir(t)
+		var got recoveries
+		d := open(t, path, Options{Recovered: got.add})
+		d.disk.around = func(op op, path string, call func() error) error {
+			if op == opRename && strings.Contains(path, damagedInfix) {
+				return fs.ErrPermission
+			}
+			return call()
+		}
+		write(t, filepath.Join(path, s.file), []byte("garbage"))
+		is.True(errors.Is(s.save(d, 1), ports.ErrNotWritten))
+		is.True(errors.Is(s.save(d, 1), ports.ErrNotWritten))
+		is.Equal(read(t, filepath.Join(path, s.file)), []byte("garbage"))
+		is.Equal(got.actions(), []string{"ignored"})
+		d.disk.around = nil
+		is.NoErr(s.save(d, 1))
+		s.loads(t, d, 1)
+	}
+}
+
+func TestFolderReplaced(t *testing.T) {
+	t.Parallel()
+	outside := t.TempDir()
+	for _, s := range []subject{subjects[0], subjects[2]} {
+		for name, do := range map[string]func(folder string) error{
+			"by a file":          func(folder string) error { return os.WriteFile(folder, []byte("x"), 0o600) },
+			"by a link":          func(folder string) error { return os.Symlink(outside, folder) },
+			"by a link to a dir": func(folder string) error { return os.Symlink(".", folder) },
+		} {
+			t.Run(s.file+" "+name, func(t *testing.T) {
+				is := is.New(t)
+				path := newDir(t)
+				var got recoveries
+				d := open(t, path, Options{Recovered: got.add})
+				is.NoErr(do(filepath.Join(path, filepath.Dir(s.file))))
+				_, err := s.load(d)
+				is.True(errors.Is(err, ports.ErrDamaged))
+				_, err = s.load(d)
+				is.True(errors.Is(err, ports.ErrNotStored))
+				is.NoErr(s.save(d, 1))
+				s.loads(t, d, 1)
+
+				is.NoErr(os.RemoveAll(filepath.Join(path, filepath.Dir(s.file))))
+				is.NoErr(do(filepath.Join(path, filepath.Dir(s.file))))
+				is.NoErr(s.save(d, 2)) // without a load before
+				s.loads(t, d, 2)
+				is.Equal(got.actions(), []string{"set aside", "set aside"})
+				is.Equal(len(tree(t, outside)), 0)
+			})
+		}
+	}
+}
+
+// TestSymlinks shows that a link in a file's place is neither followed nor
+// removed, wherever it leads.
+func TestSymlinks(t *testing.T) {
+	t.Parallel()
+	for _, s := range subjects {
+		for _, name := range []string{s.file, s.file + ".new"} {
+			t.Run(name, func(t *testing.T) {
+				is := is.New(t)
+				path := newDir(t)
+				d := open(t, path, Options{})
+				is.NoErr(s.save(d, 1))
+				file := filepath.Join(path, s.file)
+				target := filepath.Join(t.TempDir(), "target")
+				is.NoErr(os.Rename(file, target))
+				sound := read(t, target)
+				is.NoErr(os.Symlink(target, filepath.Join(path, name)))
+				_, err := s.load(d)
+				is.True(errors.Is(err, ports.ErrDamaged) || name != s.file && errors.Is(err, ports.ErrNotStored))
+				is.NoErr(s.save(d, 2))
+				s.loads(t, d, 2)
+				is.Equal(read(t, target), sound)
+				aside, err := filepath.Glob(filepath.Join(path, name) + ".damaged-*")
+				is.NoErr(err)
+				is.Equal(len(aside), 1)
+			})
+		}
+	}
+}
+
+func TestNewestThreeDamagedAreKept(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	path := newDir(t)
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3600))
+	d := open(t, path, Options{Now: func() time.Time { return now }})
+	for n := range 5 {
+		write(t, filepath.Join(path, "identity.json"), []byte{byte('0' + n)})
+		_, err := d.LoadIdentity(t.Context())
+		is.True(errors.Is(err, ports.ErrDamaged))
+		if n == 2 {
+			now = now.Add(time.Second)
+		}
+	}
+	is.Equal(tree(t, path), []string{
+		"identity.json.damaged-20260102T020405.000000002Z", // the same instant, counted on
+		"identity.json.damaged-20260102T020406.000000000Z",
+		"identity.json.damaged-20260102T020406.000000001Z",
+	})
+	is.Equal(read(t, filepath.Join(path, "identity.json.damaged-20260102T020406.000000001Z")), []byte("4"))
+}
+
+func TestNewerFormatIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	for _, s := range subjects {
+		for _, name := range []string{s.file, s.file + ".new"} {
+			t.Run(name, func(t *testing.T) {
+				is := is.New(t)
+				path := newDir(t)
+				var got recoveries
+				d := open(t, path, Options{Recovered: got.add})
+				newer, err := seal(2, "9.8.7", []byte(`"a form not known yet"`))
+				is.NoErr(err)
+				file := filepath.Join(path, name)
+				write(t, file, newer)
+				_, err = s.load(d)
+				is.True(errors.Is(err, ports.ErrNewerFormat))
+				is.True(strings.Contains(err.Error(), "9.8.7") && strings.Contains(err.Error(), file))
+				is.True(errors.Is(s.save(d, 1), ports.ErrNewerFormat))
+				if s.file == "credentials/agent.cak" {
+					is.True(errors.Is(d.Reserve(t.Context()), ports.ErrNewerFormat))
+				}
+				is.Equal(read(t, file), newer)
+				is.Equal(tree(t, path), []string{name})
+				is.Equal(len(got), 0)
+			})
+		}
+	}
+}
+
+// TestEnvelope fixes the form that every version reads. It must never change.
+func TestEnvelope(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	payload, err := json.Marshal(map[string]string{"a": "<&>\u2028"})
+	is.NoErr(err)
+	data, err := seal(1, "1.0", payload)
+	is.NoErr(err)
+	is.Equal(string(data), `{"format":1,"written_by":"1.0","sha256":"5c0585d8a32eea15ec30fce15f85aac49bfa0057b8b08b0960c9874e24056ca1","payload":{"a":"\u003c\u0026\u003e\u2028"}}`+"\n")
+	e, err := unseal(data)
+	is.NoErr(err)
+	is.Equal(string(e.Payload), string(payload))
+}
+
+// TestInterruptedReplacement covers what may lie beside each other.
+func TestInterruptedReplacement(t *testing.T) {
+	t.Parallel()
+	for _, s := range subjects {
+		content := func(n int) []byte {
+			path := newDir(t)
+			must(t, s.save(open(t, path, Options{}), n))
+			return read(t, filepath.Join(path, s.file))
+		}
+		old, fresh, bad := content(1), content(2), []byte("half a rec")
+		for _, c := range []struct {
+			name          string
+			final, orphan []byte
+			want          int // 0: not stored, -1: damaged
+			actions       []string
+		}{
+			{"sound, sound", old, fresh, 2, []string{"completed an interrupted replacement"}},
+			{"nothing, sound", nil, fresh, 2, []string{"completed an interrupted replacement"}},
+			{"damaged, sound", bad, fresh, 2, []string{"set aside", "completed an interrupted replacement"}},
+			{"sound, damaged", old, bad, 1, nil},
+			{"nothing, damaged", nil, bad, 0, nil},
+			{"damaged, damaged", bad, bad, -1, []string{"set aside"}},
+			{"sound, empty", old, []byte{}, 1, nil},
+		} {
+			t.Run(s.file+": "+c.name, func(t *testing.T) {
+				is := is.New(t)
+				path := newDir(t)
+				file := filepath.Join(path, s.file)
+				if c.final != nil {
+					write(t, file, c.final)
+				}
+				write(t, file+".new", c.orphan)
+				var got recoveries
+				d := open(t, path, Options{Recovered: got.add})
+				switch c.want {
+				case 0:
+					_, err := s.load(d)
+					is.True(errors.Is(err, ports.ErrNotStored))
+				case -1:
+					_, err := s.load(d)
+					is.True(errors.Is(err, ports.ErrDamaged))
+				default:
+					s.loads(t, d, c.want)
+					s.loads(t, open(t, path, Options{}), c.want)
+				}
+				is.Equal(got.actions(), c.actions)
+				_, err := os.Lstat(file + ".new")
+				is.True(errors.Is(err, fs.ErrNotExist))
+			})
+		}
+	}
+}
+
+// FuzzLoadRecord takes any bytes for the content of any record.
+func FuzzLoadRecord(f *testing.F) {
+	path := newDir(f)
+	d := open(f, path, Options{})
+	for _, s := range subjects {
+		must(f, s.save(d, 1))
+		f.Add(read(f, filepath.Join(path, s.file)))
+	}
+	for _, payload := range []string{`null`, `{}`, `{"activities":{"site":null}}`, `[]`, `"x"`} {
+		data, err := seal(1, "1", []byte(payload))
+		must(f, err)
+		f.Add(data)
+	}
+	for _, payload := range []func() ([]byte, error){
+		func() ([]byte, error) { return d.credential.marshal(credential(1)) },
+		func() ([]byte, error) { return d.identity.marshal(identity(1)) },
+		func() ([]byte, error) { return d.retries.marshal(retries(1)) },
+	} {
+		data, err := payload()
+		must(f, err)
+		f.Add(data)
+	}
+	newer, err := seal(7, "2", []byte(`1`))
+	must(f, err)
+	f.Add(newer)
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		judged(t, &d.credential, data)
+		judged(t, &d.identity, data)
+		judged(t, &d.retries, data)
+		// The same as a payload, since no fuzzer finds a checksum.
+		if sealed, err := seal(1, "1", data); err == nil {
+			judged(t, &d.credential, sealed)
+			judged(t, &d.identity, sealed)
+			judged(t, &d.retries, sealed)
+		}
+	})
+}
+
+// judged checks that data is damaged, a newer version's, or a record that can
+// be written and read again as it is.
+func judged[T any](t *testing.T, r *record[T], data []byte) {
+	t.Helper()
+	v, err := r.judge(r.name, data)
+	if err != nil {
+		if !errors.As(err, new(*damage)) && !errors.Is(err, ports.ErrNewerFormat) {
+			t.Errorf("%s: %v", r.name, err)
+		}
+		return
+	}
+	payload, err := r.marshal(v)
+	if err != nil {
+		return // a time that its zone carries into the year 10000
+	}
+	again, err := r.unmarshal(r.format, payload)
+	if err != nil || !reflect.DeepEqual(v, again) {
+		t.Errorf("%s: %+v became %+v, %v", r.name, v, again, err)
+	}
+}

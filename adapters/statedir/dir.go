@@ -1,0 +1,222 @@
+// Package statedir keeps what the agent must remember as files of one
+// directory: the API key, which machine this is, and when to try again.
+//
+// Every record is replaced atomically and synced (replace.go), lies in an
+// envelope that tells damage from a newer version's work (envelope.go), and is
+// judged before it is used (record.go). Whatever is not sound is set aside and
+// never deleted.
+//
+// One process at a time may use a directory for writing; the process lock sees
+// to that. Open therefore changes nothing but the directory itself, so that it
+// may come before the lock: interrupted replacements and damage are dealt with
+// by the first call that meets them.
+package statedir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/muster-agent/muster/ports"
+)
+
+// What lies in the state directory.
+const (
+	credentialsFolder = "credentials"
+	enrollmentFolder  = "enrollment"
+	certsFolder       = "certs"
+
+	credentialFile = "agent.cak"
+	identityFile   = "identity.json"
+	retryFile      = "retry.json"
+	lockFile       = "agent.lock"
+	socketFile     = "agent.sock"
+
+	clonePrefix = "cloned-" // a clone's original's state, moved as a whole
+)
+
+// Options of a Dir. The zero value is usable.
+type Options struct {
+	// ReadOnly never changes anything on disk, not even to recover: what
+	// writes fails with ports.ErrNotWritten, and what is damaged is
+	// ports.ErrDamaged where it lies, without a report to Recovered.
+	ReadOnly bool
+	// Recovered is told of every file that was not sound. It is called
+	// without a lock held, in the goroutine of the call that met the file.
+	Recovered func(ports.Recovery)
+	// Version of this program. It is written into each record, so that an
+	// older program can say what wrote a format that it does not know.
+	Version string
+	// Now dates the names of what is set aside; time.Now if nil.
+	Now func() time.Time
+}
+
+// Dir is a state directory. It implements ports.CredentialStore,
+// ports.IdentityStore, ports.RetryStore and ports.StateDirectory. Its methods
+// may be called concurrently; each takes effect as a whole.
+type Dir struct {
+	path string
+	opts Options
+	disk disk
+
+	mu         sync.Mutex
+	credential record[ports.Credential]
+	identity   record[ports.Identity]
+	retries    record[ports.RetryRecord]
+	reports    []ports.Recovery // not yet passed to Recovered
+	ignored    map[string]bool  // paths already reported as ignored
+	durable    map[string]bool  // folders whose names are known to be on disk
+}
+
+// Open returns the state directory at path, made with mode 0700 (its missing
+// parents 0755) if it is absent.
+//
+// It fails only for a path that cannot be used at all. A directory that cannot
+// be made, or may not be used as it is, is reported by each call that needs it,
+// so that an agent goes on by itself once a person has seen to it.
+func Open(path string, opts Options) (*Dir, error) {
+	if path == "" {
+		return nil, errors.New("open the state directory: no path is given; set MUSTER_STATE_DIR")
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("open the state directory: %w; give MUSTER_STATE_DIR as an absolute path", err)
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	d := &Dir{path: path, opts: opts, ignored: map[string]bool{}, durable: map[string]bool{}}
+	d.credential = credentialRecord(d)
+	d.identity = identityRecord(d)
+	d.retries = retryRecord(d)
+	if !opts.ReadOnly {
+		// Every later call meets the same error and reports it.
+		if top, err := d.top(true); err == nil {
+			top.close()
+		}
+	}
+	return d, nil
+}
+
+// Path returns the directory's absolute path.
+func (d *Dir) Path() string { return d.path }
+
+// begin starts a call: end must be called when it is over.
+func (d *Dir) begin(ctx context.Context) (end func(), err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	if err := ctx.Err(); err != nil {
+		d.mu.Unlock()
+		return nil, err
+	}
+	return func() {
+		reports := d.reports
+		d.reports = nil
+		d.mu.Unlock()
+		if d.opts.Recovered != nil {
+			for _, r := range reports {
+				d.opts.Recovered(r)
+			}
+		}
+	}, nil
+}
+
+// beginWrite is begin for a call that changes something.
+func (d *Dir) beginWrite(ctx context.Context) (end func(), err error) {
+	end, err = d.begin(ctx)
+	if err == nil && d.opts.ReadOnly {
+		end()
+		return nil, notWritten(d.path, errors.New("it was opened for reading only"))
+	}
+	return end, err
+}
+
+func (d *Dir) report(r ports.Recovery) { d.reports = append(d.reports, r) }
+
+// top opens the state directory itself; with create it is made if absent. The
+// error is of kind ErrNotStored, ErrUnreadable or ErrNotWritten.
+func (d *Dir) top(create bool) (*folder, error) {
+	root, err := d.openRoot()
+	if create && errors.Is(err, fs.ErrNotExist) {
+		if err := d.disk.mkdirAll(d.path, 0o700); err != nil {
+			return nil, notWritten(d.path, err)
+		}
+		root, err = d.openRoot()
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: %w", d.path, ports.ErrNotStored)
+	}
+	if err != nil {
+		return nil, unreadable(d.path, err)
+	}
+	f := &folder{dir: d, root: root, path: d.path}
+	info, err := root.Stat(".")
+	if err == nil {
+		err = protect(root, info, d.opts.ReadOnly)
+	}
+	if err != nil {
+		f.close()
+		return nil, unreadable(d.path, err)
+	}
+	f.owner = ownerOf(info)
+	return f, nil
+}
+
+func (d *Dir) openRoot() (root *os.Root, err error) {
+	err = d.disk.do(opOpen, d.path, func() error {
+		root, err = os.OpenRoot(d.path)
+		return err
+	})
+	return root, err
+}
+
+// folder opens the folder called name, "." for the state directory itself.
+// With create, what is missing is made. What lies in a folder's place and is
+// none is set aside. The error is of kind ErrNotStored, ErrUnreadable,
+// ErrDamaged or ErrNotWritten.
+func (d *Dir) folder(name string, create bool) (*folder, error) {
+	top, err := d.top(create)
+	if err != nil || name == "." {
+		return top, err
+	}
+	defer top.close()
+	path := top.at(name)
+
+	info, err := top.lstat(name)
+	if err == nil && !info.IsDir() {
+		reason := kind(info) + " lies in the place of a directory"
+		if !top.setAside(name, reason) && create {
+			return nil, notWritten(path, errors.New(reason+" and could not be set aside; remove it"))
+		}
+		if !create {
+			return nil, damaged(path, reason)
+		}
+		err = fs.ErrNotExist
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		if !create {
+			return nil, fmt.Errorf("%s: %w", path, ports.ErrNotStored)
+		}
+		delete(d.durable, name)
+		if err := top.mkdir(name); err != nil {
+			return nil, notWritten(path, err)
+		}
+	} else if err != nil {
+		return nil, unreadable(path, err)
+	}
+	// A folder may be one that a process made and did not live to sync.
+	if create && !d.durable[name] {
+		if err := top.sync(); err != nil {
+			return nil, notWritten(path, err)
+		}
+		d.durable[name] = true
+	}
+	return top.sub(name)
+}

@@ -1,0 +1,158 @@
+package statedir
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/muster-agent/muster/ports"
+)
+
+// erase removes the record, what lies in the way of its replacement and every
+// copy that was set aside, in the state directory and in the clones' parts of
+// it. Nothing there is no error.
+func (r *record[T]) erase() error {
+	top, err := r.dir.top(false)
+	if errors.Is(err, ports.ErrNotStored) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer top.close()
+	r.reserved = false
+
+	places, err := top.matching(clonePrefix)
+	if err != nil {
+		return unreadable(r.dir.path, err)
+	}
+	for _, place := range append([]string{"."}, places...) {
+		if err := r.eraseAt(top, place); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eraseAt removes the record's files from the state that lies in place.
+func (r *record[T]) eraseAt(top *folder, place string) error {
+	base, err := top.enter(place)
+	if err != nil || base == nil {
+		return err
+	}
+	defer base.close()
+	if r.folder != "." {
+		// A folder that was set aside may be a link to one that holds it.
+		if err := base.eraseNames(nil, r.folder+damagedInfix); err != nil {
+			return err
+		}
+	}
+	f, err := base.enter(r.folder)
+	if err != nil || f == nil {
+		return err
+	}
+	defer f.close()
+	return f.eraseNames([]string{r.name, r.name + newSuffix},
+		r.name+damagedInfix, r.name+newSuffix+damagedInfix)
+}
+
+// enter opens a folder in this one; nil without an error if there is none.
+func (f *folder) enter(name string) (*folder, error) {
+	info, err := f.lstat(name)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, unreadable(f.at(name), err)
+	}
+	return f.sub(name)
+}
+
+// eraseNames removes what bears one of the names or prefixes, and syncs.
+func (f *folder) eraseNames(exact []string, prefixes ...string) error {
+	names, err := f.names()
+	if err != nil {
+		return unreadable(f.path, err)
+	}
+	names = slices.DeleteFunc(names, func(name string) bool {
+		return !slices.Contains(exact, name) &&
+			!slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) })
+	})
+	for _, name := range names {
+		if err := f.remove(name); err != nil {
+			return notErased(f.at(name), err)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	if err := f.sync(); err != nil {
+		return notErased(f.path, err)
+	}
+	return nil
+}
+
+// RemoveEnrollment removes the credential, the certificates kept in the state
+// directory and every pending enrollment, with all copies that were set aside,
+// and returns the paths of the files that are gone, also beside an error. It
+// keeps the identity, so that the machine stays the same one, and the lock. A
+// crash in the middle leaves less; calling it again removes the rest.
+func (d *Dir) RemoveEnrollment(ctx context.Context) (removed []string, err error) {
+	end, err := d.beginWrite(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	top, err := d.top(false)
+	if errors.Is(err, ports.ErrNotStored) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer top.close()
+	d.credential.reserved = false
+
+	names, err := top.names()
+	if err != nil {
+		return nil, unreadable(d.path, err)
+	}
+	for _, name := range names {
+		if !enrolled(name) {
+			continue
+		}
+		files := top.files(name)
+		if err := top.remove(name); err != nil {
+			return removed, notErased(top.at(name), err)
+		}
+		removed = append(removed, files...)
+	}
+	if removed == nil {
+		return nil, nil
+	}
+	if err := top.sync(); err != nil {
+		return removed, notErased(d.path, err)
+	}
+	return removed, nil
+}
+
+// enrolled reports whether name came from an enrollment.
+func enrolled(name string) bool {
+	original, _, _ := strings.Cut(name, damagedInfix)
+	return slices.Contains([]string{credentialsFolder, enrollmentFolder, certsFolder}, original) ||
+		strings.HasPrefix(name, clonePrefix)
+}
+
+// files lists everything below name that is no directory.
+func (f *folder) files(name string) (paths []string) {
+	_ = fs.WalkDir(f.root.FS(), name, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			paths = append(paths, f.at(filepath.FromSlash(path)))
+		}
+		return nil // what cannot be listed is removed unnamed
+	})
+	return paths
+}

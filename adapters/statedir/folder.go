@@ -1,0 +1,159 @@
+package statedir
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// maxFile bounds what is read of one file: the largest answer that is kept, a
+// certificate bundle (16 MiB, protocols.md), and its envelope.
+const maxFile = 32 << 20
+
+// folder is one directory of the state directory, open. It is reached through
+// an os.Root, so that no symbolic link in it leads out of the state directory,
+// even for a command that root runs on another user's directory.
+type folder struct {
+	dir   *Dir
+	root  *os.Root
+	path  string
+	owner owner // who is given what is made here
+}
+
+func (f *folder) close() { _ = f.root.Close() } // a directory handle has nothing to lose
+
+// sub opens a folder in this one. The error is of kind ErrUnreadable.
+func (f *folder) sub(name string) (*folder, error) {
+	sub := &folder{dir: f.dir, path: f.at(name), owner: f.owner}
+	err := f.do(opOpen, name, func() (err error) {
+		sub.root, err = f.root.OpenRoot(name)
+		return err
+	})
+	if err != nil {
+		return nil, unreadable(sub.path, err)
+	}
+	return sub, nil
+}
+
+func (f *folder) at(name string) string { return filepath.Join(f.path, name) }
+
+func (f *folder) do(op op, name string, call func() error) error {
+	return f.dir.disk.do(op, f.at(name), call)
+}
+
+func (f *folder) lstat(name string) (info fs.FileInfo, err error) {
+	err = f.do(opStat, name, func() error {
+		info, err = f.root.Lstat(name)
+		return err
+	})
+	return info, err
+}
+
+// read returns what the file name holds. The error is of kind fs.ErrNotExist
+// or ErrUnreadable, or a *damage where there is no file that could be read.
+func (f *folder) read(name string) ([]byte, fs.FileInfo, error) {
+	info, err := f.lstat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, nil, unreadable(f.at(name), err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, info, &damage{kind(info) + " lies in the place of a file"}
+	}
+	if info.Size() > maxFile {
+		return nil, info, &damage{fmt.Sprintf("it is larger than %d bytes", maxFile)}
+	}
+	data := make([]byte, info.Size())
+	err = f.do(opRead, name, func() error {
+		file, err := f.root.Open(name)
+		if err != nil {
+			return err
+		}
+		defer file.Close() // read only: nothing is lost
+		n, err := io.ReadFull(file, data)
+		data = data[:n]
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil // shorter than it was: the checksum will tell
+		}
+		return err
+	})
+	if err != nil {
+		return nil, nil, unreadable(f.at(name), err)
+	}
+	return data, info, nil
+}
+
+// names lists the folder, sorted.
+func (f *folder) names() (names []string, err error) {
+	err = f.do(opRead, ".", func() error {
+		dir, err := f.root.Open(".")
+		if err != nil {
+			return err
+		}
+		defer dir.Close() // read only: nothing is lost
+		names, err = dir.Readdirnames(-1)
+		return err
+	})
+	slices.Sort(names)
+	return names, err
+}
+
+// matching lists the names that begin with one of the prefixes, sorted.
+func (f *folder) matching(prefixes ...string) ([]string, error) {
+	names, err := f.names()
+	return slices.DeleteFunc(names, func(name string) bool {
+		return !slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) })
+	}), err
+}
+
+// mkdir makes a directory with mode 0700.
+func (f *folder) mkdir(name string) error {
+	return f.do(opMkdir, name, func() error {
+		if err := f.root.Mkdir(name, 0o700); err != nil {
+			return err
+		}
+		return f.owner.takeDir(f.root, name)
+	})
+}
+
+func (f *folder) rename(from, to string) error {
+	return f.do(opRename, to, func() error { return f.root.Rename(from, to) })
+}
+
+// remove removes name and everything in it; nothing there is no error.
+func (f *folder) remove(name string) error {
+	return f.do(opRemove, name, func() error { return f.root.RemoveAll(name) })
+}
+
+// sync makes the names in the folder durable.
+func (f *folder) sync() error {
+	return f.do(opSyncDir, ".", func() error {
+		dir, err := f.root.Open(".")
+		if err != nil {
+			return err
+		}
+		defer dir.Close() // read only: nothing is lost
+		return syncDir(dir)
+	})
+}
+
+// kind says in words what info is.
+func kind(info fs.FileInfo) string {
+	switch t := info.Mode().Type(); {
+	case t == 0:
+		return "a regular file"
+	case t.IsDir():
+		return "a directory"
+	case t&fs.ModeSymlink != 0:
+		return "a symbolic link"
+	default:
+		return "a special file"
+	}
+}

@@ -1,0 +1,210 @@
+package statedir
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/muster-agent/muster/ports"
+)
+
+// record is a file that holds one T in an envelope.
+type record[T any] struct {
+	dir    *Dir
+	folder string // that the file lies in; "." for the state directory itself
+	name   string
+	// format that marshal writes; unmarshal reads it and every older one.
+	format    int
+	marshal   func(T) ([]byte, error)
+	unmarshal func(format int, payload []byte) (T, error)
+	// private: others than the owner may not read it, or it is not used.
+	private  bool
+	readBack bool
+	// reserved: this process has left a placeholder in the way of
+	// replacements.
+	reserved bool
+}
+
+// load returns what is stored, or an error of kind ErrNotStored,
+// ErrUnreadable, ErrDamaged or ErrNewerFormat.
+func (r *record[T]) load() (T, error) {
+	f, err := r.dir.folder(r.folder, false)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	defer f.close()
+	v, _, err := r.settle(f)
+	return v, err
+}
+
+// save replaces what is stored. The error is of kind ErrNotWritten,
+// ErrUnreadable or ErrNewerFormat.
+func (r *record[T]) save(v T) error {
+	payload, err := r.marshal(v)
+	if err != nil {
+		return r.notWritten(err)
+	}
+	data, err := seal(r.format, r.dir.opts.Version, payload)
+	if err != nil {
+		return r.notWritten(err)
+	}
+	f, old, err := r.prepare()
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	how := replacement{mode: 0o600, reserved: r.reserved, readBack: r.readBack, old: old}
+	r.reserved = false
+	if err := f.replace(r.name, data, how); err != nil {
+		return r.notWritten(err)
+	}
+	return nil
+}
+
+// reserve makes sure that the save after it finds room. The error is that of
+// save.
+func (r *record[T]) reserve() error {
+	f, _, err := r.prepare()
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	err = f.reserve(r.name, r.reserved)
+	r.reserved = err == nil
+	if err != nil {
+		return r.notWritten(err)
+	}
+	return nil
+}
+
+func (r *record[T]) notWritten(err error) error {
+	return notWritten(filepath.Join(r.dir.path, r.folder, r.name), err)
+}
+
+// prepare opens the folder for a write and returns what the file holds, nil if
+// it holds nothing.
+func (r *record[T]) prepare() (*folder, []byte, error) {
+	f, err := r.dir.folder(r.folder, true)
+	if err != nil {
+		return nil, nil, err
+	}
+	_, old, err := r.settle(f)
+	if errors.Is(err, ports.ErrDamaged) {
+		if _, statErr := f.lstat(r.name); !errors.Is(statErr, fs.ErrNotExist) {
+			err = r.notWritten(errors.New("a damaged file lies there and could not be set aside; remove it"))
+		} else {
+			err = nil
+		}
+	}
+	if err != nil && !errors.Is(err, ports.ErrNotStored) {
+		f.close()
+		return nil, nil, err
+	}
+	return f, old, nil
+}
+
+// settle returns what is stored, as a value and as it stands in the file,
+// after it has finished a replacement that was interrupted and set aside what
+// is damaged.
+//
+// What lies complete at name.new is the newest content: a save writes it
+// before anything else, and removes it when it fails.
+func (r *record[T]) settle(f *folder) (v T, data []byte, err error) {
+	var none T
+	var bad *damage
+	v, data, err = r.look(f, r.name)
+	if err != nil && !errors.As(err, &bad) && !errors.Is(err, fs.ErrNotExist) {
+		return none, nil, err
+	}
+	if !r.reserved {
+		orphan, orphanData, orphanErr := r.look(f, r.name+newSuffix)
+		switch {
+		case orphanErr == nil:
+			if bad == nil || f.setAside(r.name, bad.reason) {
+				f.finish(r.name)
+			}
+			return orphan, orphanData, nil
+		case !errors.Is(orphanErr, fs.ErrNotExist):
+			if !errors.As(orphanErr, new(*damage)) {
+				return none, nil, orphanErr
+			}
+			f.clear(r.name+newSuffix, orphanErr.Error())
+		}
+	}
+	switch {
+	case bad != nil:
+		f.setAside(r.name, bad.reason)
+		return none, nil, damaged(f.at(r.name), bad.reason)
+	case err != nil:
+		return none, nil, fmt.Errorf("%s: %w", f.at(r.name), ports.ErrNotStored)
+	}
+	return v, data, nil
+}
+
+// look reads and judges the file name and changes nothing. The error is of
+// kind fs.ErrNotExist, ErrUnreadable or ErrNewerFormat, or a *damage.
+func (r *record[T]) look(f *folder, name string) (v T, data []byte, err error) {
+	data, info, err := f.read(name)
+	if err != nil {
+		return v, nil, err
+	}
+	v, err = r.judge(f.at(name), data)
+	if err == nil && r.private {
+		err = exposed(f.at(name), info)
+		if err != nil {
+			err = unreadable(f.at(name), err)
+		}
+	}
+	if err != nil {
+		var none T
+		return none, nil, err
+	}
+	return v, data, nil
+}
+
+// judge says what the content of the file at path is. The error is of kind
+// ErrNewerFormat or a *damage.
+func (r *record[T]) judge(path string, data []byte) (v T, err error) {
+	e, err := unseal(data)
+	if err != nil {
+		return v, err
+	}
+	if e.Format > r.format {
+		return v, fmt.Errorf("%s was %w: muster %q wrote it in format %d, this one reads up to format %d; install that version again (nothing was changed)",
+			path, ports.ErrNewerFormat, e.WrittenBy, e.Format, r.format)
+	}
+	v, err = r.unmarshal(e.Format, e.Payload)
+	if err != nil {
+		return v, &damage{err.Error()}
+	}
+	return v, nil
+}
+
+// finish completes a replacement that was interrupted before its rename. Where
+// it cannot, the next start tries again.
+func (f *folder) finish(name string) {
+	if f.dir.opts.ReadOnly || f.rename(name+newSuffix, name) != nil {
+		return
+	}
+	_ = f.sync() // the content is complete under either name
+	f.dir.report(ports.Recovery{
+		File:   f.at(name),
+		Action: "completed an interrupted replacement",
+		Reason: "a complete newer version lay beside it",
+	})
+}
+
+// clear removes the remains of a write that was interrupted, a placeholder
+// too. What no write leaves is set aside.
+func (f *folder) clear(name, reason string) {
+	if f.dir.opts.ReadOnly {
+		return
+	}
+	if info, err := f.lstat(name); err == nil && !info.Mode().IsRegular() {
+		f.setAside(name, reason)
+		return
+	}
+	_ = f.remove(name) // if it stays, the next write says why
+}

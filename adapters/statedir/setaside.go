@@ -1,0 +1,155 @@
+package statedir
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/muster-agent/muster/ports"
+)
+
+const (
+	// timestamp of everything that is set aside, in UTC. It sorts by time and
+	// is a legal file name everywhere.
+	timestamp = "20060102T150405.000000000Z"
+	// damagedInfix stands between the name of what was damaged and the
+	// timestamp.
+	damagedInfix = ".damaged-"
+	// damagedKept is how many damaged copies of one name are kept
+	// (interface.md).
+	damagedKept = 3
+)
+
+// setAside renames what is not sound and reports it; false if it still lies
+// where it lay.
+func (f *folder) setAside(name, reason string) bool {
+	d := f.dir
+	if d.opts.ReadOnly {
+		return false
+	}
+	aside, err := f.free(name + damagedInfix)
+	if err == nil {
+		err = f.rename(name, aside)
+	}
+	if err != nil {
+		if path := f.at(name); !d.ignored[path] {
+			d.ignored[path] = true
+			d.report(ports.Recovery{File: path, Action: "ignored", Reason: reason})
+		}
+		return false
+	}
+	f.prune(name + damagedInfix)
+	_ = f.sync() // if the rename is lost, it is damaged and set aside again
+	d.report(ports.Recovery{File: f.at(name), Action: "set aside", SetAside: f.at(aside), Reason: reason})
+	return true
+}
+
+// free returns prefix with the present time, or the first moment after it that
+// no name bears.
+func (f *folder) free(prefix string) (string, error) {
+	names, err := f.names()
+	now := f.dir.opts.Now().UTC()
+	name := prefix + now.Format(timestamp)
+	for slices.Contains(names, name) {
+		now = now.Add(time.Nanosecond)
+		name = prefix + now.Format(timestamp)
+	}
+	return name, err
+}
+
+// prune removes all but the newest copies. What cannot be removed or listed
+// now is at the next damage.
+func (f *folder) prune(prefix string) {
+	copies, _ := f.matching(prefix)
+	for len(copies) > damagedKept {
+		_ = f.remove(copies[0])
+		copies = copies[1:]
+	}
+}
+
+// SetAside moves everything but the lock, the status socket and what was set
+// aside before into a new directory cloned-<time> of the state directory.
+// Nothing stored is no error, and where is then empty. An error is of kind
+// ErrNotWritten or ErrUnreadable.
+//
+// The credential's record goes last but one and the identity last: both say
+// whose state this is, so whatever the moment of a crash, as long as anything
+// is left to move the next start still sees that it is another machine's. What
+// is left then goes into another directory.
+func (d *Dir) SetAside(ctx context.Context) (where string, err error) {
+	end, err := d.beginWrite(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer end()
+	top, err := d.top(false)
+	if errors.Is(err, ports.ErrNotStored) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer top.close()
+	// What an interrupted replacement left of the identity gets its name, what
+	// is damaged loses it: then the file of that name is what says whose state
+	// this is. Any other answer does not keep it from being moved.
+	_, _ = d.identity.load()
+
+	names, err := top.names()
+	if err != nil {
+		return "", unreadable(d.path, err)
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return moveRank(name) < 0 })
+	if len(names) == 0 {
+		return "", nil
+	}
+	slices.SortStableFunc(names, func(a, b string) int { return moveRank(a) - moveRank(b) })
+
+	name, err := top.free(clonePrefix)
+	if err == nil {
+		err = top.mkdir(name)
+	}
+	if err == nil {
+		err = top.sync()
+	}
+	if err != nil {
+		return "", notWritten(d.path, err)
+	}
+	where = top.at(name)
+	aside, err := d.folder(name, false)
+	if err != nil {
+		return where, err
+	}
+	defer aside.close()
+	d.credential.reserved = false
+	for i, n := range names {
+		if err := top.rename(n, filepath.Join(name, n)); err != nil {
+			return where, notWritten(top.at(n), err)
+		}
+		// Each rank is on disk before the next one moves.
+		if i+1 < len(names) && moveRank(n) == moveRank(names[i+1]) {
+			continue
+		}
+		if err := errors.Join(aside.sync(), top.sync()); err != nil {
+			return where, notWritten(where, err)
+		}
+	}
+	return where, nil
+}
+
+// moveRank orders what SetAside moves; negative for what stays.
+func moveRank(name string) int {
+	switch {
+	case name == lockFile, name == socketFile, strings.HasPrefix(name, clonePrefix):
+		return -1
+	case name == credentialsFolder:
+		return 1
+	case name == identityFile:
+		return 2
+	default:
+		return 0
+	}
+}

@@ -1,0 +1,130 @@
+package statedir
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/ports"
+)
+
+// furnish fills a state directory with everything that may lie in it.
+func furnish(t testing.TB, path string) *Dir {
+	t.Helper()
+	d := open(t, path, Options{})
+	d.disk.around = unsynced
+	for _, s := range subjects {
+		write(t, filepath.Join(path, s.file), []byte("damaged "+s.file))
+		_, err := s.load(d)
+		if !errors.Is(err, ports.ErrDamaged) {
+			t.Fatal(err)
+		}
+		must(t, s.save(d, 1))
+	}
+	for _, name := range []string{
+		"agent.lock", "agent.sock", "enrollment/pending.json", "enrollment/key.pem", "enrollment/rejected/1.json",
+		"certs/ca.pem", "certs/server.key.pem", "certs/server.pem.previous", "credentials.damaged-x/agent.cak", "notes.txt",
+	} {
+		write(t, filepath.Join(path, name), []byte(name))
+	}
+	must(t, d.Reserve(t.Context()))
+	d.disk.around = nil
+	return d
+}
+
+func TestSetAside(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	path := newDir(t)
+	d := open(t, path, Options{})
+	where, err := d.SetAside(t.Context())
+	is.NoErr(err)
+	is.Equal(where, "") // nothing is stored
+
+	d = furnish(t, path)
+	before := tree(t, path)
+	where, err = d.SetAside(t.Context())
+	is.NoErr(err)
+	is.Equal(filepath.Dir(where), path)
+	is.True(strings.HasPrefix(filepath.Base(where), "cloned-20"))
+	is.Equal(len(tree(t, where)), len(before)-2)
+	var left []string
+	for _, name := range tree(t, path) {
+		if !strings.HasPrefix(name, "cloned-") {
+			left = append(left, name)
+		}
+	}
+	is.Equal(left, []string{"agent.lock", "agent.sock"})
+
+	// Another clone of the clone, which leaves the first part where it is.
+	is.NoErr(d.Reserve(t.Context()))
+	is.NoErr(d.Save(t.Context(), credential(2)))
+	second, err := d.SetAside(t.Context())
+	is.NoErr(err)
+	is.True(second != where)
+	is.Equal(tree(t, second), []string{"credentials/agent.cak"})
+}
+
+func TestEraseLeavesNoCopy(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	path := newDir(t)
+	_, err := furnish(t, path).SetAside(t.Context())
+	is.NoErr(err)
+	d := furnish(t, path)
+	others := 0
+	for _, name := range tree(t, path) {
+		if !strings.Contains(name, "agent.cak") {
+			others++
+		}
+	}
+	is.NoErr(d.Erase(t.Context()))
+	is.NoErr(d.Erase(t.Context()))
+	for _, name := range tree(t, path) {
+		is.True(!strings.Contains(name, "agent.cak"))
+		is.True(!strings.Contains(string(read(t, filepath.Join(path, name))), canary))
+	}
+	is.Equal(len(tree(t, path)), others) // and nothing else is gone
+	_, err = d.Load(t.Context())
+	is.True(errors.Is(err, ports.ErrNotStored))
+	is.NoErr(d.Save(t.Context(), credential(2)))
+	subjects[0].loads(t, d, 2)
+}
+
+func TestRemoveEnrollment(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	path := newDir(t)
+	removed, err := open(t, path, Options{}).RemoveEnrollment(t.Context())
+	is.NoErr(err)
+	is.Equal(len(removed), 0)
+
+	_, err = furnish(t, path).SetAside(t.Context())
+	is.NoErr(err)
+	outside := filepath.Join(t.TempDir(), "kept")
+	write(t, outside, []byte("kept"))
+	d := furnish(t, path)
+	is.NoErr(os.Symlink(outside, filepath.Join(path, "certs", "link")))
+	before := tree(t, path)
+	removed, err = d.RemoveEnrollment(t.Context())
+	is.NoErr(err)
+	left := tree(t, path)
+	is.Equal(len(removed)+len(left), len(before))
+	is.Equal(len(left), 5)
+	for i, want := range []string{"agent.lock", "agent.sock", "identity.json", "identity.json.damaged-", "notes.txt"} {
+		is.True(strings.HasPrefix(left[i], want))
+	}
+	is.Equal(read(t, outside), []byte("kept"))
+	subjects[1].loads(t, d, 1)
+
+	removed, err = d.RemoveEnrollment(t.Context())
+	is.NoErr(err)
+	is.Equal(len(removed), 0)
+	is.NoErr(d.Reserve(t.Context()))
+	is.NoErr(d.Save(t.Context(), credential(2)))
+	subjects[0].loads(t, open(t, path, Options{}), 2)
+}
