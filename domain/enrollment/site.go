@@ -54,7 +54,7 @@ func AfterSite(outcome ports.SiteOutcome, server, site string) SiteNext {
 	case ports.SiteTransient:
 		return SiteNext{
 			Class: ports.Transient, State: ports.SiteStateRetrying, Event: "enroll.retry",
-			Advice: fmt.Sprintf("enrolling at %s did not work: %s", server, o.Reason),
+			Advice: o.Reason,
 		}
 	case ports.SiteUnexpected:
 		return SiteNext{

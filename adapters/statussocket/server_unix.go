@@ -1,0 +1,91 @@
+//go:build unix
+
+package statussocket
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/muster-agent/muster/ports"
+)
+
+// Server implements ports.StatusServer. A Server that was killed leaves its
+// socket file behind, which the next one replaces: who may serve is decided by
+// the process lock.
+type Server struct{ dir string }
+
+// NewServer serves the socket of a state directory.
+func NewServer(dir string) *Server { return &Server{dir: dir} }
+
+// Serve implements ports.StatusServer.
+func (s *Server) Serve(ctx context.Context, status func() ports.Status) error {
+	path := filepath.Join(s.dir, FileName)
+	listener, err := s.listen(path)
+	if err != nil {
+		return fmt.Errorf("opening %s for `muster status`: %w", path, err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = listener.Close() }) // ends Accept; a second close has nothing to say
+	defer stop()
+	defer func() { _ = os.Remove(path) }() // one that stays is replaced by the next server
+
+	var calls sync.WaitGroup
+	defer calls.Wait()
+	for {
+		conn, err := listener.Accept()
+		switch {
+		case err == nil:
+			calls.Go(func() { answer(conn, status) })
+		case ctx.Err() != nil, errors.Is(err, net.ErrClosed):
+			return nil
+		default:
+			_ = listener.Close() // the error that matters is Accept's
+			return fmt.Errorf("answering at %s: %w", path, err)
+		}
+	}
+}
+
+func (s *Server) listen(path string) (*net.UnixListener, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		// Not a socket: a directory that holds something, say.
+		if err := os.Rename(path, path+".damaged-"+time.Now().UTC().Format("20060102T150405.000000000Z")); err != nil {
+			return nil, err
+		}
+	}
+	var listener *net.UnixListener
+	err := throughShortPath(s.dir, func(dir string) error {
+		var err error
+		listener, err = net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(dir, FileName), Net: "unix"})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	listener.SetUnlinkOnClose(false) // Serve removes it by its own path
+	// The directory keeps others out already; this is for one that does not.
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	return listener, nil
+}
+
+// answer serves one caller. There is nobody to report an error to: the caller
+// sees that the connection broke.
+func answer(conn net.Conn, status func() ports.Status) {
+	defer func() { _ = conn.Close() }()
+	if err := conn.SetDeadline(time.Now().Add(answerWithin)); err != nil {
+		return
+	}
+	question, err := bufio.NewReaderSize(conn, 64).ReadSlice('\n')
+	if err != nil || string(question) != askStatus {
+		return
+	}
+	_, _ = conn.Write(Encode(status()))
+}

@@ -1,0 +1,149 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/muster-agent/muster/ports"
+)
+
+// Agent is the service: it gets this machine an identity and keeps it.
+type Agent struct {
+	w       *World
+	board   *board
+	clock   *clock
+	book    *retryBook
+	keys    *keyring
+	desk    *desk
+	who     *identityKeeper
+	site    *siteEnrollment
+	started time.Time
+	unknown map[string]bool // frame types that were logged as unknown
+}
+
+// New prepares an agent; nothing happens before Run or Enroll.
+func New(w World) *Agent {
+	a := &Agent{w: &w, keys: newKeyring(), desk: newDesk(), started: time.Now(), unknown: map[string]bool{}}
+	a.board = newBoard(w.Wall, a.blank(), func(sentence string) { a.told(w.Supervisor.Status(sentence)) })
+	a.clock = &clock{wall: w.Wall, board: a.board, log: w.Log}
+	a.book = &retryBook{store: w.Retries, policy: w.Settings.Delays, wall: w.Wall, chance: w.Chance}
+	a.who = &identityKeeper{w: a.w, board: a.board}
+	a.site = &siteEnrollment{w: a.w, who: a.who, book: a.book, board: a.board, clock: a.clock, keys: a.keys}
+	return a
+}
+
+// Run lives until ctx is done and then returns nil. It returns an error only
+// for what keeps it from starting: another service that holds the state
+// directory (kind ports.ErrLocked), or a signal of the machine's identity that
+// this process may not read (kind ErrNeedsRights). Everything that time or a
+// person can heal is shown and tried again.
+func (a *Agent) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	defer stop()
+	parts.Go(func() { a.feedWatchdog(ctx) })
+
+	// Not before it is clear that no other service answers there.
+	answer := sync.OnceFunc(func() { parts.Go(func() { a.serveStatus(ctx) }) })
+	unlock, err := a.takeTurn(ctx, answer)
+	if err != nil {
+		return unlessStopped(ctx, err)
+	}
+	defer a.giveBack(unlock)
+	defer parts.Wait()
+	defer stop()
+	answer()
+	a.told(a.w.Supervisor.Ready())
+
+	if err := a.settleIdentity(ctx); err != nil {
+		return unlessStopped(ctx, err)
+	}
+	parts.Go(func() { a.keepEnrolled(ctx) })
+	parts.Go(func() { a.keepConnected(ctx) })
+
+	<-ctx.Done()
+	a.told(a.w.Supervisor.Stopping())
+	a.w.Log.Info("told to stop", event(eventStopping))
+	return nil
+}
+
+// unlessStopped is err, or nil if the agent was told to stop.
+func unlessStopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// blank is the status before anything is known.
+func (a *Agent) blank() ports.Status {
+	st := notConfigured(a.w.Version, a.w.Hostname)
+	if a.w.Site != nil {
+		st.Site = ports.SiteStatus{State: ports.SiteStateRetrying, Since: a.w.Wall()}
+	}
+	if a.w.Relay != nil {
+		st.Relay = ports.RelayStatus{State: ports.RelayStateConnecting, Since: a.w.Wall()}
+	}
+	return st
+}
+
+// notConfigured is the status of a machine for which nothing is configured.
+func notConfigured(version, hostname string) ports.Status {
+	return ports.Status{
+		Version: version, Hostname: hostname,
+		Site:        ports.SiteStatus{State: ports.SiteStateNotConfigured},
+		Manager:     ports.ManagerStatus{State: ports.ManagerStateNotConfigured},
+		Certificate: ports.CertificateReport{Status: ports.CertNotConfigured},
+		Relay:       ports.RelayStatus{State: ports.RelayStateNotConfigured},
+	}
+}
+
+// serveStatus answers local callers. An agent whose socket cannot be opened
+// (a directory that cannot be written) does its work all the same and tries
+// again.
+func (a *Agent) serveStatus(ctx context.Context) {
+	if a.w.StatusServer == nil {
+		return
+	}
+	for attempt := 1; ctx.Err() == nil; attempt++ {
+		err := a.w.StatusServer.Serve(ctx, a.board.snapshot)
+		if err == nil {
+			return
+		}
+		delay := a.transientWait(attempt)
+		a.w.Log.Warn("local status is not available: "+err.Error(), event(eventStatusServer), slog.Duration("wait", delay),
+			slog.String("class", string(ports.Transient)), slog.Int("attempt", attempt))
+		if wait(ctx, a.w.Wall, delay, nil) != nil {
+			return
+		}
+	}
+}
+
+// feedWatchdog tells the supervisor that the agent is alive, if it wants to
+// know.
+func (a *Agent) feedWatchdog(ctx context.Context) {
+	interval := a.w.Supervisor.WatchdogInterval()
+	if interval <= 0 {
+		return
+	}
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			a.told(a.w.Supervisor.Alive())
+		}
+	}
+}
+
+// told logs a notification that did not arrive; nobody waits for one.
+func (a *Agent) told(err error) {
+	if err != nil {
+		a.w.Log.Debug("telling the supervisor: "+err.Error(), event(eventSupervisor))
+	}
+}

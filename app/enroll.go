@@ -1,0 +1,143 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/muster-agent/muster/domain/credential"
+	"github.com/muster-agent/muster/domain/exitcode"
+	"github.com/muster-agent/muster/ports"
+)
+
+// personTries is how often a person's enroll command tries what fails for a
+// passing reason (interface.md, "muster").
+const personTries = 5
+
+// EnrollOptions are what a person may ask of Enroll.
+type EnrollOptions struct {
+	// Force enrolls again although there is a key.
+	Force bool
+	// Wait is how long an operator's decision is awaited.
+	Wait time.Duration
+	// Patient: what fails for a passing reason is tried for as long as Wait,
+	// too.
+	Patient bool
+	// Say prints one line for the person.
+	Say func(line string)
+}
+
+// Enroll enrolls, then returns: it neither connects nor listens. It tells the
+// person what happens.
+func (a *Agent) Enroll(ctx context.Context, o EnrollOptions) exitcode.Code {
+	if err := a.establishIdentity(ctx); err != nil {
+		o.Say(err.Error())
+		return exitcode.OfEnroll(exitcode.NotAllowed)
+	}
+	limited, cancel := context.WithTimeout(ctx, o.Wait)
+	defer cancel()
+	return exitcode.OfEnroll(a.enrollSite(ctx, limited, o))
+}
+
+// enrollSite enrolls at the site's server. ctx ends when the command is told
+// to stop, limited also when the person's patience ends.
+func (a *Agent) enrollSite(ctx, limited context.Context, o EnrollOptions) exitcode.End {
+	found, cred, err := a.site.find(ctx)
+	switch credential.Decide(found) {
+	case credential.UseStored:
+		if !o.Force {
+			o.Say(fmt.Sprintf("This machine is enrolled at %s, site %s. Nothing to do; --force enrolls it again.", cred.ServerURL, cred.SiteCode))
+			return exitcode.Done
+		}
+	case credential.Enroll, credential.EnrollKeepingOld:
+	case credential.BlockedUnreadable, credential.BlockedNewer:
+		o.Say(err.Error())
+		return exitcode.NotAllowed
+	case credential.NeedKey, credential.UseLegacy, credential.NotConfigured:
+	}
+	if a.w.Site == nil {
+		o.Say("Site enrollment is not configured: " + needs + ".")
+		return exitcode.NotAllowed
+	}
+	server := a.w.Settings.ServerURL.Host
+	if pause := a.site.holdBack(ctx, true); pause > 0 {
+		o.Say(fmt.Sprintf("%s asked not to be called for another %v: waiting.", server, pause.Round(time.Second)))
+		if wait(limited, a.w.Wall, pause, nil) != nil {
+			return a.endOf(ctx)
+		}
+	}
+	for tries := 1; ; {
+		o.Say(fmt.Sprintf("Asking %s for a key for this machine, site %s.", server, a.w.Settings.SiteCode))
+		done := a.site.attempt(limited, ports.Transient)
+		switch {
+		case done.stored:
+			o.Say("Enrolled: the key is stored.")
+			return exitcode.Done
+		case done.unsaved != nil:
+			return a.storeForPerson(limited, *done.unsaved, o)
+		case limited.Err() != nil:
+			return a.endOf(ctx)
+		}
+		o.Say(capital(done.next.Advice) + ".")
+		switch done.next.Class {
+		case ports.Operator:
+			return exitcode.Refused
+		case ports.Transient:
+			if tries == personTries && !o.Patient {
+				o.Say(fmt.Sprintf("Given up after %d tries. 'muster run' would go on; --wait DURATION tries for longer.", tries))
+				return exitcode.Failed
+			}
+			tries++
+		case ports.Pending:
+		}
+		o.Say(fmt.Sprintf("Trying again in %v.", done.wait.Round(time.Millisecond)))
+		if wait(limited, a.w.Wall, done.wait, nil) != nil {
+			return a.endOf(ctx)
+		}
+	}
+}
+
+// endOf says how an enrollment ended that ran out of time or was told to
+// stop.
+func (a *Agent) endOf(ctx context.Context) exitcode.End {
+	switch {
+	case a.board.snapshot().Site.State == ports.SiteStatePending:
+		return exitcode.Undecided
+	case ctx.Err() != nil:
+		return exitcode.Cancelled
+	default:
+		return exitcode.Failed
+	}
+}
+
+// storeForPerson tries to store a key that the server gave.
+func (a *Agent) storeForPerson(ctx context.Context, cred ports.Credential, o EnrollOptions) exitcode.End {
+	for try := 1; try <= personTries; try++ {
+		delay := a.transientWait(try)
+		o.Say(fmt.Sprintf("The server gave a key, but it could not be stored. Trying again in %v.", delay.Round(time.Millisecond)))
+		if wait(ctx, a.w.Wall, delay, nil) != nil {
+			break
+		}
+		err := a.site.store(ctx, cred)
+		if err == nil {
+			o.Say("Enrolled: the key is stored.")
+			return exitcode.Done
+		}
+		o.Say(capital(err.Error()) + ".")
+	}
+	o.Say("The key is lost with this command; the server gives another at the next enrollment.")
+	return exitcode.Failed
+}
+
+// capital begins a sentence.
+func capital(s string) string {
+	if s == "" || s[0] < 'a' || s[0] > 'z' {
+		return s
+	}
+	return string(s[0]-'a'+'A') + s[1:]
+}
+
+// ErrNeedsRights is the kind of error for a signal of the machine's identity
+// that this process may not read.
+var ErrNeedsRights = errors.New("this process may not read what tells this machine from others")

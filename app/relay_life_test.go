@@ -1,0 +1,422 @@
+package app_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/adapters/memstore"
+	"github.com/muster-agent/muster/ports"
+)
+
+func TestAKeyRefusedForTenHoursIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		l := newLife(t)
+		var gate switched
+		l.relay.Accept = gate.Accept
+		r := l.start()
+		key := l.relay.Last().Hello().Key
+		gate.set(refuse(""))
+		l.relay.Last().Drop()
+
+		pass(10 * time.Minute)
+		is.Equal(r.Status().Relay.State, ports.RelayStateRefused)
+		r.expect(ports.StateConnecting)
+		pass(10 * time.Minute)
+		r.expect(ports.StateBlocked) // after 15 minutes
+		pass(10 * time.Hour)
+		r.expect(ports.StateBlocked)
+		is.Equal(len(l.site.Requests()), 1) // no enrollment
+		stored, err := memstore.Open(l.place).Load(t.Context())
+		is.NoErr(err)
+		is.True(stored.Key.Equal(key))
+		is.True(l.logged("credential.refused") > 20)
+
+		gate.set(nil)
+		pass(6 * time.Minute)
+		r.expect(ports.StateConnected)
+		is.True(l.relay.Last().Hello().Key.Equal(key))
+		r.stop()
+	})
+}
+
+func TestRefusedForLongerThanADayEnrollmentIsTriedOncePerOperatorWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		l := newLife(t)
+		var gate switched
+		l.relay.Accept = gate.Accept
+		r := l.start()
+		defer r.stop()
+		gate.set(refuse(""))
+		l.relay.Last().Drop()
+		l.site.Answer = func(context.Context, ports.SiteRequest) ports.SiteAnswer {
+			return ports.SiteAnswer{Outcome: ports.SiteTransient{Reason: "down"}}
+		}
+		pass(23 * time.Hour)
+		is.Equal(len(l.site.Requests()), 1)
+		pass(25 * time.Hour)
+		tries := len(l.site.Requests()) - 1
+		is.True(tries >= 4 && tries <= 12) // 15 min, 30 min, 1 h, … 6 h: not every few minutes
+		for _, gap := range l.gaps()[1:] {
+			within(t, "between two tries", gap, 12*time.Minute, 7*time.Hour+12*time.Minute)
+		}
+		dials := len(l.relay.Dials())
+		pass(time.Hour)
+		is.True(len(l.relay.Dials())-dials >= 10) // the key is retried beside it
+
+		gate.set(func(_ context.Context, hello ports.RelayHello) error {
+			if hello.Key.Equal(l.site.Key(hello.MachineUID)) && hello.Key.Reveal() != "cak_memsite000000000001" {
+				return nil
+			}
+			return &ports.RelayRefusedError{Status: 401}
+		})
+		l.site.Answer = nil
+		pass(8 * time.Hour)
+		r.expect(ports.StateConnected)
+	})
+}
+
+func TestReenrollmentCanBeSwitchedOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t)
+		l.settings.ReenrollAfter = 0
+		l.relay.Accept = refuse("")
+		r := l.start()
+		defer r.stop()
+		pass(72 * time.Hour)
+		if n := len(l.site.Requests()); n != 1 {
+			t.Errorf("%d enrollments", n)
+		}
+	})
+}
+
+func TestUnknownAgentEnrollsAgainAndKeepsTheOldKeyUntilThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		l := newLife(t)
+		var gate switched
+		l.relay.Accept = gate.Accept
+		r := l.start()
+		defer r.stop()
+		old := l.relay.Last().Hello().Key
+		gate.set(func(_ context.Context, hello ports.RelayHello) error {
+			if hello.Key.Equal(old) {
+				return &ports.RelayRefusedError{Status: 401, Code: ports.RefusedUnknownAgent}
+			}
+			return nil
+		})
+		l.site.Script(ports.SiteTransient{Reason: "down"}, ports.SiteCollisionPending{})
+		l.relay.Last().Drop()
+		pass(4*time.Minute + 50*time.Second)
+		is.Equal(len(l.site.Requests()), 1) // not before 5 minutes are over
+		for len(l.site.Requests()) < 3 {
+			pass(time.Second)
+		}
+		stored, err := memstore.Open(l.place).Load(t.Context())
+		is.NoErr(err)
+		is.True(stored.Key.Equal(old))
+		is.True(l.relay.Dials()[len(l.relay.Dials())-1].Hello.Key.Equal(old)) // still in use
+		pass(20 * time.Minute)
+		r.expect(ports.StateConnected)
+		is.Equal(len(l.site.Requests()), 4)
+		is.True(!l.relay.Last().Hello().Key.Equal(old))
+		stored, err = memstore.Open(l.place).Load(t.Context())
+		is.NoErr(err)
+		is.True(stored.Key.Equal(l.relay.Last().Hello().Key))
+	})
+}
+
+func TestUnknownAgentThatIsKnownAgainEnrollsNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		l := newLife(t)
+		var gate switched
+		l.relay.Accept = gate.Accept
+		r := l.start()
+		defer r.stop()
+		gate.set(refuse(ports.RefusedUnknownAgent))
+		l.site.Answer = func(context.Context, ports.SiteRequest) ports.SiteAnswer {
+			return ports.SiteAnswer{Outcome: ports.SiteRejected{}}
+		}
+		l.relay.Last().Drop()
+		pass(time.Hour)
+		r.expect(ports.StateBlocked)
+		gate.set(nil)
+		pass(7 * time.Minute)
+		r.expect(ports.StateConnected)
+		is.Equal(r.Status().Site.State, ports.SiteStateEnrolled)
+		tries := len(l.site.Requests())
+		pass(100 * time.Hour)
+		is.Equal(len(l.site.Requests()), tries)
+	})
+}
+
+func TestRevokedIsAnOperatorsDecision(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		l := newLife(t)
+		var gate switched
+		l.relay.Accept = gate.Accept
+		r := l.start()
+		gate.set(refuse(ports.RefusedCredentialRevoked))
+		l.relay.Last().Drop()
+		pass(2 * time.Minute)
+		r.expect(ports.StateConnecting)
+		pass(8 * time.Minute)
+		r.expect(ports.StateBlocked)
+		is.True(strings.Contains(r.Status().Blocked, "muster enroll --force"))
+		dials := len(l.relay.Dials())
+		pass(48 * time.Hour)
+		is.Equal(len(l.site.Requests()), 1)                // never by itself
+		is.True(len(l.relay.Dials())-dials <= 48*60/12+10) // class operator
+		r.stop()
+
+		r = l.start() // a restart does not forget it
+		pass(time.Second)
+		r.expect(ports.StateBlocked)
+		gate.set(nil)
+		pass(8 * time.Hour)
+		r.expect(ports.StateConnected)
+		pass(2 * time.Minute)
+		is.Equal(r.Status().Blocked, "")
+		r.stop()
+	})
+}
+
+func TestRevokedThenUnknownEnrollsAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		l := newLife(t)
+		var gate switched
+		l.relay.Accept = gate.Accept
+		r := l.start()
+		defer r.stop()
+		old := l.relay.Last().Hello().Key
+		gate.set(refuse(ports.RefusedCredentialRevoked))
+		l.relay.Last().Drop()
+		pass(time.Hour)
+		r.expect(ports.StateBlocked)
+		gate.set(func(_ context.Context, hello ports.RelayHello) error {
+			if hello.Key.Equal(old) {
+				return &ports.RelayRefusedError{Status: 403, Code: ports.RefusedUnknownAgent}
+			}
+			return nil
+		})
+		pass(24 * time.Hour)
+		r.expect(ports.StateConnected)
+		is.Equal(len(l.site.Requests()), 2)
+	})
+}
+
+func TestWithSkewARefusalCountsForNothing(t *testing.T) {
+	for name, code := range map[string]string{"without a code": "", "unknown": ports.RefusedUnknownAgent, "revoked": ports.RefusedCredentialRevoked} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				l := newLife(t)
+				var gate switched
+				l.relay.Accept = gate.Accept
+				r := l.start()
+				defer r.stop()
+				gate.set(func(context.Context, ports.RelayHello) error {
+					return &ports.RelayRefusedError{Status: 401, Code: code, ServerTime: time.Now().Add(-48 * time.Hour)}
+				})
+				l.relay.Last().Drop()
+				pass(72 * time.Hour)
+				is.Equal(len(l.site.Requests()), 1)
+				r.expect(ports.StateConnecting)
+				is.Equal(l.logged("clock.skew"), 1)
+				is.Equal(*r.Status().ClockSkew, -48*time.Hour)
+				gate.set(nil)
+				pass(6 * time.Minute)
+				r.expect(ports.StateConnected)
+			})
+		})
+	}
+}
+
+func TestWithoutAnEnrollmentKeyItGoesOnAndSaysWhatItNeeds(t *testing.T) {
+	for name, code := range map[string]string{"without a code": "", "unknown": ports.RefusedUnknownAgent} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				l := newLife(t)
+				l.start().stop()
+				l.settings.EnrollmentKey = ports.Secret{}
+				l.relay.Accept = refuse(code)
+				r := l.start()
+				defer r.stop()
+				pass(25 * time.Hour)
+				r.expect(ports.StateBlocked)
+				is.Equal(len(l.site.Requests()), 1)
+				is.True(strings.Contains(r.Status().Relay.LastError, "MUSTER_ENROLLMENT_KEY"))
+				is.True(len(l.relay.Dials()) > 200) // it goes on
+			})
+		})
+	}
+}
+
+func TestReenrollFrameIsObeyedOnceAnHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		l := newLife(t)
+		r := l.start()
+		old := l.relay.Last().Hello().Key
+		for range 3 {
+			l.relay.Last().Push(ports.RelayFrame{Type: ports.FrameReenroll})
+			pass(time.Minute)
+		}
+		is.Equal(len(l.site.Requests()), 2)
+		r.expect(ports.StateConnected)
+		is.True(!l.relay.Last().Hello().Key.Equal(old)) // connected again with the new key
+		is.Equal(len(l.relay.Open()), 1)
+		r.stop()
+
+		r = l.start() // a restart does not forget it
+		defer r.stop()
+		l.relay.Last().Push(ports.RelayFrame{Type: ports.FrameReenroll})
+		pass(time.Minute)
+		is.Equal(len(l.site.Requests()), 2)
+		pass(time.Hour)
+		l.relay.Last().Push(ports.RelayFrame{Type: ports.FrameReenroll})
+		pass(time.Minute)
+		is.Equal(len(l.site.Requests()), 3)
+	})
+}
+
+func TestUnknownFramesAreIgnoredAndLoggedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		l := newLife(t)
+		r := l.start()
+		defer r.stop()
+		for range 5 {
+			l.relay.Last().Push(ports.RelayFrame{Type: "dance"})
+			l.relay.Last().Push(ports.RelayFrame{Type: "evil\nevent=credential.stored"})
+			pass(time.Second)
+		}
+		r.expect(ports.StateConnected)
+		is.Equal(strings.Count(l.log.String(), "dance"), 1)
+		is.Equal(l.logged("credential.stored"), 1) // the real one
+	})
+}
+
+func TestAConnectionIsKeptAliveAndTellsItsStatus(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		l := newLife(t)
+		r := l.start()
+		defer r.stop()
+		pass(10*time.Minute + time.Second)
+		conn := l.relay.Last()
+		is.Equal(len(l.relay.Conns()), 1)
+		is.Equal(len(conn.Pings()), 20) // every 30 s
+		sent := conn.Sent()
+		is.Equal(len(sent), 11) // at once, then every 60 s
+		for i, s := range sent {
+			is.Equal(s.At.Sub(conn.Opened()), time.Duration(i)*time.Minute)
+			is.Equal(s.Hostname, "desk-17")
+			is.Equal(s.Version, "1.2.3")
+			is.Equal(s.MachineUID, r.Status().MachineUID)
+			is.Equal(s.Uptime.Round(time.Second), time.Duration(i)*time.Minute)
+			is.Equal(s.Certificate.Status, ports.CertNotConfigured)
+		}
+	})
+}
+
+func TestADeadConnectionIsNoticed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		l := newLife(t)
+		r := l.start()
+		defer r.stop()
+		pass(5 * time.Minute)
+		first := l.relay.Last()
+		first.StopPongs()
+		pass(45 * time.Second) // a ping, 10 s, a wait of at most 5 s
+		is.True(!first.Open())
+		is.Equal(len(l.relay.Conns()), 2)
+		is.True(strings.Contains(l.log.String(), "no answer to a ping within 10 s"))
+		r.expect(ports.StateConnected)
+	})
+}
+
+func TestAConnectionThatIsDroppedSoonDoesNotCountAsASuccess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		l := newLife(t)
+		l.chance = func() float64 { return 0.999 }
+		r := l.start()
+		defer r.stop()
+		for range 12 { // two machines evict each other
+			pass(50 * time.Second)
+			for _, conn := range l.relay.Open() {
+				conn.Drop()
+			}
+			pass(5 * time.Minute)
+		}
+		dials := l.relay.Dials()
+		last := dials[len(dials)-1].At.Sub(dials[len(dials)-2].At)
+		is.True(last > 4*time.Minute) // they do not race
+		pass(2 * time.Minute)         // this one lasts
+		l.relay.Last().Drop()
+		n := len(l.relay.Dials())
+		pass(5 * time.Second)
+		is.Equal(len(l.relay.Dials()), n+1) // from the beginning again
+	})
+}
+
+func TestARelayThatIsDownIsTriedWithPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		l := newLife(t)
+		var gate switched
+		l.relay.Accept = gate.Accept
+		gate.set(func(context.Context, ports.RelayHello) error { return errors.New("connection refused") })
+		r := l.start()
+		defer r.stop()
+		pass(time.Hour)
+		r.expect(ports.StateConnecting)
+		is.True(strings.Contains(r.Status().Relay.LastError, "connection refused"))
+		is.Equal(len(l.site.Requests()), 1)
+		dials := l.relay.Dials()
+		for i := 1; i < len(dials); i++ {
+			within(t, "between two dials", dials[i].At.Sub(dials[i-1].At), time.Second, 5*time.Minute)
+		}
+		gate.set(nil)
+		pass(5 * time.Minute)
+		r.expect(ports.StateConnected)
+	})
+}
+
+func TestAWaitFollowsTheWallClockToo(t *testing.T) {
+	for name, test := range map[string]struct {
+		jump        time.Duration
+		least, most time.Duration
+	}{
+		// The machine slept through the wait: it ends at the next look.
+		"forward": {24 * time.Hour, 5 * time.Second, 40 * time.Second},
+		// The clock was set back: the wait is no longer than it was to be.
+		"back": {-24 * time.Hour, 12 * time.Minute, 18 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLife(t)
+				l.site.Script(ports.SiteRejected{})
+				r := l.start()
+				defer r.stop()
+				pass(5 * time.Second)
+				l.setClock(test.jump)
+				pass(time.Hour)
+				within(t, "the wait", l.gaps()[0], test.least, test.most)
+			})
+		})
+	}
+}

@@ -1,0 +1,69 @@
+// Package app tells the story of an agent's life in use cases. It carries out
+// what domain decides, through ports.
+package app
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/muster-agent/muster/ports"
+)
+
+// World is everything an agent reaches: its settings and its ports. All fields
+// are needed but those that say otherwise.
+type World struct {
+	Settings ports.Settings
+	Version  string
+	Hostname string
+
+	Signals     ports.SignalReader
+	Identities  ports.IdentityStore
+	Credentials ports.CredentialStore
+	Retries     ports.RetryStore
+	State       ports.StateDirectory
+	// Lock is taken by Run; the commands take it themselves.
+	Lock ports.ProcessLock
+
+	// Site is nil where site enrollment is not configured.
+	Site ports.SiteEnroller
+	// Relay is nil where there is no relay to connect to.
+	Relay ports.RelayDialer
+
+	Supervisor ports.Supervisor
+	// StatusServer is nil where nobody may ask.
+	StatusServer ports.StatusServer
+
+	Log *slog.Logger
+	// Wall is the wall clock; waits use it beside the monotonic one.
+	Wall func() time.Time
+	// Chance draws from [0,1).
+	Chance func() float64
+	// Random fills b with cryptographically random bytes; it never fails.
+	Random func(b []byte)
+}
+
+// The events of the log (interface.md, "Logs") that this package emits.
+const (
+	eventCredentialLoaded  = "credential.loaded"
+	eventCredentialStored  = "credential.stored"
+	eventCredentialRefused = "credential.refused"
+	eventEnrollAttempt     = "enroll.attempt"
+	eventEnrollRetry       = "enroll.retry"
+	eventRelayConnected    = "relay.connected"
+	eventRelayDisconnected = "relay.disconnected"
+	eventClockSkew         = "clock.skew"
+	eventStoreBlocked      = "store.blocked"
+	eventStoreRecovered    = "store.recovered"
+	eventCloneDetected     = "clone.detected"
+	eventLegacyAPIKey      = "legacy_api_key"
+	eventStopping          = "stopping"
+	eventIdentity          = "identity"
+	eventIdentityRepaired  = "identity.repaired"
+	eventRelayFrame        = "relay.frame"
+	eventSupervisor        = "supervisor"
+	eventStatusServer      = "status.server"
+	eventLock              = "lock"
+)
+
+// event is the attribute that makes a log line stable to search for.
+func event(name string) slog.Attr { return slog.String("event", name) }

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func (p *program) configCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "config",
+		Short: "The configuration in force and where each value came from",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			config, err := p.configure()
+			if err != nil {
+				return err
+			}
+			for _, v := range config.Values() {
+				p.say(fmt.Sprintf("%-36s %-44s %s", v.Name, v.Value, v.From))
+			}
+			for _, warning := range config.Warnings {
+				_, _ = fmt.Fprintf(p.stderr, "muster: warning: %s\n", warning)
+			}
+			return nil
+		},
+	}
+}

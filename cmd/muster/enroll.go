@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/muster-agent/muster/app"
+	"github.com/muster-agent/muster/ports"
+)
+
+// defaultEnrollWait is how long enroll waits for an operator (interface.md).
+const defaultEnrollWait = 24 * time.Hour
+
+type enrollFlags struct {
+	force   bool
+	wait    time.Duration
+	patient bool // --wait was given
+}
+
+func (p *program) enrollCommand() *cobra.Command {
+	var flags enrollFlags
+	cmd := &cobra.Command{
+		Use:   "enroll [MANAGER_URL]",
+		Short: "Enroll, then exit",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			flags.patient = cmd.Flags().Changed("wait")
+			return p.enroll(cmd.Context(), args, flags)
+		},
+	}
+	cmd.Flags().BoolVar(&flags.force, "force", false, "enroll again although this machine is enrolled")
+	cmd.Flags().DurationVar(&flags.wait, "wait", defaultEnrollWait, "how long to wait for an operator, and for what time heals")
+	return cmd
+}
+
+func (p *program) enroll(ctx context.Context, args []string, flags enrollFlags) error {
+	if len(args) > 0 {
+		return errors.New("enrolling at a manager is not part of this version")
+	}
+	config, err := p.configure()
+	if err != nil {
+		return err
+	}
+	world, err := p.world(config, p.logger(config))
+	if err != nil {
+		return err
+	}
+	unlock, err := world.Lock.TryLock(ctx, "enroll")
+	if err != nil {
+		return stopFirst(err)
+	}
+	defer p.release(unlock)
+	p.code = app.New(world).Enroll(ctx, app.EnrollOptions{
+		Force: flags.force, Wait: flags.wait, Patient: flags.patient, Say: p.say,
+	})
+	return nil
+}
+
+// stopFirst adds what to do to an error of the lock.
+func stopFirst(err error) error {
+	if errors.Is(err, ports.ErrLocked) {
+		return fmt.Errorf("%w: stop the service first", err)
+	}
+	return err
+}
+
+// release gives the lock back; it goes with the process anyhow.
+func (p *program) release(unlock func() error) {
+	if err := unlock(); err != nil {
+		_, _ = fmt.Fprintf(p.stderr, "muster: giving back the lock: %v\n", err)
+	}
+}

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"log/slog"
+
+	"github.com/muster-agent/muster/adapters/envconfig"
+)
+
+// logger writes to standard error as the configuration says.
+func (p *program) logger(config *envconfig.Config) *slog.Logger {
+	settings := config.Settings()
+	options := &slog.HandlerOptions{
+		Level: map[string]slog.Level{"debug": slog.LevelDebug, "warn": slog.LevelWarn, "error": slog.LevelError}[settings.LogLevel], // else info, the zero Level
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Value.Kind() == slog.KindDuration { // JSON would show nanoseconds
+				a.Value = slog.StringValue(a.Value.Duration().String())
+			}
+			return a
+		},
+	}
+	if settings.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(p.stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(p.stderr, options))
+}
+
+// event is the attribute that makes a log line stable to search for.
+func event(name string) slog.Attr { return slog.String("event", name) }

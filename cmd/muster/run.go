@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/muster-agent/muster/domain/exitcode"
+)
+
+// program is one call of muster: what it was given and how it ends.
+type program struct {
+	environ        []string
+	stdin          io.Reader
+	stdout, stderr io.Writer
+
+	// The flags for all commands.
+	configFile, stateDir, logLevel, logFormat string
+
+	code exitcode.Code
+}
+
+// run is the whole program but for the process around it.
+func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) exitcode.Code {
+	p := &program{environ: environ, stdin: stdin, stdout: stdout, stderr: stderr}
+	root := p.root()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	if err := root.ExecuteContext(ctx); err != nil {
+		fmt.Fprintf(stderr, "muster: %v\n", err)
+		return exitcode.Error
+	}
+	return p.code
+}
+
+func (p *program) root() *cobra.Command {
+	var enroll bool
+	root := &cobra.Command{
+		Use:   "muster",
+		Short: "Gets this machine an identity and keeps it",
+		Long: "Muster enrolls this machine, keeps its API key and certificates valid, and holds\n" +
+			"its connection to the relay. It is configured by environment variables or by\n" +
+			"/etc/muster/agent.env; see the README.",
+		Args:          cobra.MaximumNArgs(1),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case enroll:
+				return p.enroll(cmd.Context(), args, enrollFlags{wait: defaultEnrollWait})
+			case len(args) > 0:
+				return fmt.Errorf("there is no command %q: see 'muster --help'", args[0])
+			}
+			return cmd.Help()
+		},
+	}
+	root.Flags().BoolVar(&enroll, "enroll", false, "the same as the command enroll")
+	all := root.PersistentFlags()
+	all.StringVar(&p.configFile, "config", "", "configuration `FILE` (default /etc/muster/agent.env)")
+	all.StringVar(&p.stateDir, "state-dir", "", "state `DIR`ectory")
+	all.StringVar(&p.logLevel, "log-level", "", "debug, info, warn or error")
+	all.StringVar(&p.logFormat, "log-format", "", "text or json")
+	root.AddCommand(p.runCommand(), p.enrollCommand(), p.statusCommand(), p.identifyCommand(),
+		p.configCommand(), p.unenrollCommand(), p.versionCommand())
+	return root
+}
+
+// say prints one line of a result. A closed standard output is not this
+// program's failure.
+func (p *program) say(line string) { _, _ = fmt.Fprintln(p.stdout, line) }

@@ -1,0 +1,158 @@
+package cert
+
+import (
+	"bytes"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+const crlType = "X509 CRL"
+
+// reasonRemoveFromCRL is RFC 5280, section 5.3.1: the entry takes a revocation
+// back.
+const reasonRemoveFromCRL = 8
+
+// CRLJudgement is what a sound revocation list says. Of several lists in one
+// file (a root's and an intermediate's) the dates are the earliest.
+type CRLJudgement struct {
+	ThisUpdate time.Time
+	// NextUpdate is zero if the list does not say.
+	NextUpdate time.Time
+	// Expired: NextUpdate is past, by both clocks. What the list revokes
+	// stays revoked.
+	Expired bool
+}
+
+// JudgeCRL judges f.CRL, fetched or stored: every list in it must be signed by
+// a CA of f.CA, or by an intermediate of f.Server or f.Chain that verifies up
+// to one. The rest of f need not be sound. The error says what is wrong and
+// names the file.
+func JudgeCRL(f Files, now time.Time, o Options) (CRLJudgement, error) {
+	lists, err := revocationLists(f.CRL)
+	if err != nil {
+		return CRLJudgement{}, err
+	}
+	anchors, problems := certificates(f.CA)
+	if problems != nil {
+		return CRLJudgement{}, fmt.Errorf("the revocation list %s cannot be checked: %s", f.CRL.Path, problems[0].Text)
+	}
+	signers := newAuthority(anchors, f.intermediates()).signers()
+	var j CRLJudgement
+	for i, list := range lists {
+		if !signedByOne(list, signers) {
+			return CRLJudgement{}, fmt.Errorf("the revocation list %s of %q is signed by no CA of %s that may sign one: fetch it again", f.CRL.Path, plain(list.Issuer.String()), f.CA.Path)
+		}
+		if i == 0 || list.ThisUpdate.Before(j.ThisUpdate) {
+			j.ThisUpdate = list.ThisUpdate
+		}
+		if next := list.NextUpdate; !next.IsZero() && (j.NextUpdate.IsZero() || next.Before(j.NextUpdate)) {
+			j.NextUpdate = next
+		}
+	}
+	j.Expired = !j.NextUpdate.IsZero() && o.clocks(now).past(j.NextUpdate)
+	return j, nil
+}
+
+// intermediates are the certificates that the server's file and ca_chain add,
+// as far as they can be read.
+func (f Files) intermediates() []located {
+	server, _ := certificates(f.Server) // what cannot be read adds nothing
+	more, _ := certificates(f.Chain)
+	return append(server, more...)
+}
+
+// signers are the CAs that lists may come from.
+func (a *authority) signers() []located {
+	signers := slices.Clone(a.anchors)
+	for _, i := range a.intermediates {
+		if !isCA(i) {
+			continue
+		}
+		if _, err := a.verify(i, x509.ExtKeyUsageAny); err == nil {
+			signers = append(signers, i)
+		}
+	}
+	return signers
+}
+
+func signedByOne(list *x509.RevocationList, signers []located) bool {
+	return slices.ContainsFunc(signers, func(s located) bool { return signedBy(list, s) })
+}
+
+func signedBy(list *x509.RevocationList, ca located) bool {
+	return isCA(ca) && bytes.Equal(list.RawIssuer, ca.RawSubject) && list.CheckSignatureFrom(ca.Certificate) == nil
+}
+
+// revocationLists reads every list of a file, PEM or one DER.
+func revocationLists(f File) ([]*x509.RevocationList, error) {
+	if problems := unread(f.Path, f.Err); problems != nil {
+		return nil, errors.New(problems[0].Text)
+	}
+	var ders [][]byte
+	text := bytes.TrimPrefix(f.PEM, byteOrderMark)
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type == crlType {
+			ders = append(ders, block.Bytes)
+		}
+	}
+	switch n := begun(text, crlType); {
+	case len(bytes.TrimSpace(f.PEM)) == 0:
+		return nil, fmt.Errorf("the revocation list %s is empty: fetch it again", f.Path)
+	case len(ders) < n:
+		return nil, fmt.Errorf("the revocation list %s is cut short or damaged: fetch it again", f.Path)
+	case n == 0:
+		ders = [][]byte{f.PEM}
+	}
+	lists := make([]*x509.RevocationList, len(ders))
+	for i, der := range ders {
+		list, err := x509.ParseRevocationList(der)
+		if err != nil {
+			return nil, fmt.Errorf("%s holds no revocation list that can be decoded (%s): fetch it again", f.Path, plain(err.Error()))
+		}
+		lists[i] = list
+	}
+	return lists, nil
+}
+
+// revocations are the certificates, by their DER, that the lists revoke. A
+// list counts only against what its signer issued, as the chains show. A
+// certificate revoked in one chain is revoked in all.
+func revocations(chains []chain, lists []*x509.RevocationList) map[string]time.Time {
+	revoked := map[string]time.Time{}
+	for _, list := range lists {
+		for _, c := range chains {
+			for i, issuer := range c[min(1, len(c)):] {
+				subject := c[i]
+				if at, found := listed(list, subject); found && signedBy(list, issuer) {
+					revoked[string(subject.Raw)] = at
+				}
+			}
+		}
+	}
+	return revoked
+}
+
+// listed looks a certificate up in a list of its issuer. An entry with a
+// critical extension may be about another issuer's certificate (RFC 5280,
+// section 5.3.3), and is passed over.
+func listed(list *x509.RevocationList, c located) (at time.Time, found bool) {
+	if !bytes.Equal(list.RawIssuer, c.RawIssuer) {
+		return time.Time{}, false
+	}
+	for _, entry := range list.RevokedCertificateEntries {
+		if entry.SerialNumber.Cmp(c.SerialNumber) != 0 || entry.ReasonCode == reasonRemoveFromCRL || anyCritical(entry) {
+			continue
+		}
+		return entry.RevocationTime, true
+	}
+	return time.Time{}, false
+}
+
+func anyCritical(entry x509.RevocationListEntry) bool {
+	return slices.ContainsFunc(entry.Extensions, func(e pkix.Extension) bool { return e.Critical })
+}

@@ -1,0 +1,99 @@
+package cert
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/muster-agent/muster/ports"
+)
+
+// maxWords is how many bytes of a certificate's own words, or a decoder's, go
+// into a text.
+const maxWords = 200
+
+// detail is the sentence of a judgement.
+func (j Judgement) detail() string {
+	if j.Servable() {
+		return j.validity() + "."
+	}
+	texts := make([]string, len(j.Problems))
+	for i, p := range j.Problems {
+		texts[i] = p.Text
+	}
+	return strings.Join(texts, "; ") + ". " + j.advice()
+}
+
+func (j Judgement) validity() string {
+	text := "valid until " + date(j.NotAfter)
+	if j.End.Before(j.NotAfter) {
+		text += fmt.Sprintf(", but a CA above it only until %s", date(j.End))
+	}
+	if j.Status == ports.CertExpiringSoon {
+		return text + "; due for renewal since " + date(j.RenewAt)
+	}
+	return text + "; due for renewal on " + date(j.RenewAt)
+}
+
+// advice is what a person can do about the worst problem.
+func (j Judgement) advice() string {
+	const again = "enroll with the manager for a new set (muster run does so by itself where one is configured)"
+	switch j.Status {
+	case ports.CertMissing:
+		return "Put the missing there, or " + again + "."
+	case ports.CertCorrupt:
+		return "Restore the file, or " + again + "."
+	case ports.CertNotYetValid:
+		if j.ClockProblem {
+			return "This machine's clock is probably slow: set it; nothing is enrolled for meanwhile."
+		}
+		return "Check this machine's clock; if it is right, " + again + "."
+	case ports.CertExpired:
+		return "Check this machine's clock; if it is right, put a current one there, or " + again + "."
+	case ports.CertKeyMismatch:
+		return "Put a certificate and its own key there, or " + again + "."
+	case ports.CertUntrusted:
+		return "Put the CA there that signed the certificate, and the intermediates with the certificate, or " + again + "."
+	case ports.CertRevoked:
+		return "Ask the operator of the CA why, and " + again + "."
+	case ports.CertValid, ports.CertExpiringSoon, ports.CertNotConfigured:
+		return ""
+	}
+	return ""
+}
+
+// name is how a certificate is called in a sentence: its subject, else a name
+// that it is for, else its serial number; quoted.
+func name(c located) string {
+	subject := c.Subject.String()
+	switch {
+	case subject != "":
+	case len(c.DNSNames) > 0:
+		subject = c.DNSNames[0]
+	default:
+		subject = fmt.Sprintf("serial %x", c.SerialNumber)
+	}
+	return fmt.Sprintf("%q", plain(subject))
+}
+
+// plain makes words of another fit for a log: one line, printable, not long.
+func plain(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, strings.TrimPrefix(s, "x509: "))
+	if len(s) <= maxWords {
+		return s
+	}
+	cut := maxWords
+	for !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + "…"
+}
+
+func date(t time.Time) string { return t.UTC().Format(time.RFC3339) }
