@@ -21,6 +21,8 @@ type Agent struct {
 	site    *siteEnrollment
 	started time.Time
 	unknown map[string]bool // frame types that were logged as unknown
+
+	stopping sync.Once
 }
 
 // New prepares an agent; nothing happens before Run or Enroll.
@@ -44,6 +46,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	defer stop()
+	defer a.sayStopping(ctx)
 	parts.Go(func() { a.feedWatchdog(ctx) })
 
 	// Not before it is clear that no other service answers there.
@@ -65,9 +68,18 @@ func (a *Agent) Run(ctx context.Context) error {
 	parts.Go(func() { a.keepConnected(ctx) })
 
 	<-ctx.Done()
-	a.told(a.w.Supervisor.Stopping())
-	a.w.Log.Info("told to stop", event(eventStopping))
+	a.sayStopping(ctx)
 	return nil
+}
+
+// sayStopping says, once, that the agent was told to stop, if it was.
+func (a *Agent) sayStopping(ctx context.Context) {
+	if ctx.Err() != nil {
+		a.stopping.Do(func() {
+			a.told(a.w.Supervisor.Stopping())
+			a.w.Log.Info("told to stop", event(eventStopping))
+		})
+	}
 }
 
 // unlessStopped is err, or nil if the agent was told to stop.

@@ -63,6 +63,7 @@ type failure struct {
 func (b *retryBook) failed(ctx context.Context, activity ports.Activity, target string, f failure) (wait time.Duration, attempt int, err error) {
 	err = b.change(ctx, activity, target, func(e *ports.RetryEntry) {
 		now := b.wall()
+		e.LastAttempt = now // it is over now, and the next one is counted from here
 		if was := classOf(*e); was != f.class {
 			e.Attempts[was] = max(0, e.Attempts[was]-1)
 			e.Attempts[f.class]++

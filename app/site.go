@@ -126,10 +126,10 @@ func (s *siteEnrollment) prepare(ctx context.Context) error {
 	if err := s.who.save(ctx); err != nil {
 		return err
 	}
-	if err := s.book.begin(ctx, ports.ActivitySite, s.target()); err != nil {
+	if err := s.w.Credentials.Reserve(ctx); err != nil {
 		return err
 	}
-	return s.w.Credentials.Reserve(ctx)
+	return s.book.begin(ctx, ports.ActivitySite, s.target()) // last: the request follows at once
 }
 
 // store makes a new key durable and the one in use. It is not interrupted by

@@ -51,7 +51,8 @@ type RetryEntry struct {
 	// attempt is counted before it is made, under the class of the one before
 	// it (at first Transient), and moved to its own class when it is over.
 	Attempts map[DelayClass]int
-	// LastAttempt is when the newest attempt was made; zero if it succeeded.
+	// LastAttempt is when the newest attempt was begun, or, once it is over,
+	// when it ended; zero if it succeeded.
 	LastAttempt time.Time
 	// NotBefore is what a server's Retry-After asked for; zero if nothing.
 	NotBefore time.Time

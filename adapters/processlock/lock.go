@@ -42,19 +42,32 @@ const (
 // and for LockedError: "<process id> <command>\n".
 type Lock struct{ dir string }
 
-// New returns the lock of the state directory dir, which must exist when the
-// lock is taken. It changes nothing.
+// New returns the lock of the state directory dir. It changes nothing.
 func New(dir string) *Lock { return &Lock{dir} }
 
 func (l *Lock) path() string { return filepath.Join(l.dir, fileName) }
 
-// TryLock implements ports.ProcessLock. What lies at agent.lock and is no file
-// is renamed to agent.lock.damaged-<time>.
+func (l *Lock) makeDir() error {
+	if err := os.MkdirAll(filepath.Dir(l.dir), 0o755); err != nil {
+		return err
+	}
+	return os.Mkdir(l.dir, 0o700)
+}
+
+// TryLock implements ports.ProcessLock. A directory that is absent is made,
+// with mode 0700 (its missing parents 0755). What lies at agent.lock and is no
+// file is renamed to agent.lock.damaged-<time>.
 func (l *Lock) TryLock(ctx context.Context, command string) (unlock func() error, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	dir, err := openDir(l.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := l.makeDir(); err != nil {
+			return nil, l.failed(err)
+		}
+		dir, err = openDir(l.dir)
+	}
 	if err != nil {
 		return nil, l.failed(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -182,7 +183,21 @@ func TestHolderMakesNothing(t *testing.T) {
 
 	_, err = New(filepath.Join(dir, "absent")).Holder(t.Context())
 	is.True(errors.Is(err, ports.ErrNotStored))
-	_, err = New(filepath.Join(dir, "absent")).TryLock(t.Context(), "run")
-	is.True(errors.Is(err, fs.ErrNotExist))
-	is.True(strings.Contains(err.Error(), "MUSTER_STATE_DIR"))
+}
+
+func TestAnAbsentDirectoryIsMade(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	parent := filepath.Join(t.TempDir(), "absent")
+	unlock, err := New(filepath.Join(parent, "state")).TryLock(t.Context(), "run")
+	is.NoErr(err)
+	is.NoErr(unlock())
+	info, err := os.Stat(filepath.Join(parent, "state"))
+	is.NoErr(err)
+	if runtime.GOOS != "windows" {
+		is.Equal(info.Mode().Perm(), os.FileMode(0o700))
+	}
+	_, err = New(filepath.Join(parent, "state", "agent.lock", "below a file")).TryLock(t.Context(), "run")
+	is.True(err != nil)
+	is.True(strings.Contains(err.Error(), "below a file"))
 }
