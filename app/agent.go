@@ -19,6 +19,9 @@ type Agent struct {
 	desk    *desk
 	who     *identityKeeper
 	site    *siteEnrollment
+	certs   *certificates
+	manager *managerEnrollment // nil where no manager is configured
+	carer   *carer
 	started time.Time
 	unknown map[string]bool // frame types that were logged as unknown
 
@@ -27,12 +30,16 @@ type Agent struct {
 
 // New prepares an agent; nothing happens before Run or Enroll.
 func New(w World) *Agent {
-	a := &Agent{w: &w, keys: newKeyring(), desk: newDesk(), started: time.Now(), unknown: map[string]bool{}}
-	a.board = newBoard(w.Wall, a.blank(), func(sentence string) { a.told(w.Supervisor.Status(sentence)) })
+	a := &Agent{w: &w, keys: newKeyring(), desk: newDesk(), carer: newCarer(), started: time.Now(), unknown: map[string]bool{}}
+	a.board = newBoard(a.w, a.blank(), func(sentence string) { a.told(w.Supervisor.Status(sentence)) })
 	a.clock = &clock{wall: w.Wall, board: a.board, log: w.Log}
 	a.book = &retryBook{store: w.Retries, policy: w.Settings.Delays, wall: w.Wall, chance: w.Chance}
 	a.who = &identityKeeper{w: a.w, board: a.board}
 	a.site = &siteEnrollment{w: a.w, who: a.who, book: a.book, board: a.board, clock: a.clock, keys: a.keys}
+	a.certs = &certificates{w: a.w, board: a.board, clock: a.clock, served: make(chan struct{})}
+	if w.Manager != nil {
+		a.manager = &managerEnrollment{w: a.w, who: a.who, book: a.book, board: a.board, clock: a.clock, certs: a.certs}
+	}
 	return a
 }
 
@@ -66,6 +73,15 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	parts.Go(func() { a.keepEnrolled(ctx) })
 	parts.Go(func() { a.keepConnected(ctx) })
+	if a.w.Certificates != nil {
+		parts.Go(func() { a.keepCertified(ctx) })
+	}
+	if a.w.Listener != nil {
+		parts.Go(func() { a.keepListening(ctx) })
+	}
+	if a.manager != nil {
+		parts.Go(func() { a.keepRevocations(ctx) })
+	}
 
 	<-ctx.Done()
 	a.sayStopping(ctx)
@@ -99,6 +115,10 @@ func (a *Agent) blank() ports.Status {
 	if a.w.Relay != nil {
 		st.Relay = ports.RelayStatus{State: ports.RelayStateConnecting, Since: a.w.Wall()}
 	}
+	if a.w.Manager != nil {
+		st.Manager = ports.ManagerStatus{State: ports.ManagerStateRetrying, Since: a.w.Wall()}
+		st.Certificate.Status = ports.CertMissing
+	}
 	return st
 }
 
@@ -121,7 +141,7 @@ func (a *Agent) serveStatus(ctx context.Context) {
 		return
 	}
 	for attempt := 1; ctx.Err() == nil; attempt++ {
-		err := a.w.StatusServer.Serve(ctx, a.board.snapshot)
+		err := a.w.StatusServer.Serve(ctx, ports.LocalCalls{Status: a.board.snapshot, RenewCertificates: a.renewNow})
 		if err == nil {
 			return
 		}

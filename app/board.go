@@ -18,15 +18,16 @@ type board struct {
 	// told gets the one-line summary whenever it changes.
 	told func(sentence string)
 
-	mu              sync.Mutex
-	status          ports.Status
-	blocked         map[string]string // what a person must do, by the part that needs it
-	listenerBlocked bool
-	sentence        string
+	threshold time.Duration // see standing.Overall
+
+	mu       sync.Mutex
+	status   ports.Status
+	blocked  map[string]string // what a person must do, by the part that needs it
+	sentence string
 }
 
-func newBoard(wall func() time.Time, initial ports.Status, told func(string)) *board {
-	return &board{wall: wall, told: told, status: initial, blocked: map[string]string{}}
+func newBoard(w *World, initial ports.Status, told func(string)) *board {
+	return &board{wall: w.Wall, told: told, threshold: w.Settings.RenewalThreshold, status: initial, blocked: map[string]string{}}
 }
 
 // update changes the status in one step.
@@ -65,7 +66,7 @@ func (b *board) whole() ports.Status {
 		advice = append(advice, b.blocked[part])
 	}
 	s.Blocked = strings.Join(advice, "; ")
-	s.State = standing.Overall(s, b.listenerBlocked, b.wall())
+	s.State = standing.Overall(s, b.threshold, b.wall())
 	return s
 }
 

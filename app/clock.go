@@ -57,3 +57,14 @@ func (c *clock) skewed() bool {
 	defer c.mu.Unlock()
 	return c.known && c.skew.Abs() > skewLimit
 }
+
+// other is the present time by the server's clock while it differs too much
+// from ours, else zero.
+func (c *clock) other() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.known || c.skew.Abs() <= skewLimit {
+		return time.Time{}
+	}
+	return c.wall().Add(c.skew)
+}

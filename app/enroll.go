@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/muster-agent/muster/domain/credential"
@@ -37,7 +38,90 @@ func (a *Agent) Enroll(ctx context.Context, o EnrollOptions) exitcode.Code {
 	}
 	limited, cancel := context.WithTimeout(ctx, o.Wait)
 	defer cancel()
-	return exitcode.OfEnroll(a.enrollSite(ctx, limited, o))
+	if a.manager == nil {
+		return exitcode.OfEnroll(a.enrollSite(ctx, limited, o))
+	}
+	if a.w.Site == nil {
+		return exitcode.OfEnroll(a.enrollManager(ctx, limited, o))
+	}
+	var site, manager exitcode.End
+	var both sync.WaitGroup
+	both.Go(func() { site = a.enrollSite(ctx, limited, o) })
+	both.Go(func() { manager = a.enrollManager(ctx, limited, o) })
+	both.Wait()
+	return exitcode.OfEnroll(site, manager)
+}
+
+// enrollManager enrolls at the manager; ctx and limited are as enrollSite's.
+func (a *Agent) enrollManager(ctx, limited context.Context, o EnrollOptions) exitcode.End {
+	host := a.manager.host()
+	o.Say("Asking " + host + " for a certificate for this host.")
+	force := o.Force
+	for tries := 1; ; {
+		result, delay := a.care(limited, force, true)
+		switch st := a.board.snapshot().Manager; {
+		case result.code == exitcode.Clean:
+			o.Say(result.line)
+			return exitcode.Done
+		case limited.Err() != nil:
+			return a.endOfManager(ctx)
+		case st.State == ports.ManagerStateDenied, st.State == ports.ManagerStateConflict, st.State == ports.ManagerStateUnexpected:
+			o.Say(result.line)
+			return exitcode.Refused
+		case result.code == exitcode.InProgress && a.manager.roundOver:
+			o.Say(result.line)
+			o.Say("The polls are used up; running this again goes on with the same registration.")
+			return exitcode.Undecided
+		case result.code == exitcode.InProgress:
+			o.Say(fmt.Sprintf("%s Asking again in %v.", result.line, delay.Round(time.Millisecond)))
+		default:
+			o.Say(result.line)
+			if tries == personTries && !o.Patient {
+				o.Say(fmt.Sprintf("Given up after %d tries. 'muster run' would go on; --wait DURATION tries for longer.", tries))
+				return exitcode.Failed
+			}
+			tries++
+			o.Say(fmt.Sprintf("Trying again in %v.", delay.Round(time.Millisecond)))
+		}
+		if wait(limited, a.w.Wall, delay, nil) != nil {
+			return a.endOfManager(ctx)
+		}
+		force = force && a.manager.pending.Token.Empty()
+	}
+}
+
+// endOfManager says how an enrollment ended that ran out of time or was told
+// to stop.
+func (a *Agent) endOfManager(ctx context.Context) exitcode.End {
+	switch {
+	case !a.manager.pending.Token.Empty():
+		return exitcode.Undecided
+	case ctx.Err() != nil:
+		return exitcode.Cancelled
+	default:
+		return exitcode.Failed
+	}
+}
+
+// RenewCertificates checks the certificate and renews it if that is due, once;
+// it never waits for an operator.
+func (a *Agent) RenewCertificates(ctx context.Context, say func(string)) exitcode.Code {
+	if err := a.establishIdentity(ctx); err != nil {
+		say(err.Error())
+		return exitcode.Error
+	}
+	for tries := 1; ; tries++ {
+		result, delay := a.care(ctx, false, true)
+		say(result.line)
+		st := a.board.snapshot().Manager
+		if a.manager == nil || result.code != exitcode.Error || st.State != ports.ManagerStateRetrying || tries == personTries || ctx.Err() != nil {
+			return result.code
+		}
+		say(fmt.Sprintf("Trying again in %v.", delay.Round(time.Millisecond)))
+		if wait(ctx, a.w.Wall, delay, nil) != nil {
+			return result.code
+		}
+	}
 }
 
 // enrollSite enrolls at the site's server. ctx ends when the command is told

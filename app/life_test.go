@@ -104,13 +104,13 @@ func (l *life) world() app.World {
 
 // asked is a ports.StatusServer that a test asks directly.
 type asked struct {
-	mu     sync.Mutex
-	status func() ports.Status
+	mu    sync.Mutex
+	calls ports.LocalCalls
 }
 
-func (a *asked) Serve(ctx context.Context, status func() ports.Status) error {
+func (a *asked) Serve(ctx context.Context, calls ports.LocalCalls) error {
 	a.mu.Lock()
-	a.status = status
+	a.calls = calls
 	a.mu.Unlock()
 	<-ctx.Done()
 	return nil
@@ -139,10 +139,10 @@ func (l *life) start() *running {
 func (r *running) Status() ports.Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.status == nil {
+	if r.calls.Status == nil {
 		return ports.Status{}
 	}
-	return r.status()
+	return r.calls.Status()
 }
 
 // stop tells the agent to stop; it must do so in no time.

@@ -3,7 +3,9 @@ package app
 import (
 	"context"
 	"errors"
+	"time"
 
+	"github.com/muster-agent/muster/domain/cert"
 	"github.com/muster-agent/muster/domain/credential"
 	"github.com/muster-agent/muster/ports"
 )
@@ -17,6 +19,10 @@ type Disk struct {
 	Identities  ports.IdentityStore
 	Credentials ports.CredentialStore
 	Retries     ports.RetryStore
+
+	Certificates ports.CertificateFiles
+	Journal      ports.ManagerJournal
+	Now          time.Time
 }
 
 // StatusFromDisk is how a machine stands while no agent runs: its state is
@@ -75,10 +81,48 @@ func StatusFromDisk(ctx context.Context, d Disk) ports.Status {
 	case !d.Settings.APIKey.Empty() && !d.Settings.SiteConfigured():
 		st.Credential = ports.CredentialStatus{Present: true, Source: ports.CredentialLegacy, Fingerprint: d.Settings.APIKey.Fingerprint()}
 	}
+	if d.Certificates != nil {
+		problems = append(problems, d.certificate(ctx, &st, retries))
+	}
 	if err := errors.Join(problems...); err != nil {
 		st.Blocked = err.Error()
 	}
 	return st
+}
+
+// certificate reads how the certificate and its manager stand.
+func (d Disk) certificate(ctx context.Context, st *ports.Status, retries ports.RetryRecord) error {
+	found, err := d.Certificates.Read(ctx)
+	if err != nil {
+		return err
+	}
+	managed := d.Settings.ManagerURL != nil
+	j := cert.Judge(judged(found), d.Now, cert.Options{Threshold: d.Settings.RenewalThreshold})
+	st.Certificate = report(j, !managed && nothingThere(found))
+	if !managed {
+		return nil
+	}
+	pending, err := d.Journal.LoadPending(ctx)
+	st.Manager = ports.ManagerStatus{State: ports.ManagerStateRetrying, Polls: pending.Polls, Since: pending.RegisteredAt}
+	register := retries.Activities[ports.ActivityRegister]
+	switch {
+	case j.Status == ports.CertValid:
+		st.Manager = ports.ManagerStatus{State: ports.ManagerStateApproved}
+	case !pending.Token.Empty():
+		st.Manager.State = ports.ManagerStatePending
+	case register.State != "":
+		st.Manager.State, st.Manager.Since, st.Manager.NextAttempt, st.Manager.LastError = ports.ManagerState(register.State), register.Since, register.Next, register.LastError
+	}
+	if absent(err) {
+		return nil
+	}
+	return err
+}
+
+// Servable reports whether the files hold a certificate that could be served.
+func Servable(ctx context.Context, files ports.CertificateFiles, s ports.Settings, now time.Time) bool {
+	found, err := files.Read(ctx)
+	return err == nil && cert.Judge(judged(found), now, cert.Options{Threshold: s.RenewalThreshold}).Servable()
 }
 
 // absent reports that a store has nothing that could be used.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/muster-agent/muster/domain/refusal"
@@ -278,10 +279,18 @@ func (a *Agent) obey(ctx context.Context, frame ports.RelayFrame) {
 		if a.mayObey(ctx, frame.Type) {
 			a.desk.ask(ordered)
 		}
+	case ports.FrameRenewCertificates:
+		if a.manager == nil {
+			a.w.Log.Warn("the relay asks for a renewal of the certificates, but no manager is configured", event(eventRelayFrame))
+			return
+		}
+		if a.mayObey(ctx, frame.Type) {
+			a.carer.ask(true, nil)
+		}
 	default:
 		if !a.unknown[frame.Type] && len(a.unknown) < unknownFrames {
 			a.unknown[frame.Type] = true
-			a.w.Log.Info("the relay sent a frame of a type that is not known here: ignored", event(eventRelayFrame), slog.String("type", clean(frame.Type)))
+			a.w.Log.Info("the relay sent a frame of a type that is not known here: ignored", event(eventRelayFrame), slog.String("type", plainType(frame.Type)))
 		}
 	}
 }
@@ -298,17 +307,10 @@ func (a *Agent) mayObey(ctx context.Context, frame string) bool {
 	return true
 }
 
-// clean makes a text from the wire fit for a log.
-func clean(s string) string {
-	out := make([]rune, 0, 40)
-	for _, r := range s {
-		if len(out) == 40 {
-			break
-		}
-		if r < ' ' || r == 0x7f {
-			r = '?'
-		}
-		out = append(out, r)
+// plainType is a frame's type as a log may show it: a peer could send anything.
+func plainType(s string) string {
+	if s == "" || len(s) > 40 || strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_.-") != "" || strings.Contains(s, "cak_") || strings.Contains(s, "cek_") {
+		return "(not a plain name)"
 	}
-	return string(out)
+	return s
 }

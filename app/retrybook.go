@@ -99,6 +99,13 @@ func (b *retryBook) succeeded(ctx context.Context, activity ports.Activity) erro
 	return errors.Join(loadErr, b.save(ctx))
 }
 
+// planned notes a success and when the next attempt is due.
+func (b *retryBook) planned(ctx context.Context, activity ports.Activity, target string, due time.Duration) error {
+	return b.change(ctx, activity, target, func(e *ports.RetryEntry) {
+		*e = ports.RetryEntry{Target: target, Next: b.wall().Add(due)}
+	})
+}
+
 // obey reports whether a frame type may be obeyed now, and notes that it is.
 func (b *retryBook) obey(ctx context.Context, frame string, pause time.Duration) (bool, error) {
 	b.mu.Lock()

@@ -123,13 +123,16 @@ func (s *siteEnrollment) attempt(ctx context.Context, patience ports.DelayClass)
 
 // prepare makes sure that a crash after the request loses nothing.
 func (s *siteEnrollment) prepare(ctx context.Context) error {
-	if err := s.who.save(ctx); err != nil {
-		return err
+	err := s.who.save(ctx)
+	if err == nil {
+		err = s.w.Credentials.Reserve(ctx)
 	}
-	if err := s.w.Credentials.Reserve(ctx); err != nil {
-		return err
+	// Last, because the request follows at once; and in any case, because an
+	// attempt that could not be made counts for the wait, too.
+	if noteErr := s.book.begin(ctx, ports.ActivitySite, s.target()); err == nil {
+		err = noteErr
 	}
-	return s.book.begin(ctx, ports.ActivitySite, s.target()) // last: the request follows at once
+	return err
 }
 
 // store makes a new key durable and the one in use. It is not interrupted by

@@ -17,21 +17,27 @@ const waitPiece = 30 * time.Second
 // stretches it; or as soon as wake is closed or sent to, or ctx is done. It
 // returns ctx's error.
 func wait(ctx context.Context, wall func() time.Time, d time.Duration, wake <-chan struct{}) error {
+	_, err := waitOrWake(ctx, wall, d, wake)
+	return err
+}
+
+// waitOrWake is wait for a caller who needs to know whether it was woken.
+func waitOrWake(ctx context.Context, wall func() time.Time, d time.Duration, wake <-chan struct{}) (woken bool, err error) {
 	start := time.Now()
 	deadline := wall().Add(d)
 	for {
 		left := min(d-time.Since(start), deadline.Sub(wall()))
 		if left <= 0 {
-			return ctx.Err()
+			return false, ctx.Err()
 		}
 		timer := time.NewTimer(min(left, waitPiece))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return ctx.Err()
+			return false, ctx.Err()
 		case <-wake:
 			timer.Stop()
-			return ctx.Err()
+			return true, ctx.Err()
 		case <-timer.C:
 		}
 	}

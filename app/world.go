@@ -29,6 +29,17 @@ type World struct {
 	// Relay is nil where there is no relay to connect to.
 	Relay ports.RelayDialer
 
+	// Manager is nil where no manager is configured.
+	Manager      ports.ManagerEnroller
+	Certificates ports.CertificateFiles
+	Journal      ports.ManagerJournal
+	// InUse is told which certificate to use: the listener and the manager's
+	// client.
+	InUse ports.CertificateHolder
+	// Listener is nil where nothing listens.
+	Listener ports.Listener
+	Host     ports.HostDescriber
+
 	Supervisor ports.Supervisor
 	// StatusServer is nil where nobody may ask.
 	StatusServer ports.StatusServer
@@ -57,6 +68,11 @@ const (
 	eventCloneDetected     = "clone.detected"
 	eventLegacyAPIKey      = "legacy_api_key"
 	eventStopping          = "stopping"
+	eventCertsStatus       = "certs.status"
+	eventCertsInstalled    = "certs.installed"
+	eventCertsRenewed      = "certs.renewed"
+	eventManagerResumed    = "manager.resumed"
+	eventListening         = "listening"
 	eventIdentity          = "identity"
 	eventIdentityRepaired  = "identity.repaired"
 	eventRelayFrame        = "relay.frame"

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
+	"fmt"
 	"time"
 )
 
@@ -142,10 +144,32 @@ type CertificateHolder interface {
 type Listener interface {
 	// Serve opens addr, calls opened with the real address, and answers until
 	// ctx is done; it then returns nil, within 1 s. An address that cannot be
-	// opened gives an error that names it and, where it can be found, the
-	// process that holds it.
+	// opened gives an error that names it: an *AddressInUseError where another
+	// process has it. Serve may be called again once it has returned.
 	Serve(ctx context.Context, addr string, health func() Health, opened func(addr string)) error
 }
+
+// ErrAddressInUse is the kind of every *AddressInUseError.
+var ErrAddressInUse = errors.New("the address is in use")
+
+// AddressInUseError names an address that cannot be listened on and, where it
+// could be found, the process that listens there.
+type AddressInUseError struct {
+	Addr    string // as it was to be opened
+	PID     int    // 0 if it could not be found
+	Process string // its name; empty if it could not be found
+}
+
+func (e *AddressInUseError) Error() string {
+	holder := "another process"
+	if e.PID != 0 {
+		holder = fmt.Sprintf("process %d (%s)", e.PID, e.Process)
+	}
+	return fmt.Sprintf("listening on %s: %v by %s: stop it, or set MUSTER_LISTEN_ADDR to another address", e.Addr, ErrAddressInUse, holder)
+}
+
+// Is reports that target is ErrAddressInUse.
+func (e *AddressInUseError) Is(target error) bool { return target == ErrAddressInUse }
 
 // Health is the answer of GET /health.
 type Health struct {

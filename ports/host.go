@@ -6,8 +6,8 @@ import "context"
 type HostDescriber interface {
 	// Describe ends within 10 s. managerHost is the manager's host name or
 	// address, to which the route decides the address that is reported.
-	// It fails only if no address can be reported at all, and then names what
-	// to configure.
+	// It fails with ctx's error when ctx is done, and else only if no address
+	// can be reported at all; it then names what to configure.
 	Describe(ctx context.Context, managerHost string) (HostFacts, error)
 }
 

@@ -9,8 +9,9 @@ import (
 // once an operator has approved it (protocols.md, part 2).
 //
 // Each method makes exactly one request and never retries, ends within 30 s,
-// and at once when ctx is done (the outcome is then transient). No outcome is
-// ever nil. No text in one holds a secret (the polling token, which rides in a
+// and at once when ctx is done (the outcome is then transient, unless the whole
+// answer had come: what it brought may not be sent again). No outcome is ever
+// nil. No text in one holds a secret (the polling token, which rides in a
 // URL, a private key), a control character or more than 200 characters of the
 // manager's own words. Concurrent calls are allowed.
 type ManagerEnroller interface {

@@ -129,6 +129,7 @@ type SiteStatus struct {
 // ManagerStatus is the manager enrollment.
 type ManagerStatus struct {
 	State       ManagerState
+	Since       time.Time
 	Polls       int
 	NextAttempt time.Time
 	LastError   string
@@ -161,14 +162,30 @@ var (
 	ErrNeedsRights = errors.New("needs root")
 )
 
-// StatusClient asks the running agent how it stands. It answers within 2 s.
+// StatusClient asks the running agent.
 type StatusClient interface {
+	// Status is how the agent stands. It answers within 2 s.
 	Status(ctx context.Context) (Status, error)
+	// RenewCertificates has the agent look at its certificate and renew it if
+	// that is due. It waits for as long as the agent takes, until ctx is done.
+	RenewCertificates(ctx context.Context) (RenewResult, error)
 }
 
-// StatusServer answers local callers until ctx is done.
+// RenewResult is how a check of the certificates ended.
+type RenewResult struct {
+	Code int    // the exit code of the command
+	Line string // for the person who asked
+}
+
+// LocalCalls are what local callers may ask of an agent.
+type LocalCalls struct {
+	Status            func() Status
+	RenewCertificates func(ctx context.Context) (RenewResult, error)
+}
+
+// StatusServer answers local callers.
 type StatusServer interface {
-	// Serve calls status for each caller. It returns nil when ctx is done,
-	// and an error if the endpoint cannot be opened.
-	Serve(ctx context.Context, status func() Status) error
+	// Serve answers each caller by calls until ctx is done; it then returns
+	// nil. It returns an error if the endpoint cannot be opened.
+	Serve(ctx context.Context, calls LocalCalls) error
 }

@@ -26,7 +26,7 @@ type Server struct{ dir string }
 func NewServer(dir string) *Server { return &Server{dir: dir} }
 
 // Serve implements ports.StatusServer.
-func (s *Server) Serve(ctx context.Context, status func() ports.Status) error {
+func (s *Server) Serve(ctx context.Context, calls ports.LocalCalls) error {
 	path := filepath.Join(s.dir, FileName)
 	listener, err := s.listen(path)
 	if err != nil {
@@ -36,13 +36,13 @@ func (s *Server) Serve(ctx context.Context, status func() ports.Status) error {
 	defer stop()
 	defer func() { _ = os.Remove(path) }() // one that stays is replaced by the next server
 
-	var calls sync.WaitGroup
-	defer calls.Wait()
+	var callers sync.WaitGroup
+	defer callers.Wait()
 	for {
 		conn, err := listener.Accept()
 		switch {
 		case err == nil:
-			calls.Go(func() { answer(conn, status) })
+			callers.Go(func() { answer(ctx, conn, calls) })
 		case ctx.Err() != nil, errors.Is(err, net.ErrClosed):
 			return nil
 		default:
@@ -78,14 +78,26 @@ func (s *Server) listen(path string) (*net.UnixListener, error) {
 
 // answer serves one caller. There is nobody to report an error to: the caller
 // sees that the connection broke.
-func answer(conn net.Conn, status func() ports.Status) {
+func answer(ctx context.Context, conn net.Conn, calls ports.LocalCalls) {
 	defer func() { _ = conn.Close() }()
 	if err := conn.SetDeadline(time.Now().Add(answerWithin)); err != nil {
 		return
 	}
 	question, err := bufio.NewReaderSize(conn, 64).ReadSlice('\n')
-	if err != nil || string(question) != askStatus {
+	if err != nil {
 		return
 	}
-	_, _ = conn.Write(Encode(status()))
+	switch string(question) {
+	case askStatus:
+		_, _ = conn.Write(Encode(calls.Status()))
+	case askRenewal:
+		if err := conn.SetDeadline(time.Time{}); err != nil { // a renewal takes as long as the manager
+			return
+		}
+		result, err := calls.RenewCertificates(ctx)
+		if err != nil {
+			return
+		}
+		_, _ = conn.Write(encodeRenewal(result))
+	}
 }

@@ -76,12 +76,27 @@ func TestEncodeHasEveryField(t *testing.T) {
 	}
 }
 
+func calls() ports.LocalCalls {
+	return ports.LocalCalls{Status: full, RenewCertificates: func(context.Context) (ports.RenewResult, error) {
+		return ports.RenewResult{Code: 2, Line: "an operator must approve"}, nil
+	}}
+}
+
+func TestAskingForARenewal(t *testing.T) {
+	is := is.New(t)
+	got, err := serving(t, t.TempDir()).RenewCertificates(t.Context())
+	is.NoErr(err)
+	is.Equal(got, ports.RenewResult{Code: 2, Line: "an operator must approve"})
+	_, err = NewClient(t.TempDir()).RenewCertificates(t.Context())
+	is.True(errors.Is(err, ports.ErrNotRunning))
+}
+
 // serving starts a server on a directory and returns when it can be asked.
 func serving(t *testing.T, dir string) *Client {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- NewServer(dir).Serve(ctx, full) }()
+	go func() { done <- NewServer(dir).Serve(ctx, calls()) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -166,7 +181,7 @@ func TestAHangingAgentIsNotStopped(t *testing.T) {
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(dir, FileName), Net: "unix"})
 	is.NoErr(err)
 	defer l.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond) // less than the 2 s of the port
 	defer cancel()
 	_, err = NewClient(dir).Status(ctx)
 	is.True(errors.Is(err, ports.ErrNotAnswering))

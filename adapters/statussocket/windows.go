@@ -19,7 +19,7 @@ type Server struct{}
 func NewServer(string) *Server { return &Server{} }
 
 // Serve implements ports.StatusServer: it waits until ctx is done.
-func (s *Server) Serve(ctx context.Context, _ func() ports.Status) error {
+func (s *Server) Serve(ctx context.Context, _ ports.LocalCalls) error {
 	<-ctx.Done()
 	return nil
 }
@@ -33,4 +33,9 @@ func NewClient(string) *Client { return &Client{} }
 // Status implements ports.StatusClient.
 func (c *Client) Status(context.Context) (ports.Status, error) {
 	return ports.Status{}, errors.Join(ports.ErrNotAnswering, errNoPipe)
+}
+
+// RenewCertificates implements ports.StatusClient.
+func (c *Client) RenewCertificates(context.Context) (ports.RenewResult, error) {
+	return ports.RenewResult{}, errors.Join(ports.ErrNotAnswering, errNoPipe)
 }

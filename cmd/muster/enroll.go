@@ -45,7 +45,7 @@ func (p *program) enroll(ctx context.Context, args []string, flags enrollFlags) 
 	if err != nil {
 		return err
 	}
-	world, err := p.world(config, p.logger(config))
+	world, err := p.world(config, p.logger(config), false)
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func (p *program) identify(ctx context.Context, save, asJSON bool) error {
 // as long as it is still the same.
 func (p *program) whoIsThis(ctx context.Context, config *envconfig.Config, save bool) (ports.Identity, error) {
 	if save {
-		world, err := p.world(config, p.logger(config))
+		world, err := p.world(config, p.logger(config), false)
 		if err != nil {
 			return ports.Identity{}, err
 		}
@@ -79,14 +79,9 @@ func (p *program) whoIsThis(ctx context.Context, config *envconfig.Config, save 
 // look finds out the identity and changes nothing; stored says that the state
 // directory has it just so.
 func (p *program) look(ctx context.Context, config *envconfig.Config) (id ports.Identity, stored bool, err error) {
-	world, err := p.world(config, slog.New(slog.DiscardHandler))
+	world, err := p.world(config, slog.New(slog.DiscardHandler), true)
 	if err != nil {
 		return ports.Identity{}, false, err
 	}
-	store, err := p.open(config.Settings(), world.Log, true)
-	if err != nil {
-		return ports.Identity{}, false, err
-	}
-	world.Identities, world.Credentials, world.Retries, world.State = store, store, store, store
 	return app.New(world).Look(ctx)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -31,7 +32,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
-		fmt.Fprintf(stderr, "muster: %v\n", err)
+		fmt.Fprintf(stderr, "muster: %s\n", withoutKeys(err.Error()))
 		return exitcode.Error
 	}
 	return p.code
@@ -66,6 +67,12 @@ func (p *program) root() *cobra.Command {
 	all.StringVar(&p.logFormat, "log-format", "", "text or json")
 	root.AddCommand(p.runCommand(), p.enrollCommand(), p.statusCommand(), p.identifyCommand(),
 		p.configCommand(), p.unenrollCommand(), p.versionCommand())
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "completion" {
+			cmd.RunE = func(*cobra.Command, []string) error { return errors.New("name a shell: bash, zsh, fish or powershell") }
+		}
+	}
 	return root
 }
 

@@ -29,7 +29,7 @@ func (p *program) service(ctx context.Context) error {
 		log.Info(adviceToConfigure, event("not_configured"))
 		return nil
 	}
-	world, err := p.world(config, log)
+	world, err := p.world(config, log, false)
 	if err != nil {
 		return err
 	}

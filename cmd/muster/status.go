@@ -59,7 +59,7 @@ func (p *program) status(ctx context.Context, asJSON bool) error {
 // statusFromDisk is how the machine stands while no agent runs.
 func (p *program) statusFromDisk(ctx context.Context, settings ports.Settings) (ports.Status, error) {
 	holder, err := processlock.New(settings.StateDir).Holder(ctx)
-	if err == nil && holder.Command == "run" {
+	if err == nil && (holder.Command == "run" || holder.Command == "") { // who holds it without a name could not write one
 		return ports.Status{}, fmt.Errorf("asking the agent, process %d: %w", holder.PID, ports.ErrNotAnswering)
 	}
 	store, err := p.open(settings, slog.New(slog.DiscardHandler), true)

@@ -51,13 +51,14 @@ func credentialStored(dir string) bool {
 	return !errors.Is(err, ports.ErrNotStored)
 }
 
-// world is everything that an agent with this configuration reaches.
-func (p *program) world(config *envconfig.Config, log *slog.Logger) (app.World, error) {
+// world is everything that an agent with this configuration reaches. With
+// readOnly nothing on disk is changed.
+func (p *program) world(config *envconfig.Config, log *slog.Logger, readOnly bool) (app.World, error) {
 	settings := config.Settings()
 	for _, warning := range config.Warnings {
 		log.Warn(warning, event("configuration"))
 	}
-	store, err := p.open(settings, log, false)
+	store, err := p.open(settings, log, readOnly)
 	if err != nil {
 		return app.World{}, err
 	}

@@ -3,7 +3,6 @@ package cert
 import (
 	"bytes"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -12,10 +11,6 @@ import (
 )
 
 const crlType = "X509 CRL"
-
-// reasonRemoveFromCRL is RFC 5280, section 5.3.1: the entry takes a revocation
-// back.
-const reasonRemoveFromCRL = 8
 
 // CRLJudgement is what a sound revocation list says. Of several lists in one
 // file (a root's and an intermediate's) the dates are the earliest.
@@ -66,13 +61,11 @@ func (f Files) intermediates() []located {
 	return append(server, more...)
 }
 
-// signers are the CAs that lists may come from.
+// signers are the certificates that lists may come from; signedBy has a word
+// in it too.
 func (a *authority) signers() []located {
 	signers := slices.Clone(a.anchors)
 	for _, i := range a.intermediates {
-		if !isCA(i) {
-			continue
-		}
 		if _, err := a.verify(i, x509.ExtKeyUsageAny); err == nil {
 			signers = append(signers, i)
 		}
@@ -137,22 +130,16 @@ func revocations(chains []chain, lists []*x509.RevocationList) map[string]time.T
 	return revoked
 }
 
-// listed looks a certificate up in a list of its issuer. An entry with a
-// critical extension may be about another issuer's certificate (RFC 5280,
-// section 5.3.3), and is passed over.
+// listed looks a certificate up in a list of its issuer. An entry counts
+// whatever its reason.
 func listed(list *x509.RevocationList, c located) (at time.Time, found bool) {
 	if !bytes.Equal(list.RawIssuer, c.RawIssuer) {
 		return time.Time{}, false
 	}
 	for _, entry := range list.RevokedCertificateEntries {
-		if entry.SerialNumber.Cmp(c.SerialNumber) != 0 || entry.ReasonCode == reasonRemoveFromCRL || anyCritical(entry) {
-			continue
+		if entry.SerialNumber.Cmp(c.SerialNumber) == 0 {
+			return entry.RevocationTime, true
 		}
-		return entry.RevocationTime, true
 	}
 	return time.Time{}, false
-}
-
-func anyCritical(entry x509.RevocationListEntry) bool {
-	return slices.ContainsFunc(entry.Extensions, func(e pkix.Extension) bool { return e.Critical })
 }

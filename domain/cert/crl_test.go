@@ -44,10 +44,12 @@ func TestRevoked(t *testing.T) {
 // A revoked intermediate stays revoked where ca.pem holds it as an anchor.
 func TestAnAnchorDoesNotHideARevocation(t *testing.T) {
 	t.Parallel()
-	f := set(t, "openssl", "root", "below-revoked", "below-revoked")
-	f.CA.PEM = append(f.CA.PEM, f.Server.PEM...)
-	f.CRL = file(t, "openssl/crl.pem")
-	is.New(t).Equal(cert.Judge(f, march, cert.Options{}).Status, ports.CertRevoked)
+	for _, server := range []string{"below-revoked", "below-revoked-alone"} {
+		f := set(t, "openssl", "root-and-revoked", server, "below-revoked")
+		is.New(t).Equal(cert.Judge(f, march, cert.Options{}).Status, ports.CertValid)
+		f.CRL = file(t, "openssl/crl.pem")
+		is.New(t).Equal(cert.Judge(f, march, cert.Options{}).Status, ports.CertRevoked)
+	}
 }
 
 func TestJudgeCRL(t *testing.T) {

@@ -58,6 +58,8 @@ func TestStatusOfRealFiles(t *testing.T) {
 		{"an encrypted key, PKCS#8", o, "root", "ec", "encrypted-pkcs8", ports.CertCorrupt, "is encrypted"},
 		{"an encrypted key, SEC 1", o, "root", "ec", "encrypted-sec1", ports.CertCorrupt, "is encrypted"},
 		{"a key that cannot sign", o, "root", "ec", "x25519", ports.CertCorrupt, "of a kind that cannot sign"},
+		{"a curve that TLS 1.3 does not have", o, "root", "ec", "p224", ports.CertCorrupt, "P-224"},
+		{"a key that is too short", o, "root", "ec", "rsa-768", ports.CertCorrupt, "768 bits"},
 
 		{"not yet valid", o, "root", "future", "future", ports.CertNotYetValid, "future.pem is not valid before 2030-01-01T00:00:00Z. Check this machine's clock"},
 		{"expired leaf", o, "root", "expired", "expired", ports.CertExpired, `"CN=web-3.example.org" in testdata/openssl/expired.pem expired on 2025-01-01T00:00:00Z`},
@@ -66,6 +68,7 @@ func TestStatusOfRealFiles(t *testing.T) {
 		{"expired CA", o, "expired-ca", "below-expired-ca", "below-expired-ca", ports.CertExpired, `"CN=Expired,O=Muster Tests" in testdata/openssl/expired-ca.pem expired on 2026-02-01`},
 
 		{"the key of another certificate", o, "root", "ec", "below", ports.CertKeyMismatch, "below.key is not that of"},
+		{"another key than the leaf's, which is last", o, "root", "chain-reversed", "ec", ports.CertKeyMismatch, `ec.key is not that of "CN=web-3.example.org"`},
 		{"a key of another kind", o, "root", "ec", "rsa", ports.CertKeyMismatch, "rsa.key is not that of"},
 		{"the two files swapped", o, "ec", "root", "ec", ports.CertKeyMismatch, ""},
 		{"step: the key of another certificate", s, "root", "ec", "expired", ports.CertKeyMismatch, ""},
@@ -147,6 +150,7 @@ func TestTheWorstIsTheStatus(t *testing.T) {
 		{"expired leaf of a stranger, another's key", "impostor", "expired", "ec", []ports.CertificateStatus{ports.CertExpired, ports.CertKeyMismatch, ports.CertUntrusted}},
 		{"leaf that is not yet valid, another's key", "root", "future", "ec", []ports.CertificateStatus{ports.CertNotYetValid, ports.CertKeyMismatch}},
 		{"leaf of a stranger, expired CA", "expired-ca", "ec", "ec", []ports.CertificateStatus{ports.CertExpired, ports.CertUntrusted}},
+		{"leaf of a stranger, not yet valid, expired CA", "expired-ca", "future", "future", []ports.CertificateStatus{ports.CertNotYetValid, ports.CertExpired, ports.CertUntrusted}},
 		{"missing certificate, expired CA", "expired-ca", "none", "ec", []ports.CertificateStatus{ports.CertMissing, ports.CertExpired}},
 		{"revoked leaf, another's key", "root", "revoked", "ec", []ports.CertificateStatus{ports.CertKeyMismatch, ports.CertRevoked}},
 	} {
@@ -222,6 +226,10 @@ func TestTheChainThatIsServed(t *testing.T) {
 	f.Server = file(t, "openssl/below.pem")
 	is.Equal(subjects(cert.Judge(f, march, cert.Options{})), withIntermediate)
 
+	// An anchor in the middle does not cut off what leads to the root.
+	deep := cert.Judge(set(t, "openssl", "root-and-lower", "deep", "deep"), march, cert.Options{})
+	is.Equal(subjects(deep), []string{"web-3.example.org", "Lower", "Upper"})
+
 	is.Equal(len(cert.Judge(set(t, "openssl", "impostor", "ec", "ec"), march, cert.Options{}).Chain), 0)
 }
 
@@ -257,6 +265,10 @@ func TestWhatIsToldOfTheLeaf(t *testing.T) {
 	is.True(short.RenewAt.Before(time.Date(2026, 4, 12, 0, 0, 0, 0, time.UTC))) // two thirds of 151 days
 	is.True(strings.Contains(short.Detail, "but a CA above it only until 2026-06-01"))
 	is.Equal(short.Report().NotAfter, j.NotAfter)
+
+	// Of an old and a renewed CA, both valid, the later end counts.
+	renewed := cert.Judge(set(t, "openssl", "renewed-ca", "below-expired-ca", "below-expired-ca"), time.Date(2026, 1, 20, 0, 0, 0, 0, time.UTC), cert.Options{})
+	is.Equal(renewed.End, j.NotAfter)
 }
 
 // Of several certificates for one key the best counts, wherever it stands.
@@ -264,8 +276,8 @@ func TestSeveralLeavesForOneKey(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	f := set(t, "openssl", "root", "ec", "ec")
-	impostors := file(t, "openssl/expired.pem").PEM
-	for _, text := range [][]byte{slices.Concat(f.Server.PEM, impostors), slices.Concat(impostors, f.Server.PEM), slices.Concat(f.Server.PEM, f.Server.PEM)} {
+	old := file(t, "openssl/ec-expired.pem").PEM
+	for _, text := range [][]byte{slices.Concat(f.Server.PEM, old), slices.Concat(old, f.Server.PEM), slices.Concat(f.Server.PEM, f.Server.PEM)} {
 		f.Server.PEM = text
 		j := cert.Judge(f, march, cert.Options{})
 		is.Equal(j.Status, ports.CertValid)

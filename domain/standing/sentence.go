@@ -16,7 +16,7 @@ func Sentence(s ports.Status, now time.Time) string {
 		return "needs an operator: " + firstOf(s.Blocked, s.Site.LastError, s.Manager.LastError, s.Relay.LastError, s.Certificate.Detail)
 	case ports.StatePending:
 		if s.Manager.State == ports.ManagerStatePending {
-			return "waiting for an operator's approval" + next(s.Manager.NextAttempt, now)
+			return "waiting for an operator's approval" + since(s.Manager.Since) + next(s.Manager.NextAttempt, now)
 		}
 		return "waiting for an operator's confirmation" + since(s.Site.Since) + next(s.Site.NextAttempt, now)
 	case ports.StateEnrolling:

@@ -20,9 +20,9 @@ var severity = map[ports.OverallState]int{
 }
 
 // Overall is the worst state of the parts of a running agent. A part that is
-// not configured does not worsen it. listenerBlocked is true while the mTLS
-// listener cannot be opened.
-func Overall(s ports.Status, listenerBlocked bool, now time.Time) ports.OverallState {
+// not configured does not worsen it. threshold is how long before its end a
+// certificate that the manager refuses to renew becomes an operator's matter.
+func Overall(s ports.Status, threshold time.Duration, now time.Time) ports.OverallState {
 	worst := ports.StateNotConfigured
 	worsen := func(state ports.OverallState) {
 		if severity[state] > severity[worst] {
@@ -31,9 +31,9 @@ func Overall(s ports.Status, listenerBlocked bool, now time.Time) ports.OverallS
 	}
 	worsen(site(s))
 	worsen(relay(s, now))
-	worsen(manager(s))
-	worsen(certificate(s))
-	if s.Blocked != "" || listenerBlocked {
+	worsen(manager(s, threshold, now))
+	worsen(certificate(s, now))
+	if s.Blocked != "" {
 		worsen(ports.StateBlocked)
 	}
 	return worst
@@ -74,7 +74,7 @@ func relay(s ports.Status, now time.Time) ports.OverallState {
 
 // manager is the part of the manager enrollment. A refusal of a renewal while
 // the certificate in use is good is not worse than the certificate.
-func manager(s ports.Status) ports.OverallState {
+func manager(s ports.Status, threshold time.Duration, now time.Time) ports.OverallState {
 	served := s.Certificate.Status == ports.CertValid
 	switch s.Manager.State {
 	case ports.ManagerStatePending:
@@ -82,7 +82,7 @@ func manager(s ports.Status) ports.OverallState {
 	case ports.ManagerStateDenied, ports.ManagerStateUnexpected:
 		return ports.StateBlocked
 	case ports.ManagerStateConflict:
-		if served || s.Certificate.Status == ports.CertExpiringSoon {
+		if served || s.Certificate.Status == ports.CertExpiringSoon && s.Certificate.NotAfter.Sub(now) > threshold {
 			return ports.StateServing
 		}
 		return ports.StateBlocked
@@ -97,19 +97,31 @@ func manager(s ports.Status) ports.OverallState {
 	return ports.StateNotConfigured
 }
 
-func certificate(s ports.Status) ports.OverallState {
+func certificate(s ports.Status, now time.Time) ports.OverallState {
 	switch s.Certificate.Status {
 	case ports.CertValid, ports.CertExpiringSoon:
 		return ports.StateServing
 	case ports.CertNotYetValid:
-		return ports.StateConnecting // time heals it
-	case ports.CertMissing, ports.CertCorrupt, ports.CertExpired, ports.CertKeyMismatch, ports.CertUntrusted, ports.CertRevoked:
-		if s.Manager.State == ports.ManagerStateNotConfigured {
-			return ports.StateBlocked // nobody but a person can bring another
+		if s.Certificate.NotBefore.Sub(now) < clockProblem {
+			return ports.StateConnecting // time heals it
 		}
-		return ports.StateEnrolling
+		return broken(s)
+	case ports.CertMissing, ports.CertCorrupt, ports.CertExpired, ports.CertKeyMismatch, ports.CertUntrusted, ports.CertRevoked:
+		return broken(s)
 	case ports.CertNotConfigured:
 		return ports.StateNotConfigured
 	}
 	return ports.StateNotConfigured
+}
+
+// clockProblem: a certificate that becomes valid sooner than this is not what
+// is wrong, a clock is.
+const clockProblem = time.Hour
+
+// broken is the part of a certificate that must be replaced.
+func broken(s ports.Status) ports.OverallState {
+	if s.Manager.State == ports.ManagerStateNotConfigured {
+		return ports.StateBlocked // nobody but a person can bring another
+	}
+	return ports.StateEnrolling
 }

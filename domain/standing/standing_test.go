@@ -32,49 +32,61 @@ func TestOverall(t *testing.T) {
 		s.Manager.State, s.Certificate.Status = ports.ManagerStateApproved, ports.CertValid
 	}
 	for name, test := range map[string]struct {
-		change          func(*ports.Status)
-		listenerBlocked bool
-		want            ports.OverallState
+		change func(*ports.Status)
+		want   ports.OverallState
 	}{
-		"nothing configured": {func(*ports.Status) {}, false, ports.StateNotConfigured},
-		"connected":          {connected, false, ports.StateConnected},
-		"serving":            {serving, false, ports.StateServing},
-		"both":               {func(s *ports.Status) { connected(s); serving(s) }, false, ports.StateConnected},
-		"address in use":     {func(s *ports.Status) { connected(s); serving(s) }, true, ports.StateBlocked},
-		"a person must act":  {func(s *ports.Status) { connected(s); s.Blocked = "chmod" }, false, ports.StateBlocked},
+		"nothing configured": {func(*ports.Status) {}, ports.StateNotConfigured},
+		"connected":          {connected, ports.StateConnected},
+		"serving":            {serving, ports.StateServing},
+		"both":               {func(s *ports.Status) { connected(s); serving(s) }, ports.StateConnected},
+		"a person must act":  {func(s *ports.Status) { connected(s); s.Blocked = "chmod" }, ports.StateBlocked},
 		"enrolling": {func(s *ports.Status) {
 			s.Site.State, s.Relay.State = ports.SiteStateRetrying, ports.RelayStateConnecting
-		}, false, ports.StateEnrolling},
+		}, ports.StateEnrolling},
 		"collision": {func(s *ports.Status) {
 			s.Site.State, s.Relay.State = ports.SiteStatePending, ports.RelayStateConnecting
-		}, false, ports.StatePending},
+		}, ports.StatePending},
 		"rejected": {func(s *ports.Status) {
 			s.Site.State, s.Relay.State = ports.SiteStateRejected, ports.RelayStateConnecting
-		}, false, ports.StateBlocked},
-		"conflict":   {func(s *ports.Status) { s.Site.State = ports.SiteStateConflict }, false, ports.StateBlocked},
-		"unexpected": {func(s *ports.Status) { s.Site.State = ports.SiteStateUnexpected }, false, ports.StateBlocked},
-		"relay down": {func(s *ports.Status) { connected(s); s.Relay.State = ports.RelayStateConnecting }, false, ports.StateConnecting},
+		}, ports.StateBlocked},
+		"conflict":   {func(s *ports.Status) { s.Site.State = ports.SiteStateConflict }, ports.StateBlocked},
+		"unexpected": {func(s *ports.Status) { s.Site.State = ports.SiteStateUnexpected }, ports.StateBlocked},
+		"relay down": {func(s *ports.Status) { connected(s); s.Relay.State = ports.RelayStateConnecting }, ports.StateConnecting},
 		"refused lately": {func(s *ports.Status) {
 			connected(s)
 			s.Relay.State, s.Relay.Since = ports.RelayStateRefused, now.Add(-15*time.Minute)
-		}, false, ports.StateConnecting},
+		}, ports.StateConnecting},
 		"refused for long": {func(s *ports.Status) {
 			connected(s)
 			s.Relay.State, s.Relay.Since = ports.RelayStateRefused, now.Add(-16*time.Minute)
-		}, false, ports.StateBlocked},
+		}, ports.StateBlocked},
 		"manager pending": {func(s *ports.Status) {
 			connected(s)
 			s.Manager.State, s.Certificate.Status = ports.ManagerStatePending, ports.CertMissing
-		}, false, ports.StatePending},
+		}, ports.StatePending},
 		"manager denied": {func(s *ports.Status) {
 			s.Manager.State, s.Certificate.Status = ports.ManagerStateDenied, ports.CertMissing
-		}, false, ports.StateBlocked},
-		"certificate missing, no manager": {func(s *ports.Status) { s.Certificate.Status = ports.CertExpired }, false, ports.StateBlocked},
-		"renewal refused, valid":          {func(s *ports.Status) { serving(s); s.Manager.State = ports.ManagerStateConflict }, false, ports.StateServing},
-		"renewal under way, valid":        {func(s *ports.Status) { serving(s); s.Manager.State = ports.ManagerStateRetrying }, false, ports.StateServing},
+		}, ports.StateBlocked},
+		"certificate missing, no manager": {func(s *ports.Status) { s.Certificate.Status = ports.CertExpired }, ports.StateBlocked},
+		"renewal refused, valid":          {func(s *ports.Status) { serving(s); s.Manager.State = ports.ManagerStateConflict }, ports.StateServing},
+		"renewal refused, time left": {func(s *ports.Status) {
+			serving(s)
+			s.Manager.State, s.Certificate.Status, s.Certificate.NotAfter = ports.ManagerStateConflict, ports.CertExpiringSoon, now.AddDate(0, 0, 8)
+		}, ports.StateServing},
+		"renewal refused, near the end": {func(s *ports.Status) {
+			serving(s)
+			s.Manager.State, s.Certificate.Status, s.Certificate.NotAfter = ports.ManagerStateConflict, ports.CertExpiringSoon, now.AddDate(0, 0, 6)
+		}, ports.StateBlocked},
+		"begins in 59 minutes": {func(s *ports.Status) {
+			s.Certificate.Status, s.Certificate.NotBefore = ports.CertNotYetValid, now.Add(59*time.Minute)
+		}, ports.StateConnecting},
+		"begins in an hour, no manager": {func(s *ports.Status) {
+			s.Certificate.Status, s.Certificate.NotBefore = ports.CertNotYetValid, now.Add(time.Hour)
+		}, ports.StateBlocked},
+		"renewal under way, valid": {func(s *ports.Status) { serving(s); s.Manager.State = ports.ManagerStateRetrying }, ports.StateServing},
 	} {
 		t.Run(name, func(t *testing.T) {
-			is.New(t).Equal(Overall(status(test.change), test.listenerBlocked, now), test.want)
+			is.New(t).Equal(Overall(status(test.change), 7*24*time.Hour, now), test.want)
 		})
 	}
 }
@@ -84,7 +96,7 @@ func TestOverallKnowsEveryValue(t *testing.T) {
 	for _, site := range []ports.SiteState{"enrolled", "pending", "rejected", "site_conflict", "unexpected", "retrying", "not_configured"} {
 		for _, relay := range []ports.RelayState{"connected", "connecting", "refused", "not_configured"} {
 			s := status(func(s *ports.Status) { s.Site.State, s.Relay.State = site, relay })
-			s.State = Overall(s, false, now)
+			s.State = Overall(s, 0, now)
 			if s.State == "" || Sentence(s, now) == "" {
 				t.Errorf("site %s, relay %s: state %q, %q", site, relay, s.State, Sentence(s, now))
 			}

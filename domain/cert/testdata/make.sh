@@ -110,8 +110,10 @@ openssl pkey -in "$work/rsa.key" -out "$work/rsa-pkcs8.key"
 openssl pkey -in "$work/ec.key" -aes128 -passout pass:x -out "$work/encrypted-pkcs8.key"
 openssl ec -in "$work/ec.key" -aes128 -passout pass:x -out "$work/encrypted-sec1.key" 2>/dev/null
 openssl genpkey -algorithm x25519 -out "$work/x25519.key"
+openssl ecparam -name secp224r1 -genkey -noout -out "$work/p224.key"
+openssl genrsa -out "$work/rsa-768.key" 768 2>/dev/null
 keep root.pem ec.pem ec.key rsa.pem rsa.key ed25519.pem ed25519.key ec-pkcs8.key rsa-pkcs8.key \
-	encrypted-pkcs8.key encrypted-sec1.key x25519.key
+	encrypted-pkcs8.key encrypted-sec1.key x25519.key p224.key rsa-768.key
 
 # What becomes of files on their way.
 sed 's/$/\r/' "$work/ec.pem" >openssl/crlf.pem
@@ -131,6 +133,13 @@ cat "$work/below.pem" "$work/intermediate.pem" >openssl/chain.pem
 cat "$work/intermediate.pem" "$work/below.pem" >openssl/chain-reversed.pem
 head -c 900 openssl/chain.pem >openssl/chain-truncated.pem
 keep below.pem below.key intermediate.pem
+
+sign upper root unlimited $ca_from $ca_to "/O=Muster Tests/CN=Upper"
+sign lower upper unlimited $ca_from $ca_to "/O=Muster Tests/CN=Lower"
+sign deep lower leaf $from $to "/CN=web-3.example.org"
+cat "$work/deep.pem" "$work/lower.pem" "$work/upper.pem" >openssl/deep.pem
+cat "$work/root.pem" "$work/lower.pem" >openssl/root-and-lower.pem
+keep deep.key
 
 # The same name, another key.
 sign impostor self root $ca_from $ca_to "/O=Muster Tests/CN=Root"
@@ -168,6 +177,8 @@ keep below-not-a-ca.key too-deep.key names.key below-client-ca.key client.pem cl
 
 # Dates.
 sign expired root leaf 20240101000000Z 20250101000000Z "/CN=web-3.example.org"
+cp "$work/ec.key" "$work/ec-expired.key"
+sign ec-expired root leaf 20240101000000Z 20250101000000Z "/CN=web-3.example.org"
 sign future root leaf 20300101000000Z 20310101000000Z "/CN=web-3.example.org"
 sign expired-ca self root $ca_from 20260201000000Z "/O=Muster Tests/CN=Expired"
 sign below-expired-ca expired-ca leaf $from $to "/CN=web-3.example.org"
@@ -179,7 +190,7 @@ sign renewed-ca self root 20260115000000Z $ca_to "/O=Muster Tests/CN=Expired"
 cat "$work/expired-ca.pem" "$work/renewed-ca.pem" >openssl/renewed-ca.pem
 sign ends-first-ca self root $ca_from 20260601000000Z "/O=Muster Tests/CN=Ends first"
 sign ends-first ends-first-ca leaf $from $to "/CN=web-3.example.org"
-keep expired.pem expired.key future.pem future.key expired-ca.pem below-expired-ca.pem below-expired-ca.key \
+keep expired.pem expired.key ec-expired.pem future.pem future.key expired-ca.pem below-expired-ca.pem below-expired-ca.key \
 	below-expired-intermediate.key ends-first-ca.pem ends-first.pem ends-first.key
 
 # Revocation.
@@ -192,6 +203,8 @@ revoke revoked-intermediate root
 crl crl root
 openssl crl -in "$work/crl.pem" -outform DER -out "$work/crl.der"
 cat "$work/below-revoked.pem" "$work/revoked-intermediate.pem" >openssl/below-revoked.pem
+cat "$work/root.pem" "$work/revoked-intermediate.pem" >openssl/root-and-revoked.pem
+cp "$work/below-revoked.pem" openssl/below-revoked-alone.pem
 sign revoked-below intermediate leaf $from $to "/CN=web-3.example.org"
 revoke revoked-below intermediate
 crl crl-intermediate intermediate

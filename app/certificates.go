@@ -1,0 +1,242 @@
+package app
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/muster-agent/muster/domain/cert"
+	"github.com/muster-agent/muster/ports"
+)
+
+// certificates knows the certificate files of this machine: what is to be
+// thought of them, and how a new set replaces them. It is safe for concurrent
+// use.
+type certificates struct {
+	w     *World
+	board *board
+	clock *clock
+
+	served chan struct{} // closed once there is a certificate to serve with
+
+	mu     sync.Mutex
+	known  cert.Judgement
+	logged string // the judgement that was last logged
+	once   sync.Once
+}
+
+// options judge at both instants while a server's clock differs from ours.
+func (c *certificates) options() cert.Options {
+	return cert.Options{Threshold: c.w.Settings.RenewalThreshold, OtherClock: c.clock.other()}
+}
+
+// look reads and judges the files, shows the result and makes a certificate
+// that can be served the one in use.
+func (c *certificates) look(ctx context.Context) (cert.Judgement, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	found, err := c.w.Certificates.Read(ctx)
+	if err != nil {
+		return cert.Judgement{}, err
+	}
+	files := judged(found)
+	j := cert.Judge(files, c.w.Wall(), c.options())
+	c.known = j
+	c.use(files, j)
+	c.show(found, j)
+	return j, nil
+}
+
+// use tells the listener and the clients which certificate there is.
+func (c *certificates) use(files cert.Files, j cert.Judgement) {
+	if !j.Servable() {
+		c.w.InUse.Use(nil)
+		return
+	}
+	pair, err := cert.KeyPair(files.Key, j)
+	if err != nil { // a servable set has its key
+		c.w.Log.Error(err.Error(), event(eventCertsStatus))
+		c.w.InUse.Use(nil)
+		return
+	}
+	c.w.InUse.Use(&ports.CertificateInUse{Certificate: pair, Roots: cert.Roots(files), Revoked: cert.Revoked(files)})
+	c.once.Do(func() { close(c.served) })
+}
+
+// show puts a judgement on the board, and into the log when it is news.
+func (c *certificates) show(found ports.FoundSet, j cert.Judgement) {
+	told := report(j, c.w.Manager == nil && nothingThere(found))
+	status := told.Status
+	c.board.update(func(st *ports.Status) { st.Certificate = told })
+	news := fmt.Sprint(status, j.Serial, j.NotAfter)
+	if status == ports.CertNotConfigured || news == c.logged {
+		return
+	}
+	c.logged = news
+	level := slog.LevelInfo
+	if !j.Servable() {
+		level = slog.LevelWarn
+	}
+	c.w.Log.Log(context.Background(), level, j.Detail, event(eventCertsStatus), slog.String("status", string(status)),
+		slog.Time("not_after", j.NotAfter), slog.Time("renew_at", j.RenewAt), slog.String("serial", j.Serial))
+}
+
+// report is a judgement as status shows it.
+func report(j cert.Judgement, notConfigured bool) ports.CertificateReport {
+	if notConfigured {
+		return ports.CertificateReport{Status: ports.CertNotConfigured}
+	}
+	r := j.Report()
+	if r.Status == ports.CertValid {
+		r.Detail = "" // there is nothing to add
+	}
+	return r
+}
+
+// nothingThere reports that none of the files exists.
+func nothingThere(found ports.FoundSet) bool {
+	return found.CA.Missing && found.Server.Missing && found.Key.Missing
+}
+
+// judged is a found set as domain judges it.
+func judged(found ports.FoundSet) cert.Files {
+	return cert.Files{
+		CA: fileOf(found.CA), Server: fileOf(found.Server), CRL: fileOf(found.CRL),
+		Key: cert.KeyFile{Path: found.Key.Path, PEM: found.Key.PEM, Err: errorOf(found.Key.Missing, found.Key.Directory, found.Key.Unreadable)},
+	}
+}
+
+func fileOf(f ports.FoundFile) cert.File {
+	return cert.File{Path: f.Path, PEM: f.Content, Err: errorOf(f.Missing, f.Directory, f.Unreadable)}
+}
+
+func errorOf(missing, directory bool, unreadable string) cert.FileError {
+	switch {
+	case missing:
+		return cert.Missing{}
+	case directory:
+		return cert.Directory{}
+	case unreadable != "":
+		return cert.Unreadable{Reason: unreadable}
+	default:
+		return nil
+	}
+}
+
+// errBundleRefused is a received bundle that does not validate; it was set
+// aside, and the present certificate stays.
+var errBundleRefused = errors.New("the certificate that was received cannot be used")
+
+// install puts a received bundle in the place of the present files. Whatever
+// the moment of a crash, calling it again with what the journal holds ends the
+// same way. An error of kind errBundleRefused is final for this bundle; others
+// are the store's and pass with time.
+func (c *certificates) install(ctx context.Context, received ports.ReceivedBundle, bundle ports.Bundle) error {
+	ctx = context.WithoutCancel(ctx) // the manager has forgotten it: there is no second one
+	set, err := c.assemble(ctx, bundle)
+	if err == nil {
+		set.Server, err = c.judgeSet(set)
+	}
+	if err != nil {
+		return c.refuse(ctx, err)
+	}
+	if !received.PreviousKept {
+		if err := c.w.Certificates.KeepPrevious(ctx); err != nil {
+			return err
+		}
+		received.PreviousKept = true
+		if err := c.w.Journal.SaveBundle(ctx, received); err != nil {
+			return err
+		}
+	}
+	if err := c.w.Certificates.Install(ctx, set); err != nil {
+		return err
+	}
+	if err := c.prove(ctx); err != nil {
+		return errors.Join(c.refuse(ctx, err), c.w.Certificates.RestorePrevious(ctx))
+	}
+	// In this order: what is left after a crash is either enough to install
+	// again, or not needed any more.
+	return errors.Join(
+		c.w.Journal.SavePending(ctx, ports.PendingEnrollment{ManagerURL: received.ManagerURL}),
+		c.w.Journal.EraseKey(ctx),
+		c.w.Journal.EraseBundle(ctx),
+		c.w.Certificates.DropPrevious(ctx),
+	)
+}
+
+// assemble makes the files of a bundle.
+func (c *certificates) assemble(ctx context.Context, b ports.Bundle) (ports.CertificateSet, error) {
+	key := b.Key
+	if key.Empty() {
+		var err error
+		if key, err = c.w.Journal.LoadKey(ctx); err != nil {
+			return ports.CertificateSet{}, fmt.Errorf("the manager signed this host's own key, which is not there any more: %w", err)
+		}
+	}
+	server := append(append([]byte{}, b.Cert...), '\n')
+	return ports.CertificateSet{CA: b.CA, Server: append(server, b.Chain...), Key: key, CRL: b.CRL}, nil
+}
+
+// judgeSet judges a set before it replaces anything, and returns what
+// server.pem is to hold: the leaf, then intermediates. A certificate that
+// becomes valid within the hour is accepted: a clock is wrong, not it.
+func (c *certificates) judgeSet(set ports.CertificateSet) (server []byte, err error) {
+	files := cert.Files{
+		CA: cert.File{Path: "ca_crt", PEM: set.CA}, Server: cert.File{Path: "server_crt", PEM: set.Server},
+		Key: cert.KeyFile{Path: "server_key", PEM: set.Key}, CRL: cert.File{Path: "crl_pem", Err: cert.Missing{}},
+	}
+	if len(set.CRL) > 0 {
+		files.CRL = cert.File{Path: "crl_pem", PEM: set.CRL}
+	}
+	j := cert.Judge(files, c.w.Wall(), c.options())
+	if !j.Servable() && !j.ClockProblem {
+		return nil, fmt.Errorf("it is %s: %s", j.Status, j.Detail)
+	}
+	return j.ServerPEM(), nil
+}
+
+// prove reads what was installed back and makes a handshake with it.
+func (c *certificates) prove(ctx context.Context) error {
+	found, err := c.w.Certificates.Read(ctx)
+	if err != nil {
+		return err
+	}
+	files := judged(found)
+	j := cert.Judge(files, c.w.Wall(), c.options())
+	if j.ClockProblem {
+		return nil // a handshake within its dates cannot be made yet
+	}
+	pair, err := cert.KeyPair(files.Key, j)
+	if err != nil {
+		return err
+	}
+	return handshake(pair, cert.Roots(files), j.NotBefore.Add(j.NotAfter.Sub(j.NotBefore)/2))
+}
+
+// refuse sets the received bundle aside.
+func (c *certificates) refuse(ctx context.Context, why error) error {
+	where, err := c.w.Journal.RejectBundle(ctx)
+	if err != nil {
+		return errors.Join(fmt.Errorf("%w: %w", errBundleRefused, why), err)
+	}
+	return fmt.Errorf("%w: %w; it is kept in %s", errBundleRefused, why, where)
+}
+
+// judgement is the newest one.
+func (c *certificates) judgement() cert.Judgement {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.known
+}
+
+// leafDigest stands for a certificate in the retry record.
+func leafDigest(leaf *x509.Certificate) string {
+	if leaf == nil {
+		return ""
+	}
+	return digest(string(leaf.Raw))
+}

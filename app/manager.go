@@ -1,0 +1,519 @@
+package app
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/muster-agent/muster/domain/backoff"
+	"github.com/muster-agent/muster/domain/credential"
+	"github.com/muster-agent/muster/domain/enrollment"
+	"github.com/muster-agent/muster/domain/identity"
+	"github.com/muster-agent/muster/ports"
+)
+
+// bundleAtLeast is the size, in bytes, from which on an answer to a poll is
+// made durable before it is looked at. A certificate with its CA is several
+// times as large; "pending" is a tenth of it, and comes every minute for days.
+const bundleAtLeast = 512
+
+// managerEnrollment gets this host a certificate from its manager. One
+// goroutine at a time uses it.
+type managerEnrollment struct {
+	w     *World
+	who   *identityKeeper
+	book  *retryBook
+	board *board
+	clock *clock
+	certs *certificates
+
+	pending  ports.PendingEnrollment
+	loaded   bool
+	heldBack bool // the first registration of this process has been held back
+	// roundOver: the newest poll was the last of its round.
+	roundOver bool
+}
+
+// step is how one step towards a certificate ended.
+type step struct {
+	// installed: there is a new certificate, and it is in use.
+	installed bool
+	next      enrollment.ManagerNext
+	wait      time.Duration
+	attempt   int
+}
+
+// url is the manager in the form in which it is recorded.
+func (m *managerEnrollment) url() string  { return m.w.Settings.ManagerURL.String() }
+func (m *managerEnrollment) host() string { return m.w.Settings.ManagerURL.Host }
+
+// target stands for the manager in the retry record.
+func (m *managerEnrollment) target() string { return digest(credential.CanonicalURL(m.url())) }
+
+// resume loads what an earlier process left: the pending enrollment, and a
+// bundle that was received and not yet installed, which is installed now. It
+// reports whether one was.
+func (m *managerEnrollment) resume(ctx context.Context) (installed bool, err error) {
+	received, err := m.w.Journal.LoadBundle(ctx)
+	switch {
+	case err == nil:
+		return m.finish(ctx, received)
+	case !absent(err):
+		return false, err
+	}
+	return false, m.load(ctx)
+}
+
+// load reads the pending enrollment, if it is this manager's: a token is sent
+// to nobody else.
+func (m *managerEnrollment) load(ctx context.Context) error {
+	if m.loaded {
+		return nil
+	}
+	pending, err := m.w.Journal.LoadPending(ctx)
+	if err != nil && !absent(err) {
+		return err
+	}
+	if credential.CanonicalURL(pending.ManagerURL) == credential.CanonicalURL(m.url()) {
+		m.pending = pending
+	} else {
+		m.pending = ports.PendingEnrollment{}
+	}
+	m.pending.ManagerURL = m.url()
+	m.loaded = true
+	if !m.pending.Token.Empty() {
+		m.w.Log.Info("an operator's decision is awaited at "+m.host(), event(eventManagerResumed), slog.Int("polls", m.pending.Polls))
+		m.board.update(func(st *ports.Status) {
+			st.Manager = ports.ManagerStatus{State: ports.ManagerStatePending, Polls: m.pending.Polls, Since: m.pending.RegisteredAt}
+		})
+	}
+	return nil
+}
+
+// finish installs a bundle that is in the journal.
+func (m *managerEnrollment) finish(ctx context.Context, received ports.ReceivedBundle) (installed bool, err error) {
+	var bundle ports.Bundle
+	if received.Renewed != nil {
+		bundle = *received.Renewed
+	} else {
+		switch d := m.w.Manager.Interpret(received.Body).(type) {
+		case ports.DecisionApproved:
+			bundle = d.Bundle
+		case ports.DecisionPending, ports.DecisionDenied, ports.DecisionUnknown:
+			return false, m.w.Journal.EraseBundle(ctx) // no bundle after all
+		case ports.DecisionUnreadable:
+			return false, m.certs.refuse(ctx, errors.New(d.Reason))
+		}
+	}
+	if err := m.certs.install(ctx, received, bundle); err != nil {
+		return false, err
+	}
+	m.pending, m.loaded = ports.PendingEnrollment{ManagerURL: m.url()}, true
+	j, err := m.certs.look(ctx)
+	if err != nil {
+		return true, err
+	}
+	name, what := eventCertsInstalled, "a certificate from "+m.host()+" is installed"
+	if received.Renewed != nil {
+		name, what = eventCertsRenewed, "the certificate is renewed"
+	}
+	m.w.Log.Info(what, event(name), slog.Time("not_after", j.NotAfter), slog.Time("renew_at", j.RenewAt), slog.String("serial", j.Serial))
+	for _, activity := range []ports.Activity{ports.ActivityRegister, ports.ActivityPoll, ports.ActivityRenew} {
+		if err := m.book.succeeded(ctx, activity); err != nil {
+			m.w.Log.Debug(err.Error(), event(eventEnrollRetry))
+		}
+	}
+	m.board.update(func(st *ports.Status) {
+		st.Manager = ports.ManagerStatus{State: ports.ManagerStateApproved, Since: m.w.Wall()}
+	})
+	return true, nil
+}
+
+// stored reports an error of the store or of an installation as a step.
+func (m *managerEnrollment) stored(ctx context.Context, activity ports.Activity, err error) step {
+	next := enrollment.ManagerNext{Class: ports.Transient, State: ports.ManagerStateRetrying, Event: eventEnrollRetry, Advice: err.Error()}
+	if errors.Is(err, errBundleRefused) {
+		m.forget()
+		next.Class, next.State, next.Event = ports.Operator, ports.ManagerStateUnexpected, "enroll.rejected"
+		next.Advice = fmt.Sprintf("%v; have %s issue another and look at its CA", err, m.host())
+	}
+	return m.failed(ctx, activity, next, 0)
+}
+
+// forget drops the token, which is of no more use.
+func (m *managerEnrollment) forget() {
+	m.pending = ports.PendingEnrollment{ManagerURL: m.url()}
+}
+
+// advance makes the next step of an enrollment: it registers, or asks for the
+// operator's decision and installs what that brings.
+func (m *managerEnrollment) advance(ctx context.Context) step {
+	if err := m.load(ctx); err != nil {
+		return m.stored(ctx, ports.ActivityPoll, err)
+	}
+	if m.pending.Token.Empty() {
+		return m.register(ctx)
+	}
+	return m.poll(ctx)
+}
+
+// holdBack is how long the next step must wait because of what an earlier
+// process did.
+func (m *managerEnrollment) holdBack(ctx context.Context, person bool) time.Duration {
+	if m.heldBack {
+		return 0
+	}
+	m.heldBack = true
+	if err := m.load(ctx); err != nil {
+		return 0 // advance meets the same error and reports it
+	}
+	activity, registering := ports.ActivityPoll, m.pending.Token.Empty()
+	if registering {
+		activity = ports.ActivityRegister
+	}
+	entry, err := m.book.entry(ctx, activity, m.target())
+	if err != nil {
+		m.w.Log.Warn(err.Error(), event(eventEnrollRetry))
+	}
+	return backoff.Resume(m.w.Settings.Delays, entry, registering, person, m.w.Wall())
+}
+
+// register asks the manager to take this host in.
+func (m *managerEnrollment) register(ctx context.Context) step {
+	facts, err := m.w.Host.Describe(ctx, m.w.Settings.ManagerURL.Hostname())
+	if err != nil {
+		return m.stored(ctx, ports.ActivityRegister, err)
+	}
+	csr, err := m.prepare(ctx, facts)
+	if err != nil {
+		return m.stored(ctx, ports.ActivityRegister, fmt.Errorf("nothing was sent, because a certificate could not be stored now: %w", err))
+	}
+	m.w.Log.Info("registering at "+m.host(), event(eventEnrollAttempt), slog.String("fqdn", facts.FQDN), slog.String("ip_address", facts.IPAddress))
+	answer := m.w.Manager.Register(ctx, ports.RegisterRequest{
+		MachineID: m.machineID(ctx), FQDN: facts.FQDN, IPAddress: facts.IPAddress, OS: facts.OS, Hostname: facts.Hostname,
+		CSR: csr, IdempotencyKey: m.pending.IdempotencyKey,
+	})
+	m.clock.observe(answer.ServerTime)
+	next := enrollment.AfterRegister(answer.Outcome, m.host(), false)
+	if next.Do != enrollment.StepPoll {
+		if ctx.Err() != nil {
+			return step{next: next}
+		}
+		if next.Class != ports.Transient {
+			m.pending.IdempotencyKey = "" // the answer is known
+			if err := m.w.Journal.SavePending(ctx, m.pending); err != nil {
+				m.w.Log.Warn(err.Error(), event(eventEnrollRetry))
+			}
+		}
+		return m.failed(ctx, ports.ActivityRegister, next, m.retryAfter(answer.RetryAfter, answer.ServerTime))
+	}
+
+	ctx = context.WithoutCancel(ctx) // the token comes once
+	m.pending = ports.PendingEnrollment{ManagerURL: m.url(), Token: next.Token, RegisteredAt: m.w.Wall()}
+	m.w.Log.Info(next.Advice, event(next.Event))
+	if err := m.w.Journal.SavePending(ctx, m.pending); err != nil {
+		m.w.Log.Error("the polling token is in use but could not be stored: "+err.Error(), event(eventEnrollRetry))
+	}
+	if err := m.book.succeeded(ctx, ports.ActivityRegister); err != nil {
+		m.w.Log.Debug(err.Error(), event(eventEnrollRetry))
+	}
+	m.show(next, 0)
+	return step{next: next}
+}
+
+// prepare makes sure that a crash after the request loses nothing: the
+// identity, the private key, the idempotency key and a note of the attempt are
+// on disk.
+func (m *managerEnrollment) prepare(ctx context.Context, facts ports.HostFacts) (csr []byte, err error) {
+	if err := m.who.save(ctx); err != nil {
+		return nil, err
+	}
+	if csr, err = m.request(ctx, facts, m.pending.IdempotencyKey != ""); err != nil {
+		return nil, err
+	}
+	if m.pending.IdempotencyKey == "" {
+		m.pending.IdempotencyKey = newUUID(m.w.Random)
+		if err := m.w.Journal.SavePending(ctx, m.pending); err != nil {
+			m.pending.IdempotencyKey = ""
+			return nil, err
+		}
+	}
+	return csr, m.book.begin(ctx, ports.ActivityRegister, m.target())
+}
+
+// request is a CSR for a key that is on disk: the one of a request whose
+// answer was lost, if again, else a fresh one.
+func (m *managerEnrollment) request(ctx context.Context, facts ports.HostFacts, again bool) ([]byte, error) {
+	var key *ecdsa.PrivateKey
+	if again {
+		stored, err := m.w.Journal.LoadKey(ctx)
+		if err != nil && !absent(err) {
+			return nil, err
+		}
+		key = parseKey(stored)
+	}
+	if key == nil {
+		var err error
+		if key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+			return nil, fmt.Errorf("making a private key: %w", err)
+		}
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			return nil, fmt.Errorf("making a private key: %w", err)
+		}
+		text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+		if err := m.w.Journal.SaveKey(ctx, ports.NewSecret(string(text))); err != nil {
+			return nil, err
+		}
+	}
+	template := x509.CertificateRequest{Subject: pkix.Name{CommonName: facts.FQDN}, DNSNames: names(facts)}
+	if ip := net.ParseIP(facts.IPAddress); ip != nil {
+		template.IPAddresses = []net.IP{ip}
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &template, key)
+	if err != nil {
+		return nil, fmt.Errorf("making a certificate request for %s: %w", facts.FQDN, err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}), nil
+}
+
+// parseKey is a stored key; nil if it is none of ours.
+func parseKey(text ports.Secret) *ecdsa.PrivateKey {
+	block, _ := pem.Decode([]byte(text.Reveal()))
+	if block == nil {
+		return nil
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil
+	}
+	key, _ := parsed.(*ecdsa.PrivateKey)
+	return key
+}
+
+// names are what a certificate is to be valid for.
+func names(facts ports.HostFacts) []string {
+	if facts.Hostname == "" || strings.EqualFold(facts.Hostname, facts.FQDN) {
+		return []string{facts.FQDN}
+	}
+	return []string{facts.FQDN, facts.Hostname}
+}
+
+// machineID is what the manager knows this host by (protocols.md, part 2).
+func (m *managerEnrollment) machineID(ctx context.Context) string {
+	id := m.who.identity()
+	signals, err := m.w.Signals.Read(ctx)
+	// After a clone was detected the machine-id is not among the hashes: it
+	// was copied from the original.
+	if _, ours := id.Hashes[ports.SignalOSMachineID]; err == nil && ours {
+		if raw := identity.ManagerID(signals.OSMachineID.Value()); raw != "" {
+			return raw
+		}
+	}
+	return strings.TrimPrefix(id.MachineUID, "muid_")[:32]
+}
+
+// poll asks for the operator's decision.
+func (m *managerEnrollment) poll(ctx context.Context) step {
+	entry, err := m.book.entry(ctx, ports.ActivityPoll, m.target())
+	if err == nil {
+		err = m.w.Journal.ReserveBundle(ctx)
+	}
+	if err == nil && !entry.LastAttempt.IsZero() {
+		err = m.book.begin(ctx, ports.ActivityPoll, m.target())
+	}
+	if err != nil {
+		return m.stored(ctx, ports.ActivityPoll, fmt.Errorf("the manager was not asked, because its answer could not be stored now: %w", err))
+	}
+	answer := m.w.Manager.Poll(ctx, m.pending.Token)
+	m.clock.observe(answer.ServerTime)
+	answered, ok := answer.Outcome.(ports.PollAnswered)
+	if !ok {
+		if ctx.Err() != nil {
+			return step{}
+		}
+		return m.decided(ctx, enrollment.AfterPollFailure(answer.Outcome, m.host()), m.retryAfter(answer.RetryAfter, answer.ServerTime))
+	}
+
+	received := ports.ReceivedBundle{Body: answered.Body, ManagerURL: m.url(), ReceivedAt: m.w.Wall()}
+	kept := len(answered.Body.Reveal()) >= bundleAtLeast
+	if kept {
+		m.keep(ctx, received)
+	}
+	decision := m.w.Manager.Interpret(answered.Body)
+	next := enrollment.AfterDecision(decision, m.host())
+	if next.Do == enrollment.StepInstall {
+		m.w.Log.Info(next.Advice, event(next.Event))
+		if installed, err := m.finish(ctx, received); err != nil && !installed {
+			return m.stored(ctx, ports.ActivityPoll, err)
+		}
+		return step{installed: true, next: next}
+	}
+	if kept { // not a bundle, or one that cannot be read
+		if _, unreadable := decision.(ports.DecisionUnreadable); unreadable {
+			return m.stored(ctx, ports.ActivityPoll, m.certs.refuse(ctx, errors.New(next.Advice)))
+		}
+		if err := m.w.Journal.EraseBundle(ctx); err != nil {
+			return m.stored(ctx, ports.ActivityPoll, err)
+		}
+	}
+	return m.decided(ctx, next, 0)
+}
+
+// keep makes an answer durable, however long that takes: the manager has
+// forgotten it. It gives up only when the agent is told to stop.
+func (m *managerEnrollment) keep(ctx context.Context, received ports.ReceivedBundle) {
+	for attempt := 1; ; attempt++ {
+		err := m.w.Journal.SaveBundle(context.WithoutCancel(ctx), received)
+		if err == nil {
+			return
+		}
+		delay := backoff.Wait(m.w.Settings.Delays, ports.Transient, attempt, m.w.Chance())
+		m.w.Log.Error("a certificate was received but could not be stored: "+err.Error(), event(eventEnrollRetry), slog.Duration("wait", delay),
+			slog.String("class", string(ports.Transient)), slog.Int("attempt", attempt))
+		if wait(ctx, m.w.Wall, delay, nil) != nil {
+			return
+		}
+	}
+}
+
+// decided carries out what follows an answer that brought no bundle.
+func (m *managerEnrollment) decided(ctx context.Context, next enrollment.ManagerNext, retryAfter time.Duration) step {
+	if next.Do == enrollment.StepRegister { // the token is of no more use
+		m.forget()
+		if err := m.w.Journal.SavePending(ctx, m.pending); err != nil {
+			m.w.Log.Warn(err.Error(), event(eventEnrollRetry))
+		}
+		return m.failed(ctx, ports.ActivityRegister, next, retryAfter)
+	}
+	if next.Class != "" {
+		return m.failed(ctx, ports.ActivityPoll, next, retryAfter)
+	}
+
+	// Pending: only such answers count as polls.
+	if err := m.book.succeeded(ctx, ports.ActivityPoll); err != nil {
+		m.w.Log.Debug(err.Error(), event(eventEnrollRetry))
+	}
+	m.pending.Polls++
+	done := step{next: next, attempt: m.pending.Polls}
+	if m.roundOver = m.pending.Polls >= m.w.Settings.MaxPollAttempts; m.roundOver {
+		m.pending.Polls = 0
+		done.wait = backoff.Wait(m.w.Settings.Delays, ports.Pending, 1, m.w.Chance())
+	} else {
+		done.wait = m.w.Settings.PollingInterval*9/10 + time.Duration(m.w.Chance()*float64(m.w.Settings.PollingInterval)/5) // ±10 %
+	}
+	if err := m.w.Journal.SavePending(ctx, m.pending); err != nil {
+		m.w.Log.Warn(err.Error(), event(eventEnrollRetry))
+	}
+	m.show(next, done.wait)
+	m.w.Log.Info(next.Advice, event(next.Event), slog.Duration("wait", done.wait), slog.String("class", string(ports.Pending)), slog.Int("attempt", done.attempt))
+	return done
+}
+
+// failed notes a failure, shows it and says how long to wait.
+func (m *managerEnrollment) failed(ctx context.Context, activity ports.Activity, next enrollment.ManagerNext, retryAfter time.Duration) step {
+	delay, attempt, err := m.book.failed(ctx, activity, m.target(), failure{class: next.Class, state: string(next.State), text: next.Advice, retryAfter: retryAfter})
+	if err != nil && !errors.Is(err, context.Canceled) {
+		m.w.Log.Debug(err.Error(), event(eventEnrollRetry))
+	}
+	m.show(next, delay)
+	m.w.Log.Warn(next.Advice, event(next.Event), slog.Duration("wait", delay), slog.String("class", string(next.Class)), slog.Int("attempt", attempt))
+	return step{next: next, wait: delay, attempt: attempt}
+}
+
+// show puts how the enrollment stands on the board.
+func (m *managerEnrollment) show(next enrollment.ManagerNext, delay time.Duration) {
+	now := m.w.Wall()
+	m.board.update(func(st *ports.Status) {
+		if st.Manager.State != next.State || st.Manager.Since.IsZero() {
+			st.Manager.Since = now
+		}
+		st.Manager.State, st.Manager.Polls, st.Manager.NextAttempt = next.State, m.pending.Polls, time.Time{}
+		if delay > 0 {
+			st.Manager.NextAttempt = now.Add(delay)
+		}
+		st.Manager.LastError = ""
+		if next.Class != "" {
+			st.Manager.LastError = next.Advice
+		}
+	})
+}
+
+func (m *managerEnrollment) retryAfter(header string, serverTime time.Time) time.Duration {
+	if serverTime.IsZero() {
+		serverTime = m.w.Wall()
+	}
+	return backoff.ParseRetryAfter(header, serverTime)
+}
+
+// renew asks the manager for another certificate with the present one. It
+// reports a step, or that the manager does not offer that.
+func (m *managerEnrollment) renew(ctx context.Context) (done step, offered bool) {
+	target := leafDigest(m.certs.judgement().Leaf)
+	fail := func(reason string, retryAfter time.Duration) step {
+		next := enrollment.ManagerNext{Class: ports.Transient, State: ports.ManagerStateRetrying, Event: eventEnrollRetry, Advice: reason}
+		delay, attempt, err := m.book.failed(ctx, ports.ActivityRenew, target, failure{class: next.Class, state: string(next.State), text: reason, retryAfter: retryAfter})
+		if err != nil && !errors.Is(err, context.Canceled) {
+			m.w.Log.Debug(err.Error(), event(eventEnrollRetry))
+		}
+		m.show(next, delay)
+		m.w.Log.Warn(reason, event(next.Event), slog.Duration("wait", delay), slog.String("class", string(next.Class)), slog.Int("attempt", attempt))
+		return step{next: next, wait: delay, attempt: attempt}
+	}
+	facts, err := m.w.Host.Describe(ctx, m.w.Settings.ManagerURL.Hostname())
+	if err != nil {
+		return fail(err.Error(), 0), true
+	}
+	csr, err := m.request(ctx, facts, false)
+	if err == nil {
+		err = errors.Join(m.w.Journal.ReserveBundle(ctx), m.book.begin(ctx, ports.ActivityRenew, target))
+	}
+	if err != nil {
+		return fail(fmt.Sprintf("nothing was sent, because a certificate could not be stored now: %v", err), 0), true
+	}
+	m.w.Log.Info("asking "+m.host()+" to renew the certificate", event(eventEnrollAttempt))
+	answer := m.w.Manager.Renew(ctx, csr)
+	m.clock.observe(answer.ServerTime)
+	switch o := answer.Outcome.(type) {
+	case ports.Renewed:
+		received := ports.ReceivedBundle{Renewed: &o.Bundle, ManagerURL: m.url(), ReceivedAt: m.w.Wall()}
+		m.keep(ctx, received)
+		if installed, err := m.finish(ctx, received); err != nil && !installed {
+			return fail(err.Error(), 0), true
+		}
+		return step{installed: true}, true
+	case ports.RenewNotOffered:
+		m.w.Log.Info(fmt.Sprintf("%s does not renew by itself (status %d): registering, the present certificate stays in use", m.host(), o.Status), event(eventEnrollRetry))
+		if _, _, err := m.book.failed(ctx, ports.ActivityRenew, target, failure{class: ports.Operator, state: notOffered, text: "not offered"}); err != nil {
+			m.w.Log.Debug(err.Error(), event(eventEnrollRetry))
+		}
+		return step{}, false
+	case ports.RenewTransient:
+		if ctx.Err() != nil {
+			return step{}, true
+		}
+		return fail(o.Reason, m.retryAfter(answer.RetryAfter, answer.ServerTime)), true
+	}
+	panic(fmt.Sprintf("app: unknown renew outcome %T", answer.Outcome)) // a linter checks that the switch is whole
+}
+
+// notOffered marks, in the retry record, a certificate that the manager does
+// not renew: the next one is asked about again.
+const notOffered = "not_offered"
+
+// renewalOffered reports whether the manager has not yet said that it does not
+// renew the present certificate.
+func (m *managerEnrollment) renewalOffered(ctx context.Context) bool {
+	entry, err := m.book.entry(ctx, ports.ActivityRenew, leafDigest(m.certs.judgement().Leaf))
+	return err != nil || entry.State != notOffered
+}

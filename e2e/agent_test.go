@@ -1,0 +1,356 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// machine is a state directory and an environment: where an agent runs.
+type machine struct {
+	t    *testing.T
+	uid  string
+	dir  string
+	home string
+	env  map[string]string
+	// sys is how its processes are started; nil for the usual way.
+	sys *syscall.SysProcAttr
+	// host is another name for its host (see asHost); empty for the usual one.
+	host string
+}
+
+// newMachine is a fresh machine, configured for the server's site, with delays
+// that suit a test.
+func newMachine(t *testing.T, s *server) *machine {
+	t.Helper()
+	top := publicDir(t)
+	m := &machine{t: t, uid: randomUID(), dir: filepath.Join(top, "state"), home: top}
+	m.env = map[string]string{
+		"MUSTER_STATE_DIR":   m.dir,
+		"MUSTER_MACHINE_UID": m.uid,
+		"MUSTER_LOG_LEVEL":   "debug",
+		"MUSTER_LOG_FORMAT":  "json",
+	}
+	m.delays(200*time.Millisecond, 500*time.Millisecond)
+	if s != nil {
+		m.configure(s.URL, s.CA)
+	}
+	return m
+}
+
+func randomUID() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	return "muid_" + hex.EncodeToString(b[:])
+}
+
+// twin is the machine as it is, with another state directory, in which nothing
+// is stored.
+func (m *machine) twin() *machine {
+	m.t.Helper()
+	twin := *m
+	twin.home = publicDir(m.t)
+	twin.dir = filepath.Join(twin.home, "state")
+	twin.env = maps.Clone(m.env)
+	twin.env["MUSTER_STATE_DIR"] = twin.dir
+	return &twin
+}
+
+// configure points the machine at a server, for the site of these tests.
+func (m *machine) configure(url, ca string) {
+	m.env["MUSTER_SERVER_URL"] = url
+	m.env["MUSTER_SITE_CODE"] = site
+	m.env["MUSTER_ENROLLMENT_KEY"] = enrollmentKey
+	m.env["MUSTER_TRUST_CA_FILE"] = ca
+}
+
+// delays sets all delay classes.
+func (m *machine) delays(least, most time.Duration) {
+	for _, class := range []string{"TRANSIENT", "PENDING", "OPERATOR"} {
+		m.delay(class, least, most)
+	}
+}
+
+// delay sets one class.
+func (m *machine) delay(class string, least, most time.Duration) {
+	m.env["MUSTER_"+class+"_MIN"], m.env["MUSTER_"+class+"_MAX"] = least.String(), most.String()
+}
+
+// shippedDelays leaves all classes as they ship.
+func (m *machine) shippedDelays() {
+	for _, class := range []string{"TRANSIENT", "PENDING", "OPERATOR"} {
+		delete(m.env, "MUSTER_"+class+"_MIN")
+		delete(m.env, "MUSTER_"+class+"_MAX")
+	}
+}
+
+func (m *machine) path(name string) string { return filepath.Join(m.dir, name) }
+
+func (m *machine) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, muster, args...)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + m.home, "SystemRoot=" + os.Getenv("SystemRoot")}
+	for name, value := range m.env {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	if m.host != "" {
+		cmd.Path, cmd.Args = testBinary(m.t), append([]string{"another host", muster}, args...)
+		cmd.Env = append(cmd.Env, hostVariable+"="+m.host)
+	}
+	cmd.SysProcAttr = m.sys
+	return cmd
+}
+
+func testBinary(t *testing.T) string {
+	t.Helper()
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// result is how a command ended.
+type result struct {
+	out, errs string
+	code      int
+}
+
+func (r result) String() string {
+	return fmt.Sprintf("exit code %d\nstdout:\n%s\nstderr:\n%s", r.code, r.out, r.errs)
+}
+
+// do runs a command to its end.
+func (m *machine) do(args ...string) result { m.t.Helper(); return m.answer("", args...) }
+
+// answer runs a command to its end with something to read on standard input.
+func (m *machine) answer(input string, args ...string) result {
+	m.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := m.command(ctx, args...)
+	cmd.Stdin = strings.NewReader(input)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		m.t.Fatal(err)
+	}
+	if ctx.Err() != nil {
+		m.t.Fatalf("muster %v did not end\n%s%s", args, &out, &errs)
+	}
+	return result{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
+}
+
+// must runs a command that ends with a code.
+func (m *machine) must(code int, args ...string) result {
+	m.t.Helper()
+	r := m.do(args...)
+	if r.code != code {
+		m.t.Fatalf("muster %v: want exit code %d\n%v", args, code, r)
+	}
+	return r
+}
+
+// status is what `muster status --json` says.
+type status struct {
+	State      string
+	MachineUID string `json:"machine_uid"`
+	AgentID    string `json:"agent_id"`
+	Credential struct {
+		Present     bool
+		Source      string
+		Fingerprint string
+	}
+	Enrollment struct {
+		Site struct {
+			State       string
+			Since       *time.Time
+			NextAttempt *time.Time `json:"next_attempt"`
+			LastError   string     `json:"last_error"`
+		}
+	}
+	Relay struct {
+		State     string
+		LastError string `json:"last_error"`
+	}
+	ClockSkew *int `json:"clock_skew_seconds"`
+	Blocked   string
+
+	code int    // the command's exit code
+	errs string // what it says instead of a status
+}
+
+func (m *machine) status() status {
+	m.t.Helper()
+	r := m.do("status", "--json")
+	s := status{code: r.code, errs: r.errs}
+	if r.out != "" {
+		if err := json.Unmarshal([]byte(r.out), &s); err != nil {
+			m.t.Fatalf("%v\n%v", err, r)
+		}
+	}
+	return s
+}
+
+// stands polls `muster status` until ok is true of it, and returns it.
+func (m *machine) stands(ok func(status) bool) status {
+	m.t.Helper()
+	var last status
+	eventually(m.t, func() string {
+		if last = m.status(); ok(last) {
+			return ""
+		}
+		return fmt.Sprintf("the status stays %+v", last)
+	})
+	return last
+}
+
+// is waits until the overall state is a certain one.
+func (m *machine) is(state string) status {
+	m.t.Helper()
+	return m.stands(func(s status) bool { return s.State == state })
+}
+
+// agent is a running `muster run` (or another command that stays).
+type agent struct {
+	m   *machine
+	cmd *exec.Cmd
+	log *log
+	end chan struct{} // closed when it has ended
+}
+
+// start starts `muster run`, or the command given.
+func (m *machine) start(args ...string) *agent {
+	m.t.Helper()
+	a := m.launch(args...)
+	m.t.Cleanup(func() {
+		a.kill()
+		if m.t.Failed() {
+			m.t.Logf("what 'muster %s' in %s wrote:\n%s", strings.Join(a.cmd.Args[1:], " "), m.dir, a.log.tail())
+		}
+	})
+	return a
+}
+
+// launch is start for one of many agents: nothing is shown when the test
+// fails, and the caller sees to its end.
+func (m *machine) launch(args ...string) *agent {
+	m.t.Helper()
+	if len(args) == 0 {
+		args = []string{"run"}
+	}
+	a := &agent{m: m, cmd: m.command(context.Background(), args...), log: newLog(), end: make(chan struct{})}
+	a.cmd.Stdout, a.cmd.Stderr = a.log, a.log
+	if err := a.cmd.Start(); err != nil {
+		m.t.Fatal(err)
+	}
+	go func() {
+		defer close(a.end)
+		_ = a.cmd.Wait() // its state says how it ended
+	}()
+	return a
+}
+
+// kill is SIGKILL.
+func (a *agent) kill() {
+	_ = a.cmd.Process.Kill() // it may have ended already
+	<-a.end
+}
+
+// stop is SIGTERM; it returns the exit code and how long it took.
+func (a *agent) stop() (code int, took time.Duration) {
+	a.m.t.Helper()
+	return a.signal(syscall.SIGTERM)
+}
+
+func (a *agent) signal(sig os.Signal) (code int, took time.Duration) {
+	a.m.t.Helper()
+	began := time.Now()
+	if err := a.cmd.Process.Signal(sig); err != nil {
+		a.m.t.Fatal(err)
+	}
+	return a.wait(), time.Since(began)
+}
+
+// wait waits for it to end by itself.
+func (a *agent) wait() int {
+	a.m.t.Helper()
+	select {
+	case <-a.end:
+	case <-time.After(patience):
+		a.m.t.Fatal("the agent did not end")
+	}
+	return a.cmd.ProcessState.ExitCode()
+}
+
+// runs asserts that the process is still the one that was started.
+func (a *agent) runs() {
+	a.m.t.Helper()
+	select {
+	case <-a.end:
+		a.m.t.Fatalf("the agent has ended with %d", a.cmd.ProcessState.ExitCode())
+	default:
+	}
+}
+
+// connected waits until the agent says that it is connected.
+func (a *agent) connected() *agent { a.m.t.Helper(); a.logged("relay.connected", 1); return a }
+
+// logged waits until an event was logged n times, and returns the n-th line.
+func (a *agent) logged(event string, n int) line {
+	a.m.t.Helper()
+	return a.await(event, n, func(line) bool { return true })
+}
+
+// waited is logged for lines that tell of a wait.
+func (a *agent) waited(event string, n int) line {
+	a.m.t.Helper()
+	return a.await(event, n, func(l line) bool { return l.Wait != "" })
+}
+
+func (a *agent) await(event string, n int, which func(line) bool) line {
+	a.m.t.Helper()
+	deadline := time.After(patience)
+	for {
+		lines, changed := a.log.lines(event)
+		lines = filter(lines, which)
+		if len(lines) >= n {
+			return lines[n-1]
+		}
+		select {
+		case <-changed:
+		case <-a.end:
+			if lines, _ := a.log.lines(event); len(filter(lines, which)) < n {
+				a.m.t.Fatalf("the agent ended with %d; %q was logged %d times, not %d\n%s", a.cmd.ProcessState.ExitCode(), event, len(lines), n, a.log.tail())
+			}
+		case <-deadline:
+			a.m.t.Fatalf("%q was logged %d times, not %d\n%s", event, len(lines), n, a.log.tail())
+		}
+	}
+}
+
+// said waits until a text was written.
+func (a *agent) said(text string) {
+	a.m.t.Helper()
+	eventually(a.m.t, func() string {
+		if strings.Contains(a.log.String(), text) {
+			return ""
+		}
+		return fmt.Sprintf("it does not say %q:\n%s", text, a.log.tail())
+	})
+}
+
+func filter(lines []line, which func(line) bool) []line {
+	return slices.DeleteFunc(lines, func(l line) bool { return !which(l) })
+}

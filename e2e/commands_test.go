@@ -1,0 +1,325 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/matryer/is"
+)
+
+func TestEnrollEnrollsAndExits(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"enroll", "--enroll"} {
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			is := is.New(t)
+			s := startServer(t)
+			m := newMachine(t, s)
+			r := m.must(0, command)
+			is.True(strings.Contains(r.out, "Enrolled"))
+			is.Equal(s.enrollments(), 1)
+			is.Equal(s.connections(), 0) // never connects
+			key, id := m.key(), m.agentID()
+
+			r = m.must(0, command) // already
+			is.True(strings.Contains(r.out, "--force"))
+			is.True(strings.Contains(r.out, s.URL))
+			is.Equal(s.enrollments(), 1)
+			is.Equal(m.key(), key)
+
+			r = m.must(0, "enroll", "--force")
+			is.Equal(s.enrollments(), 2)
+			is.Equal(s.requestsTo(enrollPath)[1].Status, 200)
+			is.True(m.key() != key)
+			is.Equal(m.agentID(), id)
+
+			m.start().connected()
+			s.onlyMachine(m)
+			is.Equal(s.enrollments(), 2)
+		})
+	}
+}
+
+func TestEnrollEndsWithOneWhenItIsRefused(t *testing.T) {
+	t.Parallel()
+	for status, advice := range map[int]string{401: "MUSTER_ENROLLMENT_KEY", 409: "another site", 404: "MUSTER_SERVER_URL", 302: "redirect"} {
+		t.Run(strconv.Itoa(status), func(t *testing.T) {
+			t.Parallel()
+			is := is.New(t)
+			s := startServer(t)
+			s.refuse(status)
+			m := newMachine(t, s)
+			r := m.must(1, "enroll", "--wait", "1h")
+			is.True(strings.Contains(r.out, advice))
+			is.Equal(s.enrollments(), 1)
+			is.True(!m.stored())
+
+			s.heal()
+			m.must(0, "enroll") // a person is not held back
+			is.Equal(s.enrollments(), 2)
+		})
+	}
+}
+
+func TestEnrollTriesFiveTimes(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	s := startServer(t)
+	s.refuse(500)
+	m := newMachine(t, s)
+	m.delays(10*time.Millisecond, 20*time.Millisecond)
+	r := m.must(1, "enroll")
+	is.True(strings.Contains(r.out, "500"))
+	is.Equal(s.enrollments(), 5)
+
+	began := time.Now()
+	m.must(1, "enroll", "--wait", "1s") // for as long as that
+	is.True(time.Since(began) >= time.Second)
+	is.True(s.enrollments() > 2*5)
+
+	s.heal()
+	s.fault(enrollPath, 7, action{Status: 500})
+	m.must(0, "enroll", "--wait", "1h")
+}
+
+func TestEnrollHonoursARetryAfter(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	s := startServer(t)
+	s.fault(enrollPath, 1, action{Status: 429, Headers: map[string]string{"Retry-After": "2"}})
+	m := newMachine(t, s)
+	m.delays(10*time.Millisecond, 20*time.Millisecond)
+	m.must(1, "enroll", "--wait", "300ms")
+	r := m.must(0, "enroll") // holds back a person, too
+	is.True(strings.Contains(r.out, "waiting"))
+	tries := s.requestsTo(enrollPath)
+	is.Equal(len(tries), 2)
+	is.True(tries[1].Time.Sub(tries[0].Time) >= 2*time.Second)
+}
+
+func TestEnrollEndsWithTwoWhileAnOperatorHasNotDecided(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	s := startServer(t)
+	s.fault(enrollPath, 0, action{Status: 202})
+	m := newMachine(t, s)
+	r := m.must(2, "enroll", "--wait", "700ms")
+	is.True(strings.Contains(r.out, "operator"))
+	st := m.status()
+	is.Equal(st.State, "stopped")
+	is.Equal(st.Enrollment.Site.State, "pending")
+
+	a := m.start("enroll")
+	a.said("operator")
+	if runtime.GOOS != "windows" { // which has no signals
+		code, took := a.stop()
+		is.Equal(code, 2)
+		is.True(took < 5*time.Second)
+		a = m.start("enroll")
+		a.said("operator")
+	}
+	s.heal()
+	is.Equal(a.wait(), 0) // it resumed
+	is.True(m.stored())
+}
+
+func TestEnrollToldToStopWhileNothingIsDecidedEndsWithZero(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no signals")
+	}
+	is := is.New(t)
+	s := startServer(t)
+	s.refuse(503)
+	m := newMachine(t, s)
+	m.shippedDelays()
+	a := m.start("enroll")
+	a.said("Trying again")
+	code, took := a.signal(syscall.SIGINT)
+	is.Equal(code, 0)
+	is.True(took < 5*time.Second)
+}
+
+func TestBesideAServiceACommandSaysToStopItFirst(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	s := startServer(t)
+	m := newMachine(t, s)
+	a := m.start().connected()
+	s.onlyMachine(m)
+	key := m.key()
+	pid := fmt.Sprint(a.cmd.Process.Pid)
+	for _, command := range [][]string{{"enroll"}, {"enroll", "--force"}, {"--enroll"}, {"unenroll", "--yes"}} {
+		r := m.must(1, command...)
+		is.True(strings.Contains(r.errs, pid))
+		is.True(strings.Contains(r.errs, "stop the service first"))
+	}
+	r := m.must(1, "run")
+	is.True(strings.Contains(r.errs, pid))
+	r = m.must(0, "identify", "--save") // it is saved already
+	is.True(strings.Contains(r.out, m.uid))
+
+	a.runs()
+	is.Equal(m.is("connected").code, 0)
+	is.Equal(m.key(), key)
+	is.Equal(s.enrollments(), 1)
+	is.Equal(s.connections(), 1)
+}
+
+func TestAServiceWaitsForAPersonsEnrollmentAndTakesOver(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	s := startServer(t)
+	s.fault(enrollPath, 0, action{Status: 202})
+	m := newMachine(t, s)
+	person := m.start("enroll")
+	person.said("operator")
+	service := m.start()
+	l := service.logged("lock", 1)
+	is.Equal(l.PID, person.cmd.Process.Pid)
+	is.True(strings.Contains(l.Msg, "muster enroll"))
+	r := m.must(1, "enroll")
+	is.True(strings.Contains(r.errs, fmt.Sprint(person.cmd.Process.Pid)))
+
+	s.heal()
+	is.Equal(person.wait(), 0)
+	key := m.key()
+	service.connected()
+	s.onlyMachine(m)
+	is.Equal(m.key(), key)
+	is.Equal(s.connections(), 1)
+	is.Equal(s.state().Machines[0].Enrollments, 1)
+	is.Equal(m.is("connected").code, 0)
+}
+
+func TestAServiceThatWaitsItsTurnSaysSoInItsStatus(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	s := startServer(t)
+	s.fault(enrollPath, 0, action{Status: 202})
+	m := newMachine(t, s)
+	person := m.start("enroll")
+	person.said("operator")
+	service := m.start()
+	service.logged("lock", 1)
+	r := m.do("status", "--json")
+	is.True(!strings.Contains(r.out, `"state":"stopped"`))
+	is.True(strings.Contains(r.out, fmt.Sprintf("process %d", person.cmd.Process.Pid)))
+}
+
+func TestUnenrollRemovesWhatWasEnrolled(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	s := startServer(t)
+	m := newMachine(t, s)
+	m.must(0, "enroll")
+	m.write(credentialFile, m.read(credentialFile)[:50])
+	m.must(0, "enroll") // a damaged copy lies beside the key now
+	is.Equal(len(m.setAside()), 1)
+	key, id := m.key(), m.agentID()
+
+	for _, answer := range []string{"", "no\n", "y\n", "yes, no\n"} {
+		r := m.answer(answer, "unenroll")
+		is.Equal(r.code, 1)
+		is.Equal(m.key(), key)
+	}
+	r := m.answer("yes\n", "unenroll")
+	is.Equal(r.code, 0)
+	is.True(strings.Contains(r.out, m.path(credentialFile)))
+	is.True(!m.stored())
+	is.Equal(m.setAside(), nil)
+	is.Equal(m.agentID(), id) // it is the same machine still
+	_, err := os.Stat(m.path(retryFile))
+	is.True(os.IsNotExist(err))
+	r = m.must(0, "unenroll", "--yes")
+	is.True(strings.Contains(r.out, "nothing to remove"))
+	is.Equal(s.enrollments(), 2) // the server was not told
+
+	m.start().connected()
+	s.onlyMachine(m)
+	is.Equal(m.agentID(), id)
+}
+
+func TestIdentifySaysWhichMachineThisIs(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	m := newMachine(t, nil)
+	r := m.must(0, "identify")
+	is.Equal(r.out, m.uid+" (configured)\n")
+	_, err := os.Stat(m.dir)
+	is.True(os.IsNotExist(err)) // only looking makes nothing
+
+	r = m.must(0, "identify", "--save")
+	is.Equal(r.out, m.uid+" (configured)\n")
+	id := m.agentID()
+	saved := m.read(identityFile)
+	var said map[string]string
+	decode(t, []byte(m.must(0, "identify", "--json").out), &said)
+	is.Equal(said["machine_uid"], m.uid)
+	is.Equal(said["machine_uid_source"], "configured")
+	m.must(0, "identify", "--save")
+	is.Equal(string(m.read(identityFile)), string(saved))
+
+	s := startServer(t)
+	m.configure(s.URL, s.CA)
+	m.start().connected()
+	s.onlyMachine(m)
+	is.Equal(s.state().Relay[0].AgentID, id)
+}
+
+func TestVersionHelpAndCompletion(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	m := newMachine(t, nil)
+	m.env = map[string]string{"MUSTER_SERVER_URL": "ftp://nobody-reads-the-configuration"}
+	is.True(strings.HasPrefix(m.must(0, "version").out, "muster "))
+	var version map[string]string
+	is.NoErr(json.Unmarshal([]byte(m.must(0, "version", "--json").out), &version))
+	is.True(version["version"] != "")
+	is.Equal(version["os"], runtime.GOOS)
+
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		script := m.must(0, "completion", shell).out
+		is.True(strings.Contains(script, "muster"))
+		if program, err := exec.LookPath(shell); err == nil && (shell == "bash" || shell == "zsh" || shell == "fish") {
+			check := exec.Command(program, "-n")
+			check.Stdin = strings.NewReader(script)
+			out, err := check.CombinedOutput()
+			if err != nil {
+				t.Errorf("%s does not accept its completions: %v\n%s", shell, err, out)
+			}
+		}
+	}
+	for _, help := range [][]string{nil, {"help"}, {"--help"}, {"help", "enroll"}, {"enroll", "--help"}} {
+		r := m.must(0, help...)
+		is.True(strings.Contains(r.out, "muster"))
+	}
+	for _, command := range []string{"run", "enroll", "status", "identify", "config", "unenroll", "version", "completion"} {
+		is.True(strings.Contains(m.must(0, "--help").out, "  "+command+" "))
+	}
+}
+
+func TestAWrongCallIsRefused(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, nil)
+	for _, args := range [][]string{
+		{"runn"}, {"run", "now"}, {"enroll", "a", "b"}, {"status", "--yaml"}, {"--nonsense"}, {"completion", "tcsh"}, {"enroll", "--wait", "soon"},
+		{"run", "--log-level", "loud"}, {"run", "--log-format", "xml"}, {"run", "--config"}, {"unenroll", "everything"}, {"version", "2"},
+	} {
+		r := m.do(args...)
+		if r.code != 1 || r.errs == "" {
+			t.Errorf("muster %v: %v", args, r)
+		}
+	}
+	if _, err := os.Stat(m.dir); !os.IsNotExist(err) {
+		t.Errorf("a state directory was made: %v", err)
+	}
+}

@@ -1,0 +1,196 @@
+package e2e
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/matryer/is"
+)
+
+func TestAFreshMachineIsConnected(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	s := startServer(t)
+	m := newMachine(t, s)
+	m.env = map[string]string{ // and nothing else, but for who this machine is
+		"MUSTER_SERVER_URL": s.URL, "MUSTER_SITE_CODE": site, "MUSTER_ENROLLMENT_KEY": enrollmentKey,
+		"MUSTER_TRUST_CA_FILE": s.CA, "MUSTER_STATE_DIR": m.dir, "MUSTER_MACHINE_UID": m.uid,
+	}
+	a := m.start()
+	a.said("connected to the relay")
+	s.onlyMachine(m)
+
+	r := m.must(0, "status", "--json")
+	var got map[string]any
+	is.NoErr(json.Unmarshal([]byte(r.out), &got))
+	saidNow := regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`)
+	want := map[string]any{
+		"version": anything, "state": "connected", "machine_uid": m.uid, "machine_uid_source": "configured",
+		"agent_id": regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`), "hostname": anything,
+		"credential": map[string]any{
+			"present": true, "source": "enrolled", "stored_at": saidNow, "protection": "file",
+			"fingerprint": regexp.MustCompile(`^[0-9a-f]{8}$`),
+		},
+		"enrollment": map[string]any{
+			"site":    map[string]any{"state": "enrolled", "since": saidNow, "next_attempt": nil, "last_error": nil},
+			"manager": map[string]any{"state": "not_configured", "polls": 0.0, "next_attempt": nil, "last_error": nil},
+		},
+		"certificate": map[string]any{
+			"status": "not_configured", "not_before": nil, "not_after": nil, "renew_at": nil, "subject": nil, "detail": nil,
+		},
+		"relay":              map[string]any{"state": "connected", "since": saidNow, "last_error": nil},
+		"clock_skew_seconds": 0.0,
+		"listener":           map[string]any{"addr": nil},
+	}
+	delete(got, "blocked") // beside the fields of interface.md
+	matches(t, "", want, got)
+
+	code, _ := a.stop()
+	is.Equal(code, 0)
+	r = m.must(1, "status", "--json") // from disk
+	got = nil
+	is.NoErr(json.Unmarshal([]byte(r.out), &got))
+	delete(got, "blocked")
+	want["state"] = "stopped"
+	want["credential"].(map[string]any)["source"] = "stored"
+	want["relay"] = map[string]any{"state": "connecting", "since": nil, "last_error": nil}
+	want["clock_skew_seconds"] = nil
+	matches(t, "", want, got)
+}
+
+// anything is any text that is not empty.
+var anything = regexp.MustCompile(`.`)
+
+// matches compares decoded JSON; a *regexp.Regexp is for a text.
+func matches(t *testing.T, where string, want, got any) {
+	t.Helper()
+	switch want := want.(type) {
+	case map[string]any:
+		got, ok := got.(map[string]any)
+		if !ok || !slices.Equal(slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(got))) {
+			t.Errorf("%s: got %v, want the members of %v", where, got, want)
+			return
+		}
+		for name := range want {
+			matches(t, where+"."+name, want[name], got[name])
+		}
+	case *regexp.Regexp:
+		if text, ok := got.(string); !ok || !want.MatchString(text) {
+			t.Errorf("%s: got %v, want %v", where, got, want)
+		}
+	default:
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %v, want %v", where, got, want)
+		}
+	}
+}
+
+func TestAfterSIGKILLItConnectsAtOnceWithoutEnrolling(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	s := startServer(t)
+	m := newMachine(t, s)
+	m.shippedDelays()
+	a := m.start().connected()
+	s.onlyMachine(m)
+	key, id := m.key(), m.agentID()
+	a.kill()
+
+	began := time.Now()
+	a = m.start().connected()
+	is.True(time.Since(began) < 4*time.Second) // the first transient delay is 5 s: it did not wait for one
+	eventually(t, func() string {
+		for _, session := range s.state().Relay {
+			if session.Frames > 0 && session.LastStatus.MachineUID == m.uid && session.AgentID == id {
+				return ""
+			}
+		}
+		return "no status frame came"
+	})
+	st := m.status()
+	is.Equal(st.Credential.Source, "stored")
+	code, _ := a.stop()
+	is.Equal(code, 0)
+
+	is.Equal(s.enrollments(), 1)            // that of the first life
+	is.Equal(s.connections(), 2)            // one of each life
+	is.Equal(s.state().RelayConnections, 2) // both were accepted
+	is.Equal(m.key(), key)
+}
+
+func TestAnAnswerThatWasLostIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	s := startServer(t)
+	s.fault(enrollPath, 1, action{Drop: "after_commit"})
+	m := newMachine(t, s)
+	a := m.start()
+
+	lost := a.logged("enroll.retry", 1)
+	is.Equal(lost.Class, "transient")
+	a.connected()
+	s.onlyMachine(m)
+	tries := s.requestsTo(enrollPath)
+	is.Equal(len(tries), 2)
+	is.True(tries[0].Dropped)
+	is.Equal(tries[1].Status, 200) // a known machine
+	is.Equal(s.state().Machines[0].Enrollments, 2)
+	is.Equal(s.connections(), 1) // the stored key is the one that works
+}
+
+func TestTheRelayKeyMayRideInTheHeader(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	s := startServer(t)
+	m := newMachine(t, s)
+	m.env["MUSTER_RELAY_AUTH"] = "header"
+	m.start().connected()
+	s.onlyMachine(m)
+	is.Equal(s.state().Relay[0].Auth, "header")
+	for _, r := range s.requestsTo(relayPath) {
+		is.True(strings.Contains(r.Query, "machine_uid="))
+		is.True(!strings.Contains(r.Query, "api_key"))
+	}
+}
+
+func TestLabelsReachTheServer(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	m := newMachine(t, s)
+	m.env["MUSTER_LABEL_COMPANY"] = "Acme"
+	m.env["MUSTER_LABEL_SITE"] = "HQ"
+	m.env["MUSTER_LABEL_DEPARTMENT"] = "Sales, Größe <&>"
+	m.env["MUSTER_LABEL_DEVICE_TYPE"] = "workstation"
+	m.env["MUSTER_LABEL_TAGS"] = "laptop, finance"
+	m.must(0, "enroll")
+
+	var sent struct{ Labels map[string]any }
+	decode(t, s.requestsTo(enrollPath)[0].Body, &sent)
+	matches(t, "labels", map[string]any{
+		"company": "Acme", "site": "HQ", "department": "Sales, Größe <&>", "device_type": "workstation", "tags": []any{"laptop", "finance"},
+	}, sent.Labels)
+}
+
+func TestAServerMayLieBelowAPath(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	s := startServer(t)
+	var w *wiretap
+	w = tap(t, s, func(rw http.ResponseWriter, r *http.Request) {
+		http.StripPrefix("/fleet/muster", w.pass).ServeHTTP(rw, r)
+	})
+	m := newMachine(t, nil)
+	m.configure(w.URL+"/fleet/muster/", w.CA)
+	m.start().connected()
+	s.onlyMachine(m)
+	for _, request := range w.requests() {
+		is.True(strings.Contains(request, " /fleet/muster/"))
+	}
+}

@@ -1,0 +1,75 @@
+// Package e2e runs the real binaries against each other, over TLS, as a user
+// would.
+package e2e
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+)
+
+// patience bounds every wait for something that should happen soon: generous,
+// because test machines are slow and busy.
+const patience = 30 * time.Second
+
+// lanes is how many tests run at a time: they mostly wait for delays to pass,
+// so that there may be more of them than processors.
+const lanes = "12"
+
+var muster, fakeserver string // the binaries
+
+func TestMain(m *testing.M) {
+	becomeAnotherHost()
+	flag.Parse()
+	byHand := false
+	flag.Visit(func(f *flag.Flag) { byHand = byHand || f.Name == "test.parallel" })
+	if !byHand {
+		if err := flag.Set("test.parallel", lanes); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+	os.Exit(build(m))
+}
+
+// binariesVariable tells a test binary that another one runs where the programs
+// lie.
+const binariesVariable = "MUSTER_E2E_BINARIES"
+
+// hostVariable tells the test binary to be another program on a host of this
+// name.
+const hostVariable = "MUSTER_E2E_HOST"
+
+func build(m *testing.M) int {
+	exe := ""
+	if runtime.GOOS == "windows" {
+		exe = ".exe"
+	}
+	dir := os.Getenv(binariesVariable)
+	muster, fakeserver = filepath.Join(dir, "muster"+exe), filepath.Join(dir, "fakeserver"+exe)
+	if dir != "" {
+		return m.Run()
+	}
+	dir, err := os.MkdirTemp("", "muster-e2e")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil { // tests run the binaries as other users, too
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	out, err := exec.Command("go", "build", "-tags", "nethttpomithttp2", "-o", dir+string(filepath.Separator), "../cmd/muster", "../cmd/fakeserver").CombinedOutput()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "building the binaries: %v\n%s", err, out)
+		return 1
+	}
+	muster, fakeserver = filepath.Join(dir, muster), filepath.Join(dir, fakeserver)
+	return m.Run()
+}

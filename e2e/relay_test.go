@@ -1,0 +1,134 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/matryer/is"
+)
+
+// send lets the relay send a frame to the machine.
+func (s *server) send(m *machine, frame string) {
+	s.t.Helper()
+	s.call("POST", "/_fake/relay/"+m.uid+"/send", frame)
+}
+
+func TestTheConnectionIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	s := startServer(t)
+	m := newMachine(t, s)
+	m.delays(20*time.Millisecond, 40*time.Millisecond)
+	a := m.start().connected()
+	for n := 2; n <= 4; n++ {
+		s.onlyMachine(m)
+		s.call("POST", "/_fake/relay/"+m.uid+"/close", "")
+		is.Equal(a.logged("relay.disconnected", n-1).Class, "transient")
+		a.logged("relay.connected", n)
+	}
+	s.onlyMachine(m)
+
+	// A frame over 64 KiB ends the connection; one of just that size does not.
+	s.send(m, fmt.Sprintf(`{"type":"big","padding":%q}`, strings.Repeat("x", 64<<10)))
+	a.logged("relay.connected", 5)
+	s.onlyMachine(m)
+	frame := fmt.Sprintf(`{"type":"large","padding":%q}`, strings.Repeat("x", 64<<10-len(`{"type":"large","padding":""}`)))
+	is.Equal(len(frame), 64<<10)
+	s.send(m, frame)
+	a.said(`"type":"large"`)
+	is.Equal(s.connections(), 5)
+	is.Equal(s.enrollments(), 1)
+}
+
+func TestUnknownFramesAreIgnoredAndLoggedOnce(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	s := startServer(t)
+	m := newMachine(t, s)
+	a := m.start().connected()
+	s.onlyMachine(m)
+	for _, frame := range []string{
+		`{"type":"self_destruct"}`, `{"type":"self_destruct"}`, `{"type":["reenroll"]}`, `"reenroll"`, `reenroll`, `{}`, ``, `{"type":"Reenroll"}`, `{"type":"self_destruct"}`,
+		`{"type":"last"}`,
+	} {
+		s.send(m, frame)
+	}
+	a.said(`"type":"last"`)
+	is.Equal(strings.Count(a.log.String(), `"type":"self_destruct"`), 1)
+	is.Equal(s.connections(), 1)
+	is.Equal(s.enrollments(), 1)
+}
+
+func TestAReenrollFrameIsObeyedOnceAnHour(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	s := startServer(t)
+	m := newMachine(t, s)
+	m.delays(20*time.Millisecond, 40*time.Millisecond)
+	a := m.start().connected()
+	s.onlyMachine(m)
+	old, id := m.key(), m.agentID()
+
+	s.fault(enrollPath, 2, action{Status: 503})
+	s.send(m, `{"type":"reenroll"}`)
+	a.logged("enroll.retry", 2)
+	is.Equal(m.key(), old) // until there is a new one
+	is.Equal(s.connections(), 1)
+	a.logged("relay.connected", 2)
+	s.onlyMachine(m)
+	is.True(m.key() != old)
+	is.Equal(m.agentID(), id)
+	is.Equal(s.enrollments(), 4)
+
+	ask := func(a *agent) {
+		s.send(m, `{"type":"reenroll"}`)
+		a.said("again within an hour")
+	}
+	ask(a)
+	a.kill()
+	a = m.start().connected()
+	s.onlyMachine(m)
+	ask(a)
+	s.send(m, `{"type":"last"}`)
+	a.said(`"type":"last"`)
+	is.Equal(s.enrollments(), 4)
+}
+
+func TestARefusedKeyIsKeptAndUsedOnceItIsAcceptedAgain(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	s := startServer(t)
+	m := newMachine(t, s)
+	m.delays(20*time.Millisecond, 40*time.Millisecond)
+	a := m.start().connected()
+	s.onlyMachine(m)
+	key := m.read(credentialFile)
+
+	for _, refusal := range []action{
+		{Status: 401},
+		{Status: 403, Body: "<html>forbidden</html>"},
+		{Status: 401, Body: `{"code":"UNKNOWN_AGENT"}`},
+		{Status: 401, Body: `{"code":"CREDENTIAL_REVOKED"}`},
+		{Status: 401, Body: `{"code":"SOMETHING_ELSE"}`},
+	} {
+		s.fault(relayPath, 0, refusal)
+		before, _ := a.log.lines("credential.refused")
+		connected, _ := a.log.lines("relay.connected")
+		s.call("POST", "/_fake/relay/"+m.uid+"/close", "")
+		l := a.logged("credential.refused", len(before)+4) // more than the 3 after which a code counts, but not for 5 minutes
+		is.Equal(l.Class, "transient")
+		st := m.status()
+		is.Equal(st.State, "connecting") // for 15 minutes
+		is.Equal(st.Relay.State, "refused")
+		is.True(strings.Contains(st.Relay.LastError, fmt.Sprint(refusal.Status)))
+		is.Equal(st.code, 2)
+		s.heal()
+		a.logged("relay.connected", len(connected)+1)
+		s.onlyMachine(m)
+	}
+	is.Equal(s.enrollments(), 1)
+	is.True(bytes.Equal(m.read(credentialFile), key))
+}
