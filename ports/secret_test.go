@@ -110,8 +110,10 @@ func TestSecretDoesNotLeakThroughEncoders(t *testing.T) {
 		j, jsonErr := json.Marshal(value)
 		x, xmlErr := xml.Marshal(value)
 		gobErr := gob.NewEncoder(&out).Encode(value)
-		for encoder, text := range map[string]string{"json": string(j), "xml": string(x), "gob": out.String(),
-			"their errors": fmt.Sprint(jsonErr, xmlErr, gobErr)} {
+		for encoder, text := range map[string]string{
+			"json": string(j), "xml": string(x), "gob": out.String(),
+			"their errors": fmt.Sprint(jsonErr, xmlErr, gobErr),
+		} {
 			if leaks(text) {
 				t.Errorf("a %s leaks through %s: %q", name, encoder, text)
 			}

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"io/fs"
 	"maps"
@@ -313,4 +314,33 @@ func BenchmarkReadThisMachine(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// entryPoint21 is SMBIOS 2's entry point (5.2.1), of the given length: 0x1f,
+// or 0x1e as version 2.1 had it.
+func entryPoint21(major, minor, length byte, table int) []byte {
+	b := make([]byte, length)
+	copy(b, "_SM_")
+	b[5], b[6], b[7] = length, major, minor
+	copy(b[16:], "_DMI_")
+	binary.LittleEndian.PutUint16(b[22:], uint16(table))
+	b[4] = -sum(b)
+	return b
+}
+
+// entryPoint30 is SMBIOS 3's entry point (5.2.2).
+func entryPoint30(minor byte, table int) []byte {
+	b := make([]byte, 0x18)
+	copy(b, "_SM3_")
+	b[6], b[7], b[8], b[10] = 0x18, 3, minor, 1
+	binary.LittleEndian.PutUint32(b[12:], uint32(table))
+	b[5] = -sum(b)
+	return b
+}
+
+func sum(b []byte) (s byte) {
+	for _, x := range b {
+		s += x
+	}
+	return s
 }

@@ -1,0 +1,46 @@
+//go:build unix
+
+package statussocket
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/muster-agent/muster/ports"
+)
+
+// answerWithin bounds an exchange (interface.md: a socket that does not answer
+// within 2 s is "not answering").
+const answerWithin = 2 * time.Second
+
+// renewWithin bounds a renewal: two requests of 30 s to the manager, and the
+// disk.
+const renewWithin = 2 * time.Minute
+
+// The questions of the wire: a line, answered by a line of JSON.
+const (
+	askStatus  = "status\n"
+	askRenewal = "renew-certs\n"
+)
+
+type renewalJSON struct {
+	Code int    `json:"code"`
+	Line string `json:"line"`
+}
+
+func encodeRenewal(r ports.RenewResult) []byte {
+	line, err := json.Marshal(renewalJSON(r))
+	if err != nil { // a number and a string always encode
+		return nil
+	}
+	return append(line, '\n')
+}
+
+func decodeRenewal(line []byte) (ports.RenewResult, error) {
+	var j renewalJSON
+	if err := json.Unmarshal(line, &j); err != nil {
+		return ports.RenewResult{}, fmt.Errorf("the agent's answer cannot be read: %w", err)
+	}
+	return ports.RenewResult(j), nil
+}
