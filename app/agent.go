@@ -49,11 +49,11 @@ func New(w World) *Agent {
 // this process may not read (kind ErrNeedsRights). Everything that time or a
 // person can heal is shown and tried again.
 func (a *Agent) Run(ctx context.Context) error {
+	defer a.sayStopping(ctx)
 	ctx, stop := context.WithCancel(ctx)
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	defer stop()
-	defer a.sayStopping(ctx)
 	parts.Go(func() { a.feedWatchdog(ctx) })
 
 	// Not before it is clear that no other service answers there.

@@ -15,7 +15,7 @@ import (
 // lookEvery is how often the files are looked at while nothing is due, so that
 // what was put there or damaged by hand is noticed: a look costs a
 // millisecond.
-const lookEvery = 10 * time.Minute
+const lookEvery = time.Hour
 
 // careResult is how a request for care ended, for the person who asked.
 type careResult struct {
@@ -123,6 +123,9 @@ func (a *Agent) untilChange() time.Duration {
 func (a *Agent) care(ctx context.Context, force, person bool) (careResult, time.Duration) {
 	if a.manager != nil {
 		if _, err := a.manager.resume(ctx); err != nil { // finish what a crash interrupted
+			if _, lookErr := a.certs.look(ctx); lookErr != nil { // the present certificate serves all the same
+				return careResult{exitcode.Error, lookErr.Error()}, 0
+			}
 			return a.report(a.manager.stored(ctx, ports.ActivityPoll, err))
 		}
 	}

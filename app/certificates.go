@@ -137,6 +137,9 @@ var errBundleRefused = errors.New("the certificate that was received cannot be u
 func (c *certificates) install(ctx context.Context, received ports.ReceivedBundle, bundle ports.Bundle) error {
 	ctx = context.WithoutCancel(ctx) // the manager has forgotten it: there is no second one
 	set, err := c.assemble(ctx, bundle)
+	if err != nil && !absent(err) {
+		return err // a key that only cannot be read now
+	}
 	if err == nil {
 		set.Server, err = c.judgeSet(set)
 	}
@@ -156,16 +159,24 @@ func (c *certificates) install(ctx context.Context, received ports.ReceivedBundl
 		return err
 	}
 	if err := c.prove(ctx); err != nil {
-		return errors.Join(c.refuse(ctx, err), c.w.Certificates.RestorePrevious(ctx))
+		if restoreErr := c.w.Certificates.RestorePrevious(ctx); restoreErr != nil {
+			return errors.Join(err, restoreErr) // the journal stays: this is done again
+		}
+		return c.refuse(ctx, err)
 	}
-	// In this order: what is left after a crash is either enough to install
-	// again, or not needed any more.
-	return errors.Join(
-		c.w.Journal.SavePending(ctx, ports.PendingEnrollment{ManagerURL: received.ManagerURL}),
-		c.w.Journal.EraseKey(ctx),
-		c.w.Journal.EraseBundle(ctx),
-		c.w.Certificates.DropPrevious(ctx),
-	)
+	// In this order, and not past an error: what a crash leaves is either
+	// enough to install again, or not needed any more.
+	for _, done := range []func(context.Context) error{
+		func(ctx context.Context) error {
+			return c.w.Journal.SavePending(ctx, ports.PendingEnrollment{ManagerURL: received.ManagerURL})
+		},
+		c.w.Journal.EraseBundle, c.w.Journal.EraseKey, c.w.Certificates.DropPrevious,
+	} {
+		if err := done(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // assemble makes the files of a bundle.

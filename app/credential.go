@@ -60,7 +60,9 @@ func (a *Agent) settleCredential(ctx context.Context) error {
 			return nil
 		case credential.NotConfigured:
 			if a.w.Relay != nil {
-				a.board.block("site", "there is no key for the relay, and none can be asked for: "+needs)
+				advice := "there is no key for the relay, and none can be asked for: " + needs
+				a.board.block("site", advice)
+				a.w.Log.Error(advice, event(eventNotConfigured))
 			}
 			return nil
 		case credential.NeedKey:

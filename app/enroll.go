@@ -32,6 +32,10 @@ type EnrollOptions struct {
 // Enroll enrolls, then returns: it neither connects nor listens. It tells the
 // person what happens.
 func (a *Agent) Enroll(ctx context.Context, o EnrollOptions) exitcode.Code {
+	if a.w.Site == nil && a.manager == nil {
+		o.Say("No enrollment is configured: " + needs + ", or MUSTER_MANAGER_URL.")
+		return exitcode.OfEnroll(exitcode.NotAllowed)
+	}
 	if err := a.establishIdentity(ctx); err != nil {
 		o.Say(err.Error())
 		return exitcode.OfEnroll(exitcode.NotAllowed)
@@ -64,7 +68,7 @@ func (a *Agent) enrollManager(ctx, limited context.Context, o EnrollOptions) exi
 			o.Say(result.line)
 			return exitcode.Done
 		case limited.Err() != nil:
-			return a.endOfManager(ctx)
+			return a.endOfManager(ctx, o)
 		case st.State == ports.ManagerStateDenied, st.State == ports.ManagerStateConflict, st.State == ports.ManagerStateUnexpected:
 			o.Say(result.line)
 			return exitcode.Refused
@@ -84,7 +88,7 @@ func (a *Agent) enrollManager(ctx, limited context.Context, o EnrollOptions) exi
 			o.Say(fmt.Sprintf("Trying again in %v.", delay.Round(time.Millisecond)))
 		}
 		if wait(limited, a.w.Wall, delay, nil) != nil {
-			return a.endOfManager(ctx)
+			return a.endOfManager(ctx, o)
 		}
 		force = force && a.manager.pending.Token.Empty()
 	}
@@ -92,7 +96,8 @@ func (a *Agent) enrollManager(ctx, limited context.Context, o EnrollOptions) exi
 
 // endOfManager says how an enrollment ended that ran out of time or was told
 // to stop.
-func (a *Agent) endOfManager(ctx context.Context) exitcode.End {
+func (a *Agent) endOfManager(ctx context.Context, o EnrollOptions) exitcode.End {
+	o.Say(timeIsUp)
 	switch {
 	case !a.manager.pending.Token.Empty():
 		return exitcode.Undecided
@@ -148,7 +153,7 @@ func (a *Agent) enrollSite(ctx, limited context.Context, o EnrollOptions) exitco
 	if pause := a.site.holdBack(ctx, true); pause > 0 {
 		o.Say(fmt.Sprintf("%s asked not to be called for another %v: waiting.", server, pause.Round(time.Second)))
 		if wait(limited, a.w.Wall, pause, nil) != nil {
-			return a.endOf(ctx)
+			return a.endOf(ctx, o)
 		}
 	}
 	for tries := 1; ; {
@@ -161,7 +166,7 @@ func (a *Agent) enrollSite(ctx, limited context.Context, o EnrollOptions) exitco
 		case done.unsaved != nil:
 			return a.storeForPerson(limited, *done.unsaved, o)
 		case limited.Err() != nil:
-			return a.endOf(ctx)
+			return a.endOf(ctx, o)
 		}
 		o.Say(capital(done.next.Advice) + ".")
 		switch done.next.Class {
@@ -177,14 +182,18 @@ func (a *Agent) enrollSite(ctx, limited context.Context, o EnrollOptions) exitco
 		}
 		o.Say(fmt.Sprintf("Trying again in %v.", done.wait.Round(time.Millisecond)))
 		if wait(limited, a.w.Wall, done.wait, nil) != nil {
-			return a.endOf(ctx)
+			return a.endOf(ctx, o)
 		}
 	}
 }
 
+// timeIsUp is the last line of a command that ends before its enrollment.
+const timeIsUp = "The wait is over: running this again, or 'muster run', goes on from here."
+
 // endOf says how an enrollment ended that ran out of time or was told to
 // stop.
-func (a *Agent) endOf(ctx context.Context) exitcode.End {
+func (a *Agent) endOf(ctx context.Context, o EnrollOptions) exitcode.End {
+	o.Say(timeIsUp)
 	switch {
 	case a.board.snapshot().Site.State == ports.SiteStatePending:
 		return exitcode.Undecided

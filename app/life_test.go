@@ -35,7 +35,10 @@ type life struct {
 	settings ports.Settings
 	offset   atomic.Int64 // see setClock
 	chance   func() float64
-	random   byte // makes random bytes other ones
+	random   byte          // makes random bytes other ones
+	drawn    atomic.Uint32 // how often random bytes were drawn
+	// change, if set, changes the world before each start.
+	change func(*app.World)
 
 	log safeBuffer
 }
@@ -92,12 +95,16 @@ func (l *life) world() app.World {
 		Chance: l.chance,
 		Random: func(b []byte) {
 			for i := range b {
-				b[i] = byte(i) ^ l.random
+				b[i] = byte(i) ^ l.random ^ byte(l.drawn.Load())
 			}
+			l.drawn.Add(1)
 		},
 	}
 	if l.settings.SiteConfigured() {
 		w.Site = l.site
+	}
+	if l.change != nil {
+		l.change(&w)
 	}
 	return w
 }

@@ -199,10 +199,12 @@ func (m *managerEnrollment) register(ctx context.Context) step {
 		return m.stored(ctx, ports.ActivityRegister, fmt.Errorf("nothing was sent, because a certificate could not be stored now: %w", err))
 	}
 	m.w.Log.Info("registering at "+m.host(), event(eventEnrollAttempt), slog.String("fqdn", facts.FQDN), slog.String("ip_address", facts.IPAddress))
-	answer := m.w.Manager.Register(ctx, ports.RegisterRequest{
+	asking, cancel := outlasting(ctx)
+	answer := m.w.Manager.Register(asking, ports.RegisterRequest{
 		MachineID: m.machineID(ctx), FQDN: facts.FQDN, IPAddress: facts.IPAddress, OS: facts.OS, Hostname: facts.Hostname,
 		CSR: csr, IdempotencyKey: m.pending.IdempotencyKey,
 	})
+	cancel()
 	m.clock.observe(answer.ServerTime)
 	next := enrollment.AfterRegister(answer.Outcome, m.host(), false)
 	if next.Do != enrollment.StepPoll {
@@ -335,7 +337,9 @@ func (m *managerEnrollment) poll(ctx context.Context) step {
 	if err != nil {
 		return m.stored(ctx, ports.ActivityPoll, fmt.Errorf("the manager was not asked, because its answer could not be stored now: %w", err))
 	}
-	answer := m.w.Manager.Poll(ctx, m.pending.Token)
+	asking, cancel := outlasting(ctx)
+	answer := m.w.Manager.Poll(asking, m.pending.Token)
+	cancel()
 	m.clock.observe(answer.ServerTime)
 	answered, ok := answer.Outcome.(ports.PollAnswered)
 	if !ok {
@@ -360,14 +364,20 @@ func (m *managerEnrollment) poll(ctx context.Context) step {
 		return step{installed: true, next: next}
 	}
 	if kept { // not a bundle, or one that cannot be read
+		clear := m.w.Journal.EraseBundle
 		if _, unreadable := decision.(ports.DecisionUnreadable); unreadable {
-			return m.stored(ctx, ports.ActivityPoll, m.certs.refuse(ctx, errors.New(next.Advice)))
+			clear = m.setAside // it may have been a bundle after all
 		}
-		if err := m.w.Journal.EraseBundle(ctx); err != nil {
+		if err := clear(ctx); err != nil {
 			return m.stored(ctx, ports.ActivityPoll, err)
 		}
 	}
 	return m.decided(ctx, next, 0)
+}
+
+func (m *managerEnrollment) setAside(ctx context.Context) error {
+	_, err := m.w.Journal.RejectBundle(ctx)
+	return err
 }
 
 // keep makes an answer durable, however long that takes: the manager has
@@ -482,7 +492,9 @@ func (m *managerEnrollment) renew(ctx context.Context) (done step, offered bool)
 		return fail(fmt.Sprintf("nothing was sent, because a certificate could not be stored now: %v", err), 0), true
 	}
 	m.w.Log.Info("asking "+m.host()+" to renew the certificate", event(eventEnrollAttempt))
-	answer := m.w.Manager.Renew(ctx, csr)
+	asking, cancel := outlasting(ctx)
+	answer := m.w.Manager.Renew(asking, csr)
+	cancel()
 	m.clock.observe(answer.ServerTime)
 	switch o := answer.Outcome.(type) {
 	case ports.Renewed:

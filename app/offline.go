@@ -44,7 +44,7 @@ func StatusFromDisk(ctx context.Context, d Disk) ports.Status {
 	if err != nil && !absent(err) {
 		problems = append(problems, err)
 	}
-	if site := retries.Activities[ports.ActivitySite]; site.State != "" {
+	if site := retries.Activities[ports.ActivitySite]; site.State != "" && site.Target == siteTarget(d.Settings) {
 		st.Site = ports.SiteStatus{State: ports.SiteState(site.State), Since: site.Since, NextAttempt: site.Next, LastError: site.LastError}
 	} else if d.Settings.SiteConfigured() {
 		st.Site.State = ports.SiteStateRetrying
@@ -52,18 +52,18 @@ func StatusFromDisk(ctx context.Context, d Disk) ports.Status {
 	if d.Settings.ServerURL != nil || d.Settings.RelayURL != nil {
 		st.Relay.State = ports.RelayStateConnecting
 	}
-	if relay := retries.Activities[ports.ActivityRelay]; !relay.Refusal.Since.IsZero() {
-		st.Relay = ports.RelayStatus{State: ports.RelayStateRefused, Since: relay.Refusal.Since, LastError: relay.LastError}
-	} else if relay.LastError != "" {
-		st.Relay.LastError = relay.LastError
-	}
-
 	cred, err := d.Credentials.Load(ctx)
 	switch {
 	case err == nil:
 		st.Credential = ports.CredentialStatus{
 			Present: true, Source: ports.CredentialStored, StoredAt: cred.StoredAt,
 			Protection: d.Credentials.Protection(), Fingerprint: cred.Key.Fingerprint(),
+		}
+		if relay := retries.Activities[ports.ActivityRelay]; relay.Target == relayTarget(d.Settings, cred.Key) {
+			st.Relay.LastError = relay.LastError
+			if !relay.Refusal.Since.IsZero() {
+				st.Relay.State, st.Relay.Since = ports.RelayStateRefused, relay.Refusal.Since
+			}
 		}
 		uid := st.MachineUID
 		if uid == "" { // a lost record is rebuilt from the credential's
@@ -81,9 +81,7 @@ func StatusFromDisk(ctx context.Context, d Disk) ports.Status {
 	case !d.Settings.APIKey.Empty() && !d.Settings.SiteConfigured():
 		st.Credential = ports.CredentialStatus{Present: true, Source: ports.CredentialLegacy, Fingerprint: d.Settings.APIKey.Fingerprint()}
 	}
-	if d.Certificates != nil {
-		problems = append(problems, d.certificate(ctx, &st, retries))
-	}
+	problems = append(problems, d.certificate(ctx, &st, retries))
 	if err := errors.Join(problems...); err != nil {
 		st.Blocked = err.Error()
 	}

@@ -42,7 +42,7 @@ func (a *Agent) keepConnected(ctx context.Context) {
 // connect makes one connection with key and serves it until it ends, ctx is
 // done or there is another key. It returns how long to wait before the next.
 func (a *Agent) connect(ctx context.Context, key ports.Secret, changed <-chan struct{}) time.Duration {
-	target := digest(serverURL(a.w.Settings), key.Fingerprint())
+	target := relayTarget(a.w.Settings, key)
 	entry, _ := a.book.entry(ctx, ports.ActivityRelay, target) // what this process knows suffices to connect
 	if !entry.LastAttempt.IsZero() {
 		a.noted(a.book.begin(ctx, ports.ActivityRelay, target))
@@ -84,6 +84,16 @@ func (a *Agent) connect(ctx context.Context, key ports.Secret, changed <-chan st
 		a.noted(a.book.begin(ctx, ports.ActivityRelay, target))
 	}
 	return a.relayFailed(ctx, target, eventRelayDisconnected, "the connection to the relay ended: "+ended.Error(), ports.Transient, nil)
+}
+
+// relayTarget stands for the relay and the key in the retry record: another key
+// starts from nothing.
+func relayTarget(set ports.Settings, key ports.Secret) string {
+	relay := ""
+	if set.RelayURL != nil {
+		relay = set.RelayURL.String()
+	}
+	return digest(serverURL(set), relay, key.Fingerprint())
 }
 
 // errOtherKey ends a connection whose key is no longer the one in use.

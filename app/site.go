@@ -47,8 +47,9 @@ func serverURL(s ports.Settings) string {
 
 // target is a digest of what is asked, so that a changed configuration starts
 // from nothing.
-func (s *siteEnrollment) target() string {
-	set := s.w.Settings
+func (s *siteEnrollment) target() string { return siteTarget(s.w.Settings) }
+
+func siteTarget(set ports.Settings) string {
 	return digest(credential.CanonicalURL(serverURL(set)), set.SiteCode, set.EnrollmentKey.Reveal())
 }
 
@@ -68,7 +69,13 @@ func (s *siteEnrollment) holdBack(ctx context.Context, person bool) time.Duratio
 	if err != nil {
 		s.w.Log.Warn(err.Error(), event(eventEnrollRetry))
 	}
-	return backoff.Resume(s.w.Settings.Delays, entry, true, person, s.w.Wall())
+	pause := backoff.Resume(s.w.Settings.Delays, entry, true, person, s.w.Wall())
+	if entry.State != "" { // what an earlier process met still stands
+		s.board.update(func(st *ports.Status) {
+			st.Site = ports.SiteStatus{State: ports.SiteState(entry.State), Since: entry.Since, LastError: entry.LastError, NextAttempt: s.w.Wall().Add(pause)}
+		})
+	}
+	return pause
 }
 
 // attempt asks once for a key and stores it. Nothing is sent unless the
@@ -77,6 +84,9 @@ func (s *siteEnrollment) holdBack(ctx context.Context, person bool) time.Duratio
 func (s *siteEnrollment) attempt(ctx context.Context, patience ports.DelayClass) attempted {
 	s.board.update(func(st *ports.Status) { st.Site.NextAttempt = time.Time{} })
 	if err := s.prepare(ctx); err != nil {
+		if ctx.Err() != nil {
+			return attempted{}
+		}
 		return s.failed(ctx, enrollment.SiteNext{
 			Class: ports.Transient, State: ports.SiteStateRetrying, Event: eventEnrollRetry,
 			Advice: fmt.Sprintf("nothing was sent, because a key could not be stored now: %v", err),
@@ -85,13 +95,15 @@ func (s *siteEnrollment) attempt(ctx context.Context, patience ports.DelayClass)
 
 	set := s.w.Settings
 	s.w.Log.Info("asking "+set.ServerURL.Host+" for a key", event(eventEnrollAttempt), slog.String("site", set.SiteCode))
-	answer := s.w.Site.Enroll(ctx, ports.SiteRequest{
+	asking, cancel := outlasting(ctx)
+	answer := s.w.Site.Enroll(asking, ports.SiteRequest{
 		SiteCode:      set.SiteCode,
 		EnrollmentKey: set.EnrollmentKey,
 		MachineUID:    s.who.identity().MachineUID,
 		Hostname:      s.w.Hostname,
 		Labels:        set.Labels,
 	})
+	cancel()
 	s.clock.observe(answer.ServerTime)
 	next := enrollment.AfterSite(answer.Outcome, set.ServerURL.Host, set.SiteCode)
 	if next.Key.Empty() {
@@ -257,7 +269,9 @@ const needs = "set MUSTER_SERVER_URL, MUSTER_SITE_CODE and MUSTER_ENROLLMENT_KEY
 // waitForKeyless says what is needed while an enrollment is asked for that
 // cannot be made; false means that ctx is done.
 func (a *Agent) waitForKeyless(ctx context.Context) bool {
-	a.board.block("site", "a new key is needed and cannot be asked for: "+needs)
+	advice := "a new key is needed and cannot be asked for: " + needs
+	a.board.block("site", advice)
+	a.w.Log.Error(advice, event(eventNotConfigured))
 	defer a.board.block("site", "")
 	_, changed := a.desk.standing()
 	select {

@@ -68,6 +68,7 @@ const (
 	eventCloneDetected     = "clone.detected"
 	eventLegacyAPIKey      = "legacy_api_key"
 	eventStopping          = "stopping"
+	eventNotConfigured     = "not_configured"
 	eventCertsStatus       = "certs.status"
 	eventCertsInstalled    = "certs.installed"
 	eventCertsRenewed      = "certs.renewed"

@@ -1,6 +1,7 @@
 package contracttest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ type Store interface {
 	ports.CredentialStore
 	ports.IdentityStore
 	ports.RetryStore
+	ports.ManagerJournal
 	ports.StateDirectory
 }
 
@@ -172,6 +174,10 @@ func StateDirectory(t *testing.T, fresh func(*testing.T) (open func() Store)) {
 		is.NoErr(s.SaveIdentity(t.Context(), identity(1)))
 		is.NoErr(s.SaveRetries(t.Context(), retries(1)))
 		is.NoErr(s.Reserve(t.Context()))
+		is.NoErr(s.SavePending(t.Context(), pending(1)))
+		is.NoErr(s.SaveKey(t.Context(), privateKey(1)))
+		is.NoErr(s.SaveBundle(t.Context(), received(1)))
+		is.NoErr(s.ReserveBundle(t.Context()))
 		where, err := s.SetAside(t.Context())
 		is.NoErr(err)
 		is.True(where != "")
@@ -181,6 +187,12 @@ func StateDirectory(t *testing.T, fresh func(*testing.T) (open func() Store)) {
 			_, err = s.LoadIdentity(t.Context())
 			is.True(errors.Is(err, ports.ErrNotStored))
 			_, err = s.LoadRetries(t.Context())
+			is.True(errors.Is(err, ports.ErrNotStored))
+			_, err = s.LoadPending(t.Context())
+			is.True(errors.Is(err, ports.ErrNotStored))
+			_, err = s.LoadKey(t.Context())
+			is.True(errors.Is(err, ports.ErrNotStored))
+			_, err = s.LoadBundle(t.Context())
 			is.True(errors.Is(err, ports.ErrNotStored))
 		}
 	})
@@ -195,8 +207,11 @@ func StateDirectory(t *testing.T, fresh func(*testing.T) (open func() Store)) {
 		is.NoErr(s.SaveIdentity(t.Context(), identity(2)))
 		is.NoErr(s.Reserve(t.Context()))
 		is.NoErr(s.Save(t.Context(), credential(2)))
+		is.NoErr(s.ReserveBundle(t.Context()))
+		is.NoErr(s.SaveBundle(t.Context(), received(2)))
 		same(t, load(t, open().Load), credential(2))
 		same(t, load(t, open().LoadIdentity), identity(2))
+		same(t, load(t, open().LoadBundle), received(2))
 
 		second, err := s.SetAside(t.Context()) // cloned once more
 		is.NoErr(err)
@@ -340,8 +355,12 @@ func deepEqual(a, b reflect.Value) bool {
 		return x.Equal(b.Interface().(time.Time))
 	case ports.Secret:
 		return x.Equal(b.Interface().(ports.Secret))
+	case []byte:
+		return bytes.Equal(x, b.Interface().([]byte))
 	}
 	switch a.Kind() {
+	case reflect.Pointer:
+		return a.IsNil() == b.IsNil() && (a.IsNil() || deepEqual(a.Elem(), b.Elem()))
 	case reflect.Struct:
 		for i := range a.NumField() {
 			if !deepEqual(a.Field(i), b.Field(i)) {
@@ -380,6 +399,11 @@ func scribble(v reflect.Value) {
 		return
 	}
 	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			scribble(v.Elem())
+			v.Elem().SetZero()
+		}
 	case reflect.Struct:
 		for i := range v.NumField() {
 			scribble(v.Field(i))

@@ -164,9 +164,8 @@ func TestNoPartOfASecretShows(t *testing.T) {
 	for _, refusal := range refusals {
 		s.fault(relayPath, 1, refusal)
 	}
-	s.call("POST", "/_fake/relay/"+m.uid+"/close", "")
+	s.cut(m)
 	a.logged("relay.connected", 2)
-	s.onlyMachine(m)
 	s.send(m, `{"type":"`+stored+`"}`)
 	s.send(m, `{"type":"`+key+`"}`)
 	s.send(m, `{"type":"last"}`)

@@ -27,7 +27,7 @@ func TestAClockThatIsWrongIsReportedAndNothingIsThrownAway(t *testing.T) {
 
 			date := map[string]string{"Date": time.Now().Add(off).UTC().Format(http.TimeFormat)}
 			s.fault("", 0, action{Headers: date})
-			s.call("POST", "/_fake/relay/"+m.uid+"/close", "")
+			s.cut(m)
 			a.logged("relay.connected", 2)
 			is.Equal(a.logged("clock.skew", 1).Level, "WARN")
 			st := m.is("connected")
@@ -37,7 +37,7 @@ func TestAClockThatIsWrongIsReportedAndNothingIsThrownAway(t *testing.T) {
 			// Refused while the clocks differ: it counts for nothing.
 			s.heal()
 			s.fault("", 0, action{Status: 401, Headers: date})
-			s.call("POST", "/_fake/relay/"+m.uid+"/close", "")
+			s.cut(m)
 			began := time.Now()
 			for n := 1; n < 10 || time.Since(began) < time.Second; n++ {
 				is.Equal(a.logged("credential.refused", n).Class, "transient")
@@ -61,7 +61,7 @@ func TestAClockThatIsWrongIsReportedAndNothingIsThrownAway(t *testing.T) {
 
 			// The same refusal with the clocks right is believed.
 			s.fault(relayPath, 0, action{Status: 401})
-			s.call("POST", "/_fake/relay/"+m.uid+"/close", "")
+			s.cut(m)
 			s.asked(enrollPath, 2)
 		})
 	}

@@ -148,7 +148,7 @@ func TestWithADiskThatIsFullTheAgentGoesOnOnceItIsFreed(t *testing.T) {
 	// Full again, it is connected and connects again, and no new key is asked
 	// for that could not be stored.
 	d.fill(0)
-	s.call("POST", "/_fake/relay/"+m.uid+"/close", "")
+	s.cut(m)
 	a.logged("relay.connected", 2)
 	s.send(m, `{"type":"reenroll"}`)
 	retries, _ := a.log.lines("enroll.retry")
@@ -218,8 +218,7 @@ func TestWithADirectoryForReadingOnlyItConnectsAndReports(t *testing.T) {
 	a.kill()
 	d.readOnly(true)
 	a = m.start().connected()
-	s.onlyMachine(m)
-	s.call("POST", "/_fake/relay/"+m.uid+"/close", "")
+	s.cut(m)
 	a.logged("relay.connected", 2)
 	is.Equal(s.enrollments(), 1)
 	if st := m.status(); st.State == "stopped" {

@@ -53,14 +53,7 @@ func TestAMachineKilledAtAnyMomentOfItsFirstEnrollmentEndsConnected(t *testing.T
 
 				a = m.launch()
 				a.connected()
-				eventually(t, func() string {
-					for _, known := range s.state().Machines {
-						if known.MachineUID == m.uid && known.Connected {
-							return ""
-						}
-					}
-					return "the server does not know the machine as connected"
-				})
+				s.joined(m)
 				a.kill()
 				if id != "" {
 					is.Equal(m.agentID(), id)

@@ -5,6 +5,7 @@ package e2e
 import (
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -65,11 +66,34 @@ func build(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	out, err := exec.Command("go", "build", "-tags", "nethttpomithttp2", "-o", dir+string(filepath.Separator), "../cmd/muster", "../cmd/fakeserver").CombinedOutput()
+	out, err := exec.Command("go", "build", "-buildvcs=false", "-tags", "nethttpomithttp2", "-o", dir+string(filepath.Separator), "../cmd/muster", "../cmd/fakeserver").CombinedOutput()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "building the binaries: %v\n%s", err, out)
 		return 1
 	}
 	muster, fakeserver = filepath.Join(dir, muster), filepath.Join(dir, fakeserver)
 	return m.Run()
+}
+
+// TestThePrograms looks at what the programs are made of, so that go test does
+// not take a result from its cache once that has changed: it does not see what
+// TestMain builds.
+func TestThePrograms(t *testing.T) {
+	t.Parallel()
+	for _, program := range []string{muster, fakeserver} {
+		if _, err := os.Stat(program); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, part := range []string{"../go.mod", "../go.sum", "../cmd", "../app", "../adapters", "../domain", "../ports", "../fakeserver"} {
+		err := filepath.WalkDir(part, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() {
+				_, err = os.Stat(path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
 }

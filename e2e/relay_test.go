@@ -10,10 +10,32 @@ import (
 	"github.com/matryer/is"
 )
 
-// send lets the relay send a frame to the machine.
+// send lets the relay send a frame to the machine, once it is connected.
 func (s *server) send(m *machine, frame string) {
 	s.t.Helper()
+	s.joined(m)
 	s.call("POST", "/_fake/relay/"+m.uid+"/send", frame)
+}
+
+// cut cuts the machine's relay connection, once there is one.
+func (s *server) cut(m *machine) {
+	s.t.Helper()
+	s.joined(m)
+	s.call("POST", "/_fake/relay/"+m.uid+"/close", "")
+}
+
+// joined waits until the relay has the machine's connection and its first
+// frame: an agent may log that it is connected before the server knows.
+func (s *server) joined(m *machine) {
+	s.t.Helper()
+	eventually(s.t, func() string {
+		for _, session := range s.state().Relay {
+			if session.MachineUID == m.uid && session.Frames > 0 {
+				return ""
+			}
+		}
+		return "the machine is not connected, or has not told its status"
+	})
 }
 
 func TestTheConnectionIsMadeAgain(t *testing.T) {
@@ -24,8 +46,7 @@ func TestTheConnectionIsMadeAgain(t *testing.T) {
 	m.delays(20*time.Millisecond, 40*time.Millisecond)
 	a := m.start().connected()
 	for n := 2; n <= 4; n++ {
-		s.onlyMachine(m)
-		s.call("POST", "/_fake/relay/"+m.uid+"/close", "")
+		s.cut(m)
 		is.Equal(a.logged("relay.disconnected", n-1).Class, "transient")
 		a.logged("relay.connected", n)
 	}
@@ -117,7 +138,7 @@ func TestARefusedKeyIsKeptAndUsedOnceItIsAcceptedAgain(t *testing.T) {
 		s.fault(relayPath, 0, refusal)
 		before, _ := a.log.lines("credential.refused")
 		connected, _ := a.log.lines("relay.connected")
-		s.call("POST", "/_fake/relay/"+m.uid+"/close", "")
+		s.cut(m)
 		l := a.logged("credential.refused", len(before)+4) // more than the 3 after which a code counts, but not for 5 minutes
 		is.Equal(l.Class, "transient")
 		st := m.status()

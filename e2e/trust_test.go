@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"net/http"
@@ -22,20 +21,6 @@ func trusting(t *testing.T, caFile string) *http.Transport {
 		t.Fatalf("%s holds no certificate", caFile)
 	}
 	return &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
-}
-
-// together is a file with the CAs of several.
-func together(t *testing.T, caFiles ...string) string {
-	t.Helper()
-	var all bytes.Buffer
-	for _, file := range caFiles {
-		pem, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all.Write(pem)
-	}
-	return writeFile(t, "cas.pem", all.Bytes())
 }
 
 // writeFile makes a file that everybody may read.

@@ -1,4 +1,5 @@
-// Package memstore keeps in memory what statedir and processlock keep on disk.
+// Package memstore keeps in memory what statedir, certfiles and processlock
+// keep on disk.
 // The agent's life is tested on it, in virtual time too: it makes no system
 // call that blocks and starts no goroutine.
 package memstore
@@ -22,12 +23,19 @@ type Place struct {
 	credential *ports.Credential
 	identity   *ports.Identity
 	retries    *ports.RetryRecord
-	setAside   int
-	holder     *ports.LockedError
+	pending    *ports.PendingEnrollment
+	key        ports.Secret
+	bundle     *ports.ReceivedBundle
+	rejected   []ports.ReceivedBundle
+	// certificates are the present files, previous those that are kept; nil
+	// for none.
+	certificates, previous *ports.FoundSet
+	setAside               int
+	holder                 *ports.LockedError
 }
 
-// Faults are errors that a Store over the place answers with instead of doing
-// its work, until they are taken back. What is stored stays as it is. Each
+// Faults are errors that what is opened over the place answers with instead of
+// doing its work, until they are taken back. What is stored stays as it is. Each
 // should be of a kind that the port names, such as ports.ErrUnreadable. (On a
 // disk ErrDamaged comes once: what was damaged is set aside, and then nothing
 // is stored.)
@@ -35,9 +43,21 @@ type Faults struct {
 	Load, Reserve, Save, Erase error // of the credential
 	LoadIdentity, SaveIdentity error
 	LoadRetries, SaveRetries   error
-	SetAside                   error
-	TryLock                    error
-	Protection                 string // what Store.Protection says; "file" if empty
+
+	LoadPending, SavePending, ErasePending             error
+	LoadKey, SaveKey, EraseKey                         error
+	ReserveBundle, LoadBundle, SaveBundle, EraseBundle error
+	RejectBundle                                       error
+
+	KeepPrevious, Install, RestorePrevious, DropPrevious error
+	InstallCRL                                           error
+	// InstallMixture: Install replaces the CA and the certificate, and answers
+	// with it before the key and the revocation list.
+	InstallMixture error
+
+	SetAside   error
+	TryLock    error
+	Protection string // what Store.Protection says; "file" if empty
 }
 
 // Inject replaces the faults; Inject(Faults{}) heals the place.
@@ -48,7 +68,8 @@ func (p *Place) Inject(f Faults) {
 }
 
 // Store is a process's view of a Place. It implements ports.CredentialStore,
-// ports.IdentityStore, ports.RetryStore and ports.StateDirectory.
+// ports.IdentityStore, ports.RetryStore, ports.ManagerJournal and
+// ports.StateDirectory.
 type Store struct{ place *Place }
 
 // Open is a process's start over p.
@@ -154,13 +175,18 @@ func (s *Store) SaveRetries(ctx context.Context, r ports.RetryRecord) error {
 }
 
 // SetAside implements ports.StateDirectory. What is moved is gone; the path
-// only names it. With nothing stored it is empty.
+// only names it. With nothing stored it is empty. The certificate files count as
+// lying in the state directory.
 func (s *Store) SetAside(ctx context.Context) (where string, err error) {
 	err = s.call(ctx, func(f Faults) error { return f.SetAside }, func(p *Place) error {
-		if p.credential == nil && p.identity == nil && p.retries == nil {
+		if p.credential == nil && p.identity == nil && p.retries == nil &&
+			p.pending == nil && p.key.Empty() && p.bundle == nil && len(p.rejected) == 0 &&
+			p.certificates == nil && p.previous == nil {
 			return nil
 		}
 		p.credential, p.identity, p.retries = nil, nil, nil
+		p.pending, p.key, p.bundle, p.rejected = nil, ports.Secret{}, nil, nil
+		p.certificates, p.previous = nil, nil
 		p.setAside++
 		where = fmt.Sprintf("memory/cloned-%d", p.setAside)
 		return nil

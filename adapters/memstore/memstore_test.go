@@ -29,6 +29,15 @@ func TestContracts(t *testing.T) {
 	t.Run("RetryStore", func(t *testing.T) {
 		contracttest.RetryStore(t, place(func(s *memstore.Store) ports.RetryStore { return s }))
 	})
+	t.Run("ManagerJournal", func(t *testing.T) {
+		contracttest.ManagerJournal(t, place(func(s *memstore.Store) ports.ManagerJournal { return s }))
+	})
+	t.Run("CertificateFiles", func(t *testing.T) {
+		contracttest.CertificateFiles(t, func(*testing.T) func() ports.CertificateFiles {
+			p := new(memstore.Place)
+			return func() ports.CertificateFiles { return memstore.OpenCertificates(p) }
+		})
+	})
 	t.Run("StateDirectory", func(t *testing.T) {
 		contracttest.StateDirectory(t, place(func(s *memstore.Store) contracttest.Store { return s }))
 	})
@@ -45,7 +54,7 @@ func TestContracts(t *testing.T) {
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	p := new(memstore.Place)
-	s := memstore.Open(p)
+	s, certs := memstore.Open(p), memstore.OpenCertificates(p)
 	calls := map[string]struct {
 		fault memstore.Faults
 		call  func() error
@@ -58,13 +67,34 @@ func TestFaults(t *testing.T) {
 		"SaveIdentity": {memstore.Faults{SaveIdentity: ports.ErrNotWritten}, func() error { return s.SaveIdentity(t.Context(), ports.Identity{}) }},
 		"LoadRetries":  {memstore.Faults{LoadRetries: ports.ErrNewerFormat}, func() error { _, err := s.LoadRetries(t.Context()); return err }},
 		"SaveRetries":  {memstore.Faults{SaveRetries: ports.ErrNotWritten}, func() error { return s.SaveRetries(t.Context(), ports.RetryRecord{}) }},
-		"SetAside":     {memstore.Faults{SetAside: ports.ErrNotWritten}, func() error { _, err := s.SetAside(t.Context()); return err }},
+
+		"LoadPending":   {memstore.Faults{LoadPending: ports.ErrUnreadable}, func() error { _, err := s.LoadPending(t.Context()); return err }},
+		"SavePending":   {memstore.Faults{SavePending: ports.ErrNotWritten}, func() error { return s.SavePending(t.Context(), ports.PendingEnrollment{}) }},
+		"ErasePending":  {memstore.Faults{ErasePending: ports.ErrNotWritten}, func() error { return s.ErasePending(t.Context()) }},
+		"LoadKey":       {memstore.Faults{LoadKey: ports.ErrUnreadable}, func() error { _, err := s.LoadKey(t.Context()); return err }},
+		"SaveKey":       {memstore.Faults{SaveKey: ports.ErrNotWritten}, func() error { return s.SaveKey(t.Context(), ports.Secret{}) }},
+		"EraseKey":      {memstore.Faults{EraseKey: ports.ErrNotWritten}, func() error { return s.EraseKey(t.Context()) }},
+		"ReserveBundle": {memstore.Faults{ReserveBundle: ports.ErrNotWritten}, func() error { return s.ReserveBundle(t.Context()) }},
+		"LoadBundle":    {memstore.Faults{LoadBundle: ports.ErrUnreadable}, func() error { _, err := s.LoadBundle(t.Context()); return err }},
+		"SaveBundle":    {memstore.Faults{SaveBundle: ports.ErrNotWritten}, func() error { return s.SaveBundle(t.Context(), ports.ReceivedBundle{}) }},
+		"EraseBundle":   {memstore.Faults{EraseBundle: ports.ErrNotWritten}, func() error { return s.EraseBundle(t.Context()) }},
+		"RejectBundle":  {memstore.Faults{RejectBundle: ports.ErrNotWritten}, func() error { _, err := s.RejectBundle(t.Context()); return err }},
+
+		"KeepPrevious":    {memstore.Faults{KeepPrevious: ports.ErrNotWritten}, func() error { return certs.KeepPrevious(t.Context()) }},
+		"Install":         {memstore.Faults{Install: ports.ErrNotWritten}, func() error { return certs.Install(t.Context(), ports.CertificateSet{}) }},
+		"RestorePrevious": {memstore.Faults{RestorePrevious: ports.ErrNotWritten}, func() error { return certs.RestorePrevious(t.Context()) }},
+		"DropPrevious":    {memstore.Faults{DropPrevious: ports.ErrNotWritten}, func() error { return certs.DropPrevious(t.Context()) }},
+		"InstallCRL":      {memstore.Faults{InstallCRL: ports.ErrNotWritten}, func() error { return certs.InstallCRL(t.Context(), nil) }},
+
+		"SetAside": {memstore.Faults{SetAside: ports.ErrNotWritten}, func() error { _, err := s.SetAside(t.Context()); return err }},
 		"TryLock": {memstore.Faults{TryLock: ports.ErrLocked}, func() error {
 			_, err := memstore.OpenLock(p).TryLock(t.Context(), "run")
 			return err
 		}},
 	}
 	is.New(t).NoErr(s.Save(t.Context(), ports.Credential{SiteCode: "old"}))
+	is.New(t).NoErr(s.SaveBundle(t.Context(), ports.ReceivedBundle{ManagerURL: "old"}))
+	p.PutCertificates(ports.CertificateSet{CA: []byte("old")})
 	for name, c := range calls {
 		p.Inject(c.fault)
 		err := c.call()
@@ -75,7 +105,56 @@ func TestFaults(t *testing.T) {
 		if got, err := s.Load(t.Context()); err != nil || got.SiteCode != "old" {
 			t.Errorf("%s: after the fault Load gives %+v, %v", name, got, err)
 		}
+		if got, err := s.LoadBundle(t.Context()); err != nil || got.ManagerURL != "old" {
+			t.Errorf("%s: after the fault LoadBundle gives %+v, %v", name, got, err)
+		}
+		if got, err := certs.Read(t.Context()); err != nil || string(got.CA.Content) != "old" {
+			t.Errorf("%s: after the fault Read gives %+v, %v", name, got, err)
+		}
 	}
 	p.Inject(memstore.Faults{Save: errors.New("boom"), Protection: "dpapi"})
 	is.New(t).Equal(s.Protection(), "dpapi")
+}
+
+// TestCertificatesBehindTheBack shows what a test may do to the files.
+func TestCertificatesBehindTheBack(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	p := new(memstore.Place)
+	certs := memstore.OpenCertificates(p)
+	read := func() ports.FoundSet {
+		found, err := certs.Read(t.Context())
+		is.NoErr(err)
+		return found
+	}
+	set := ports.CertificateSet{CA: []byte("ca"), Server: []byte("server"), Key: ports.NewSecret("key")}
+	p.PutCertificates(set)
+	is.Equal(string(read().Server.Content), "server")
+	is.True(read().CRL.Missing)
+
+	p.AlterCertificates(func(f *ports.FoundSet) {
+		f.CA.Content[0] = 'C'
+		f.Server = ports.FoundFile{Directory: true}
+		f.Key = ports.FoundKey{Unreadable: "permission denied"}
+	})
+	found := read()
+	is.Equal(string(found.CA.Content), "Ca")
+	is.Equal(found.Server, ports.FoundFile{Path: found.Server.Path, Directory: true})
+	is.True(found.Server.Path != "")
+	is.Equal(found.Key.Unreadable, "permission denied")
+
+	is.NoErr(certs.KeepPrevious(t.Context()))
+	is.True(p.PreviousKept())
+	p.Inject(memstore.Faults{InstallMixture: ports.ErrNotWritten})
+	is.True(errors.Is(certs.Install(t.Context(), set), ports.ErrNotWritten))
+	is.Equal(string(read().Server.Content), "server")
+	is.Equal(read().Key.Unreadable, "permission denied") // half way
+	p.Inject(memstore.Faults{})
+	is.NoErr(certs.Install(t.Context(), set))
+	is.True(read().Key.PEM.Equal(set.Key))
+	is.NoErr(certs.RestorePrevious(t.Context()))
+	is.Equal(string(read().CA.Content), "Ca")
+	is.True(read().Server.Missing && read().Key.Missing) // nothing that could be kept
+	is.NoErr(certs.DropPrevious(t.Context()))
+	is.True(!p.PreviousKept())
 }

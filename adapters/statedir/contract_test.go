@@ -34,6 +34,9 @@ func TestContracts(t *testing.T) {
 	t.Run("RetryStore", func(t *testing.T) {
 		contracttest.RetryStore(t, place(func(d *Dir) ports.RetryStore { return d }))
 	})
+	t.Run("ManagerJournal", func(t *testing.T) {
+		contracttest.ManagerJournal(t, place(func(d *Dir) ports.ManagerJournal { return d }))
+	})
 	t.Run("StateDirectory", func(t *testing.T) {
 		contracttest.StateDirectory(t, place(func(d *Dir) contracttest.Store { return d }))
 	})

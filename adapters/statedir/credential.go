@@ -31,9 +31,13 @@ func (c credentialJSON) check() error {
 	return nil
 }
 
+// credentialRoom is room for a record with a key of 4 KiB beside the identity
+// and a long URL: two blocks of 4 KiB, the usual size on disk.
+const credentialRoom = 8 << 10
+
 func credentialRecord(d *Dir) record[ports.Credential] {
 	return record[ports.Credential]{
-		dir: d, folder: credentialsFolder, name: credentialFile, format: 1, private: true, readBack: true,
+		dir: d, folder: credentialsFolder, name: credentialFile, format: 1, private: true, readBack: true, room: credentialRoom,
 		marshal: func(c ports.Credential) ([]byte, error) {
 			j := credentialJSON{
 				Key:        c.Key.Reveal(), // into the file that protects it

@@ -1,5 +1,6 @@
 // Package statedir keeps what the agent must remember as files of one
-// directory: the API key, which machine this is, and when to try again.
+// directory: the API key, which machine this is, when to try again, and an
+// enrollment at a manager under way.
 //
 // Every record is replaced atomically and synced (replace.go), lies in an
 // envelope that tells damage from a newer version's work (envelope.go), and is
@@ -34,6 +35,10 @@ const (
 	credentialFile = "agent.cak"
 	identityFile   = "identity.json"
 	retryFile      = "retry.json"
+	pendingFile    = "pending.json"
+	keyFile        = "key.pem"
+	bundleFile     = "bundle.json"
+	rejectedFolder = "rejected" // in the folder of enrollments
 	lockFile       = "agent.lock"
 	socketFile     = "agent.sock"
 
@@ -57,8 +62,9 @@ type Options struct {
 }
 
 // Dir is a state directory. It implements ports.CredentialStore,
-// ports.IdentityStore, ports.RetryStore and ports.StateDirectory. Its methods
-// may be called concurrently; each takes effect as a whole.
+// ports.IdentityStore, ports.RetryStore, ports.ManagerJournal and
+// ports.StateDirectory. Its methods may be called concurrently; each takes
+// effect as a whole.
 type Dir struct {
 	path string
 	opts Options
@@ -68,9 +74,14 @@ type Dir struct {
 	credential record[ports.Credential]
 	identity   record[ports.Identity]
 	retries    record[ports.RetryRecord]
+	pending    record[ports.PendingEnrollment]
+	key        record[ports.Secret]
+	bundle     record[ports.ReceivedBundle]
 	reports    []ports.Recovery // not yet passed to Recovered
 	ignored    map[string]bool  // paths already reported as ignored
-	durable    map[string]bool  // folders whose names are known to be on disk
+	// synced are the folders, by path, that this process has synced since it
+	// last made a folder in them.
+	synced map[string]bool
 }
 
 // Open returns the state directory at path, made with mode 0700 (its missing
@@ -90,10 +101,13 @@ func Open(path string, opts Options) (*Dir, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	d := &Dir{path: path, opts: opts, ignored: map[string]bool{}, durable: map[string]bool{}}
+	d := &Dir{path: path, opts: opts, ignored: map[string]bool{}, synced: map[string]bool{}}
 	d.credential = credentialRecord(d)
 	d.identity = identityRecord(d)
 	d.retries = retryRecord(d)
+	d.pending = pendingRecord(d)
+	d.key = keyRecord(d)
+	d.bundle = bundleRecord(d)
 	if !opts.ReadOnly {
 		// Every later call meets the same error and reports it.
 		if top, err := d.top(true); err == nil {
@@ -148,6 +162,7 @@ func (d *Dir) top(create bool) (*folder, error) {
 		if err := d.disk.mkdirAll(d.path, 0o700); err != nil {
 			return nil, notWritten(d.path, err)
 		}
+		delete(d.synced, d.path)
 		root, err = d.openRoot()
 	}
 	if errors.Is(err, fs.ErrNotExist) {
@@ -178,45 +193,30 @@ func (d *Dir) openRoot() (root *os.Root, err error) {
 }
 
 // folder opens the folder called name, "." for the state directory itself.
-// With create, what is missing is made. What lies in a folder's place and is
-// none is set aside. The error is of kind ErrNotStored, ErrUnreadable,
-// ErrDamaged or ErrNotWritten.
+// With create, what is missing is made. The error is that of top or child.
 func (d *Dir) folder(name string, create bool) (*folder, error) {
 	top, err := d.top(create)
-	if err != nil || name == "." {
-		return top, err
+	if err != nil {
+		return nil, err
+	}
+	if create && !d.synced[d.path] {
+		// Both folders are made before the first sync of the state directory,
+		// which makes both durable. What stands in the way of the one that is
+		// needed is said below.
+		_ = top.mkdir(credentialsFolder)
+		_ = top.mkdir(enrollmentFolder)
+	}
+	if name == "." {
+		return top, nil
 	}
 	defer top.close()
-	path := top.at(name)
-
-	info, err := top.lstat(name)
-	if err == nil && !info.IsDir() {
-		reason := kind(info) + " lies in the place of a directory"
-		if !top.setAside(name, reason) && create {
-			return nil, notWritten(path, errors.New(reason+" and could not be set aside; remove it"))
-		}
-		if !create {
-			return nil, damaged(path, reason)
-		}
-		err = fs.ErrNotExist
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		if !create {
-			return nil, fmt.Errorf("%s: %w", path, ports.ErrNotStored)
-		}
-		delete(d.durable, name)
-		if err := top.mkdir(name); err != nil {
-			return nil, notWritten(path, err)
-		}
-	} else if err != nil {
-		return nil, unreadable(path, err)
-	}
+	f, err := top.child(name, create)
 	// A folder may be one that a process made and did not live to sync.
-	if create && !d.durable[name] {
+	if err == nil && create && !d.synced[d.path] {
 		if err := top.sync(); err != nil {
-			return nil, notWritten(path, err)
+			f.close()
+			return nil, notWritten(f.path, err)
 		}
-		d.durable[name] = true
 	}
-	return top.sub(name)
+	return f, err
 }

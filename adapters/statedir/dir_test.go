@@ -2,12 +2,14 @@ package statedir
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,13 +52,45 @@ func retries(n int) ports.RetryRecord {
 	}
 }
 
+func pending(n int) ports.PendingEnrollment {
+	return ports.PendingEnrollment{
+		ManagerURL:     "https://manager.example.org",
+		IdempotencyKey: "0d6e5a0c-6a40-4b0f-8f53-0c8a3f5d7e11",
+		Token:          ports.NewSecret(fmt.Sprintf("%s%d", canary, n)),
+		RegisteredAt:   time.Date(2026, 1, 2, 3, 4, 5, n, time.UTC),
+		Polls:          n,
+	}
+}
+
+// privateKey is no key, but PEM.
+func privateKey(n int) ports.Secret {
+	return ports.NewSecret(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: fmt.Appendf(nil, "%s%d", canary, n)})))
+}
+
+func received(n int) ports.ReceivedBundle {
+	return ports.ReceivedBundle{
+		Body:       ports.NewSecret(fmt.Sprintf(`{"status":"approved","server_key":"%s%d"}`, canary, n)),
+		ManagerURL: "https://manager.example.org",
+		ReceivedAt: time.Date(2026, 1, 2, 3, 4, 5, n, time.UTC),
+	}
+}
+
 // subject is one record of a Dir, whatever its type.
 type subject struct {
-	file  string
-	save  func(d *Dir, n int) error
-	load  func(d *Dir) (any, error)
-	value func(n int) any
+	file    string
+	save    func(d *Dir, n int) error
+	load    func(d *Dir) (any, error)
+	value   func(n int) any
+	erase   func(d *Dir) error // nil if it never is
+	reserve func(d *Dir) error // nil if no room is kept for it
 }
+
+const (
+	private = "credentials/agent.cak identity.json enrollment/pending.json enrollment/key.pem enrollment/bundle.json"
+	bare    = "enrollment/key.pem"
+)
+
+func (s subject) is(what string) bool { return slices.Contains(strings.Fields(what), s.file) }
 
 var subjects = []subject{
 	{
@@ -64,18 +98,46 @@ var subjects = []subject{
 		func(d *Dir, n int) error { return d.Save(context.Background(), credential(n)) },
 		func(d *Dir) (any, error) { return d.Load(context.Background()) },
 		func(n int) any { return credential(n) },
+		func(d *Dir) error { return d.Erase(context.Background()) },
+		func(d *Dir) error { return d.Reserve(context.Background()) },
 	},
 	{
 		"identity.json",
 		func(d *Dir, n int) error { return d.SaveIdentity(context.Background(), identity(n)) },
 		func(d *Dir) (any, error) { return d.LoadIdentity(context.Background()) },
 		func(n int) any { return identity(n) },
+		nil, nil,
 	},
 	{
 		"enrollment/retry.json",
 		func(d *Dir, n int) error { return d.SaveRetries(context.Background(), retries(n)) },
 		func(d *Dir) (any, error) { return d.LoadRetries(context.Background()) },
 		func(n int) any { return retries(n) },
+		nil, nil,
+	},
+	{
+		"enrollment/pending.json",
+		func(d *Dir, n int) error { return d.SavePending(context.Background(), pending(n)) },
+		func(d *Dir) (any, error) { return d.LoadPending(context.Background()) },
+		func(n int) any { return pending(n) },
+		func(d *Dir) error { return d.ErasePending(context.Background()) },
+		nil,
+	},
+	{
+		"enrollment/key.pem",
+		func(d *Dir, n int) error { return d.SaveKey(context.Background(), privateKey(n)) },
+		func(d *Dir) (any, error) { return d.LoadKey(context.Background()) },
+		func(n int) any { return privateKey(n) },
+		func(d *Dir) error { return d.EraseKey(context.Background()) },
+		nil,
+	},
+	{
+		"enrollment/bundle.json",
+		func(d *Dir, n int) error { return d.SaveBundle(context.Background(), received(n)) },
+		func(d *Dir) (any, error) { return d.LoadBundle(context.Background()) },
+		func(n int) any { return received(n) },
+		func(d *Dir) error { return d.EraseBundle(context.Background()) },
+		func(d *Dir) error { return d.ReserveBundle(context.Background()) },
 	},
 }
 
@@ -87,7 +149,7 @@ func (s subject) loads(t *testing.T, d *Dir, n int) {
 		t.Fatalf("load: %v", err)
 	}
 	if !reflect.DeepEqual(v, s.value(n)) {
-		t.Fatalf("loaded %+v, want %+v", v, s.value(n))
+		t.Fatalf("loaded %+v, want value %d", v, n)
 	}
 }
 
@@ -203,9 +265,15 @@ func TestReadOnlyChangesNothing(t *testing.T) {
 		_, err := s.load(d)
 		is.True(errors.Is(err, ports.ErrNotStored))
 		is.True(errors.Is(s.save(d, 1), ports.ErrNotWritten))
+		if s.erase != nil {
+			is.True(errors.Is(s.erase(d), ports.ErrNotWritten))
+		}
+		if s.reserve != nil {
+			is.True(errors.Is(s.reserve(d), ports.ErrNotWritten))
+		}
 	}
-	is.True(errors.Is(d.Reserve(t.Context()), ports.ErrNotWritten))
-	is.True(errors.Is(d.Erase(t.Context()), ports.ErrNotWritten))
+	_, err = d.RejectBundle(t.Context())
+	is.True(errors.Is(err, ports.ErrNotWritten))
 	_, err = d.SetAside(t.Context())
 	is.True(errors.Is(err, ports.ErrNotWritten))
 	_, err = d.RemoveEnrollment(t.Context())
@@ -237,7 +305,7 @@ func TestReserveIsRoomOnDisk(t *testing.T) {
 	placeholder := filepath.Join(path, "credentials/agent.cak.new")
 	before, err := os.Stat(placeholder)
 	is.NoErr(err)
-	is.Equal(before.Size(), int64(placeholderSize))
+	is.Equal(before.Size(), int64(credentialRoom))
 	is.NoErr(d.Save(t.Context(), credential(1)))
 	after, err := os.Stat(filepath.Join(path, "credentials/agent.cak"))
 	is.NoErr(err)
@@ -250,7 +318,7 @@ func TestReserveIsRoomOnDisk(t *testing.T) {
 	is.NoErr(d.Save(t.Context(), long))
 	info, err := os.Stat(filepath.Join(path, "credentials/agent.cak"))
 	is.NoErr(err)
-	is.True(info.Size() < placeholderSize)
+	is.True(info.Size() < credentialRoom)
 }
 
 func TestReadBackCompares(t *testing.T) {

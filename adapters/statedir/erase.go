@@ -37,6 +37,25 @@ func (r *record[T]) erase() error {
 	return nil
 }
 
+// remove removes the record and what lies in the way of its replacement, and
+// leaves what was set aside. Nothing there is no error. What may not be written
+// over may not be removed either; the error is that of save.
+func (r *record[T]) remove() error {
+	f, err := r.dir.folder(r.folder, false)
+	if errors.Is(err, ports.ErrNotStored) || errors.Is(err, ports.ErrDamaged) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	if _, err := r.clear(f); err != nil {
+		return err
+	}
+	r.reserved = false
+	return f.eraseNames([]string{r.name, r.name + newSuffix})
+}
+
 // eraseAt removes the record's files from the state that lies in place.
 func (r *record[T]) eraseAt(top *folder, place string) error {
 	base, err := top.enter(place)
@@ -114,7 +133,7 @@ func (d *Dir) RemoveEnrollment(ctx context.Context) (removed []string, err error
 		return nil, err
 	}
 	defer top.close()
-	d.credential.reserved = false
+	d.credential.reserved, d.bundle.reserved = false, false
 
 	names, err := top.names()
 	if err != nil {

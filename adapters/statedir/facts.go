@@ -3,6 +3,7 @@ package statedir
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"strings"
 
 	"github.com/muster-agent/muster/ports"
@@ -13,6 +14,8 @@ type Facts struct {
 	Exists bool
 	// Damaged are the paths of what was set aside because it was not sound.
 	Damaged []string
+	// Rejected are the bundles that did not validate, the oldest first.
+	Rejected []string
 	// Clones are the directories that hold an original's state, the oldest
 	// first.
 	Clones []string
@@ -41,24 +44,37 @@ func (d *Dir) Facts(ctx context.Context) (Facts, error) {
 	for i, name := range facts.Clones {
 		facts.Clones[i] = top.at(name)
 	}
+	rejected, err := top.list(filepath.Join(enrollmentFolder, rejectedFolder))
+	if err != nil {
+		return Facts{}, err
+	}
+	for _, name := range rejected {
+		facts.Rejected = append(facts.Rejected, filepath.Join(d.path, filepath.Join(enrollmentFolder, rejectedFolder), name))
+	}
 	for _, name := range []string{".", credentialsFolder, enrollmentFolder, certsFolder} {
-		f, err := top.enter(name)
+		names, err := top.list(name)
 		if err != nil {
 			return Facts{}, err
 		}
-		if f == nil {
-			continue
-		}
-		names, err := f.names()
-		f.close()
-		if err != nil {
-			return Facts{}, unreadable(f.path, err)
-		}
 		for _, n := range names {
 			if strings.Contains(n, damagedInfix) {
-				facts.Damaged = append(facts.Damaged, f.at(n))
+				facts.Damaged = append(facts.Damaged, filepath.Join(d.path, name, n))
 			}
 		}
 	}
 	return facts, nil
+}
+
+// list lists the folder called name in this one; nothing if there is none.
+func (f *folder) list(name string) ([]string, error) {
+	sub, err := f.enter(name)
+	if err != nil || sub == nil {
+		return nil, err
+	}
+	defer sub.close()
+	names, err := sub.names()
+	if err != nil {
+		return nil, unreadable(sub.path, err)
+	}
+	return names, nil
 }

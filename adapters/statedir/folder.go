@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/muster-agent/muster/ports"
 )
 
 // maxFile bounds what is read of one file: the largest answer that is kept, a
@@ -38,6 +40,35 @@ func (f *folder) sub(name string) (*folder, error) {
 		return nil, unreadable(sub.path, err)
 	}
 	return sub, nil
+}
+
+// child is sub for a folder that may be missing; with create it is made then.
+// What lies in its place and is no folder is set aside. The error is of kind
+// ErrNotStored, ErrUnreadable, ErrDamaged or ErrNotWritten.
+func (f *folder) child(name string, create bool) (*folder, error) {
+	path := f.at(name)
+	info, err := f.lstat(name)
+	if err == nil && !info.IsDir() {
+		reason := kind(info) + " lies in the place of a directory"
+		if !f.setAside(name, reason) && create {
+			return nil, notWritten(path, errors.New(reason+" and could not be set aside; remove it"))
+		}
+		if !create {
+			return nil, damaged(path, reason)
+		}
+		err = fs.ErrNotExist
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		if !create {
+			return nil, fmt.Errorf("%s: %w", path, ports.ErrNotStored)
+		}
+		if err := f.mkdir(name); err != nil {
+			return nil, notWritten(path, err)
+		}
+	} else if err != nil {
+		return nil, unreadable(path, err)
+	}
+	return f.sub(name)
 }
 
 func (f *folder) at(name string) string { return filepath.Join(f.path, name) }
@@ -119,7 +150,12 @@ func (f *folder) mkdir(name string) error {
 		if err := f.root.Mkdir(name, 0o700); err != nil {
 			return err
 		}
-		return f.owner.takeDir(f.root, name)
+		delete(f.dir.synced, f.path)
+		err := f.owner.takeDir(f.root, name)
+		if err != nil {
+			_ = f.root.Remove(name) // so that the next call makes and gives it away again
+		}
+		return err
 	})
 }
 
@@ -134,7 +170,7 @@ func (f *folder) remove(name string) error {
 
 // sync makes the names in the folder durable.
 func (f *folder) sync() error {
-	return f.do(opSyncDir, ".", func() error {
+	err := f.do(opSyncDir, ".", func() error {
 		dir, err := f.root.Open(".")
 		if err != nil {
 			return err
@@ -142,6 +178,10 @@ func (f *folder) sync() error {
 		defer dir.Close() // read only: nothing is lost
 		return syncDir(dir)
 	})
+	if err == nil {
+		f.dir.synced[f.path] = true
+	}
+	return err
 }
 
 // kind says in words what info is.

@@ -92,9 +92,11 @@ func TestUnwritable(t *testing.T) {
 			is.True(errors.Is(err, ports.ErrNotWritten))
 			is.True(strings.Contains(err.Error(), "run muster as"))
 			s.loads(t, d, 1)
-			if s.file == "credentials/agent.cak" {
-				is.True(errors.Is(d.Reserve(t.Context()), ports.ErrNotWritten))
-				is.True(errors.Is(d.Erase(t.Context()), ports.ErrNotWritten))
+			if s.reserve != nil {
+				is.True(errors.Is(s.reserve(d), ports.ErrNotWritten))
+			}
+			if s.erase != nil {
+				is.True(errors.Is(s.erase(d), ports.ErrNotWritten))
 			}
 			is.Equal(len(got), 0)
 
@@ -149,6 +151,10 @@ func TestRootGivesFilesToTheOwner(t *testing.T) {
 		is.NoErr(s.save(d, 2))
 	}
 	is.NoErr(d.Reserve(t.Context()))
+	is.NoErr(d.ReserveBundle(t.Context()))
+	_, err := d.RejectBundle(t.Context())
+	is.NoErr(err)
+	is.NoErr(d.SaveBundle(t.Context(), received(2)))
 	theirs := func() (n int) {
 		is.NoErr(filepath.WalkDir(path, func(p string, e fs.DirEntry, err error) error {
 			is.NoErr(err)
@@ -162,10 +168,10 @@ func TestRootGivesFilesToTheOwner(t *testing.T) {
 		}))
 		return n
 	}
-	is.Equal(theirs(), 7)
-	_, err := d.SetAside(t.Context())
+	is.Equal(theirs(), 12)
+	_, err = d.SetAside(t.Context())
 	is.NoErr(err)
-	is.Equal(theirs(), 8)
+	is.Equal(theirs(), 13)
 }
 
 // onSmallDisk runs f on a file system of its own of size bytes, in a thread
@@ -258,6 +264,37 @@ func TestFullDisk(t *testing.T) {
 			free()
 		}
 		check(slices.Equal(tree(t, path), []string{"credentials/agent.cak"}), "something is left behind")
+	})
+}
+
+// TestFullDiskBundle shows the same of a bundle, which its manager forgets as it
+// sends it.
+func TestFullDiskBundle(t *testing.T) {
+	onSmallDisk(t, "256k", func(t *testing.T, mount string) {
+		path := filepath.Join(mount, "state")
+		d := open(t, path, Options{})
+		bundle := received(1)
+		bundle.Body = ports.NewSecret(strings.Repeat("x", 40<<10))
+		if err := d.ReserveBundle(t.Context()); err != nil {
+			t.Error(err)
+		}
+		free := fill(t, mount, d)
+		if err := d.ReserveBundle(t.Context()); err != nil {
+			t.Errorf("room that is there: %v", err)
+		}
+		if err := d.SaveBundle(t.Context(), bundle); err != nil {
+			t.Errorf("a reserved save on a full disk: %v", err)
+		}
+		if err := d.ReserveBundle(t.Context()); !errors.Is(err, ports.ErrNotWritten) || !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("reserve on a full disk: %v", err)
+		}
+		if b, err := open(t, path, Options{}).LoadBundle(t.Context()); err != nil || !b.Body.Equal(bundle.Body) {
+			t.Errorf("load: %v", err)
+		}
+		free()
+		if err := d.ReserveBundle(t.Context()); err != nil {
+			t.Errorf("reserve with room: %v", err)
+		}
 	})
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// record is a file that holds one T in an envelope.
+// record is a file that holds one T, in an envelope unless it is bare.
 type record[T any] struct {
 	dir    *Dir
 	folder string // that the file lies in; "." for the state directory itself
@@ -18,9 +18,11 @@ type record[T any] struct {
 	format    int
 	marshal   func(T) ([]byte, error)
 	unmarshal func(format int, payload []byte) (T, error)
+	bare      bool
 	// private: others than the owner may not read it, or it is not used.
 	private  bool
 	readBack bool
+	room     int // size of the placeholder that reserve leaves, in bytes
 	// reserved: this process has left a placeholder in the way of
 	// replacements.
 	reserved bool
@@ -46,9 +48,11 @@ func (r *record[T]) save(v T) error {
 	if err != nil {
 		return r.notWritten(err)
 	}
-	data, err := seal(r.format, r.dir.opts.Version, payload)
-	if err != nil {
-		return r.notWritten(err)
+	data := payload
+	if !r.bare {
+		if data, err = seal(r.format, r.dir.opts.Version, payload); err != nil {
+			return r.notWritten(err)
+		}
 	}
 	f, old, err := r.prepare()
 	if err != nil {
@@ -71,12 +75,27 @@ func (r *record[T]) reserve() error {
 		return err
 	}
 	defer f.close()
-	err = f.reserve(r.name, r.reserved)
+	err = f.reserve(r.name, r.room, r.reserved)
 	r.reserved = err == nil
 	if err != nil {
 		return r.notWritten(err)
 	}
 	return nil
+}
+
+// hasRoom reports whether the placeholder that this process left is still
+// there.
+func (r *record[T]) hasRoom() bool {
+	if !r.reserved {
+		return false
+	}
+	f, err := r.dir.folder(r.folder, false)
+	if err != nil {
+		return false
+	}
+	defer f.close()
+	info, err := f.lstat(r.name + newSuffix)
+	return err == nil && info.Mode().IsRegular() && info.Size() == int64(r.room)
 }
 
 func (r *record[T]) notWritten(err error) error {
@@ -90,19 +109,28 @@ func (r *record[T]) prepare() (*folder, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	_, old, err := r.settle(f)
-	if errors.Is(err, ports.ErrDamaged) {
-		if _, statErr := f.lstat(r.name); !errors.Is(statErr, fs.ErrNotExist) {
-			err = r.notWritten(errors.New("a damaged file lies there and could not be set aside; remove it"))
-		} else {
-			err = nil
-		}
-	}
-	if err != nil && !errors.Is(err, ports.ErrNotStored) {
+	old, err := r.clear(f)
+	if err != nil {
 		f.close()
 		return nil, nil, err
 	}
 	return f, old, nil
+}
+
+// clear sees to it that the file may be written over or removed, and returns
+// what it holds, nil if it holds nothing.
+func (r *record[T]) clear(f *folder) ([]byte, error) {
+	_, old, err := r.settle(f)
+	if errors.Is(err, ports.ErrDamaged) {
+		if _, statErr := f.lstat(r.name); !errors.Is(statErr, fs.ErrNotExist) {
+			return nil, r.notWritten(errors.New("a damaged file lies there and could not be set aside; remove it"))
+		}
+		return nil, nil
+	}
+	if errors.Is(err, ports.ErrNotStored) {
+		return nil, nil
+	}
+	return old, err
 }
 
 // settle returns what is stored, as a value and as it stands in the file,
@@ -130,7 +158,7 @@ func (r *record[T]) settle(f *folder) (v T, data []byte, err error) {
 			if !errors.As(orphanErr, new(*damage)) {
 				return none, nil, orphanErr
 			}
-			f.clear(r.name+newSuffix, orphanErr.Error())
+			f.sweep(r.name+newSuffix, orphanErr.Error())
 		}
 	}
 	switch {
@@ -167,9 +195,11 @@ func (r *record[T]) look(f *folder, name string) (v T, data []byte, err error) {
 // judge says what the content of the file at path is. The error is of kind
 // ErrNewerFormat or a *damage.
 func (r *record[T]) judge(path string, data []byte) (v T, err error) {
-	e, err := unseal(data)
-	if err != nil {
-		return v, err
+	e := envelope{Format: r.format, Payload: data}
+	if !r.bare {
+		if e, err = unseal(data); err != nil {
+			return v, err
+		}
 	}
 	if e.Format > r.format {
 		return v, fmt.Errorf("%s was %w: muster %q wrote it in format %d, this one reads up to format %d; install that version again (nothing was changed)",
@@ -196,9 +226,9 @@ func (f *folder) finish(name string) {
 	})
 }
 
-// clear removes the remains of a write that was interrupted, a placeholder
+// sweep removes the remains of a write that was interrupted, a placeholder
 // too. What no write leaves is set aside.
-func (f *folder) clear(name, reason string) {
+func (f *folder) sweep(name, reason string) {
 	if f.dir.opts.ReadOnly {
 		return
 	}

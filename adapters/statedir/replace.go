@@ -157,22 +157,16 @@ func (f *folder) putBack(name string, r replacement) {
 	_ = f.sync()
 }
 
-// placeholderSize is room for a record with a key of 4 KiB beside the identity
-// and a long URL: two blocks of 4 KiB, the usual size on disk.
-const placeholderSize = 8 << 10
-
-// reserve writes and syncs a placeholder at name.new, over a former one if
-// reserved says so. It is random, so that a file system that compresses gives
-// it its full size too. (One that never overwrites in place, such as btrfs,
-// may still find no room for the record itself.)
-func (f *folder) reserve(name string, reserved bool) error {
-	data := make([]byte, placeholderSize)
+// reserve writes and syncs a placeholder of size bytes at name.new, over a
+// former one if reserved says so. It is random, so that a file system that
+// compresses gives it its full size too. (One that never overwrites in place,
+// such as btrfs, may still find no room for the record itself.) Its name need
+// not be on disk: it serves this process only.
+func (f *folder) reserve(name string, size int, reserved bool) error {
+	data := make([]byte, size)
 	_, _ = rand.Read(data) // never fails (crypto/rand)
 	tmp := name + newSuffix
 	err := f.write(tmp, data, replacement{mode: 0o600, reserved: reserved})
-	if err == nil && !reserved {
-		err = f.sync()
-	}
 	if err != nil {
 		f.discard(tmp)
 	}

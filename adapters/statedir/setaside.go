@@ -18,9 +18,9 @@ const (
 	// damagedInfix stands between the name of what was damaged and the
 	// timestamp.
 	damagedInfix = ".damaged-"
-	// damagedKept is how many damaged copies of one name are kept
-	// (interface.md).
-	damagedKept = 3
+	// copiesKept is how many damaged copies of one name are kept, and how many
+	// rejected bundles (interface.md).
+	copiesKept = 3
 )
 
 // setAside renames what is not sound and reports it; false if it still lies
@@ -30,7 +30,7 @@ func (f *folder) setAside(name, reason string) bool {
 	if d.opts.ReadOnly {
 		return false
 	}
-	aside, err := f.free(name + damagedInfix)
+	aside, err := f.free(name+damagedInfix, "")
 	if err == nil {
 		err = f.rename(name, aside)
 	}
@@ -47,24 +47,26 @@ func (f *folder) setAside(name, reason string) bool {
 	return true
 }
 
-// free returns prefix with the present time, or the first moment after it that
-// no name bears.
-func (f *folder) free(prefix string) (string, error) {
+// free returns a name of the present time between prefix and suffix, or, where
+// one bears that time or a later one (a clock may have been ahead), of the
+// moment after it: names sort as they were given.
+func (f *folder) free(prefix, suffix string) (string, error) {
 	names, err := f.names()
 	now := f.dir.opts.Now().UTC()
-	name := prefix + now.Format(timestamp)
-	for slices.Contains(names, name) {
-		now = now.Add(time.Nanosecond)
-		name = prefix + now.Format(timestamp)
+	for _, name := range names {
+		at, ok := strings.CutPrefix(strings.TrimSuffix(name, suffix), prefix)
+		if given, err := time.Parse(timestamp, at); ok && err == nil && !given.Before(now) {
+			now = given.Add(time.Nanosecond)
+		}
 	}
-	return name, err
+	return prefix + now.Format(timestamp) + suffix, err
 }
 
 // prune removes all but the newest copies. What cannot be removed or listed
 // now is at the next damage.
 func (f *folder) prune(prefix string) {
 	copies, _ := f.matching(prefix)
-	for len(copies) > damagedKept {
+	for len(copies) > copiesKept {
 		_ = f.remove(copies[0])
 		copies = copies[1:]
 	}
@@ -108,7 +110,7 @@ func (d *Dir) SetAside(ctx context.Context) (where string, err error) {
 	}
 	slices.SortStableFunc(names, func(a, b string) int { return moveRank(a) - moveRank(b) })
 
-	name, err := top.free(clonePrefix)
+	name, err := top.free(clonePrefix, "")
 	if err == nil {
 		err = top.mkdir(name)
 	}
@@ -124,7 +126,7 @@ func (d *Dir) SetAside(ctx context.Context) (where string, err error) {
 		return where, err
 	}
 	defer aside.close()
-	d.credential.reserved = false
+	d.credential.reserved, d.bundle.reserved = false, false
 	for i, n := range names {
 		if err := top.rename(n, filepath.Join(name, n)); err != nil {
 			return where, notWritten(top.at(n), err)

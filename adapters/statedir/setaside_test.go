@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/matryer/is"
 
@@ -26,12 +27,12 @@ func furnish(t testing.TB, path string) *Dir {
 		must(t, s.save(d, 1))
 	}
 	for _, name := range []string{
-		"agent.lock", "agent.sock", "enrollment/pending.json", "enrollment/key.pem", "enrollment/rejected/1.json",
+		"agent.lock", "agent.sock", "enrollment/rejected/1.json",
 		"certs/ca.pem", "certs/server.key.pem", "certs/server.pem.previous", "credentials.damaged-x/agent.cak", "notes.txt",
 	} {
 		write(t, filepath.Join(path, name), []byte(name))
 	}
-	must(t, d.Reserve(t.Context()))
+	must(t, errors.Join(d.Reserve(t.Context()), d.ReserveBundle(t.Context())))
 	d.disk.around = nil
 	return d
 }
@@ -86,7 +87,7 @@ func TestEraseLeavesNoCopy(t *testing.T) {
 	is.NoErr(d.Erase(t.Context()))
 	for _, name := range tree(t, path) {
 		is.True(!strings.Contains(name, "agent.cak"))
-		is.True(!strings.Contains(string(read(t, filepath.Join(path, name))), canary))
+		is.True(!strings.Contains(string(read(t, filepath.Join(path, name))), `"key":"`+canary))
 	}
 	is.Equal(len(tree(t, path)), others) // and nothing else is gone
 	_, err = d.Load(t.Context())
@@ -127,4 +128,25 @@ func TestRemoveEnrollment(t *testing.T) {
 	is.NoErr(d.Reserve(t.Context()))
 	is.NoErr(d.Save(t.Context(), credential(2)))
 	subjects[0].loads(t, open(t, path, Options{}), 2)
+}
+
+// TestNamesSortAsTheyWereGiven shows that a clock set back does not make the
+// newest copy the first to go.
+func TestNamesSortAsTheyWereGiven(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	path := newDir(t)
+	now := time.Date(2099, 1, 2, 3, 4, 5, 999999999, time.UTC)
+	d := open(t, path, Options{Now: func() time.Time { return now }})
+	for n := range 5 {
+		write(t, filepath.Join(path, "identity.json"), []byte{byte('0' + n)})
+		_, err := d.LoadIdentity(t.Context())
+		is.True(errors.Is(err, ports.ErrDamaged))
+		now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	}
+	var kept []byte
+	for _, name := range tree(t, path) {
+		kept = append(kept, read(t, filepath.Join(path, name))...)
+	}
+	is.Equal(string(kept), "234")
 }

@@ -12,11 +12,14 @@ func (p *program) configCommand() *cobra.Command {
 		Short: "The configuration in force and where each value came from",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			config, err := p.configure()
+			config, err := p.configure("")
 			if err != nil {
 				return err
 			}
 			for _, v := range config.Values() {
+				if v.Name == "MUSTER_MANAGER_URL" && config.enrolledAt {
+					v.Value, v.From = config.settings.ManagerURL.String(), "from enrollment"
+				}
 				p.say(fmt.Sprintf("%-36s %-44s %s", v.Name, v.Value, v.From))
 			}
 			for _, warning := range config.Warnings {

@@ -26,7 +26,11 @@ func (p *program) enrollCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "enroll [MANAGER_URL]",
 		Short: "Enroll, then exit",
-		Args:  cobra.MaximumNArgs(1),
+		Long: "Enroll gets this machine what is configured: an API key from its site's server, a\n" +
+			"certificate from its manager, or both. A manager's URL that is given is kept for\n" +
+			"'muster run'. It exits with 0 when this machine is enrolled, 1 when that was\n" +
+			"refused or failed, and 2 when an operator has not decided yet.",
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			flags.patient = cmd.Flags().Changed("wait")
 			return p.enroll(cmd.Context(), args, flags)
@@ -38,14 +42,15 @@ func (p *program) enrollCommand() *cobra.Command {
 }
 
 func (p *program) enroll(ctx context.Context, args []string, flags enrollFlags) error {
+	managerURL := ""
 	if len(args) > 0 {
-		return errors.New("enrolling at a manager is not part of this version")
+		managerURL = args[0]
 	}
-	config, err := p.configure()
+	config, err := p.configure(managerURL)
 	if err != nil {
 		return err
 	}
-	world, err := p.world(config, p.logger(config), false)
+	world, err := p.world(config, p.logger(config.settings), false)
 	if err != nil {
 		return err
 	}

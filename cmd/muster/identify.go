@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/muster-agent/muster/adapters/envconfig"
 	"github.com/muster-agent/muster/app"
 	"github.com/muster-agent/muster/ports"
 )
@@ -29,7 +28,7 @@ func (p *program) identifyCommand() *cobra.Command {
 }
 
 func (p *program) identify(ctx context.Context, save, asJSON bool) error {
-	config, err := p.configure()
+	config, err := p.configure("")
 	if err != nil {
 		return err
 	}
@@ -51,9 +50,9 @@ func (p *program) identify(ctx context.Context, save, asJSON bool) error {
 // whoIsThis finds out the identity. Another muster process that holds the
 // state directory has saved it already, so that there is nothing to save then
 // as long as it is still the same.
-func (p *program) whoIsThis(ctx context.Context, config *envconfig.Config, save bool) (ports.Identity, error) {
+func (p *program) whoIsThis(ctx context.Context, config *configuration, save bool) (ports.Identity, error) {
 	if save {
-		world, err := p.world(config, p.logger(config), false)
+		world, err := p.world(config, p.logger(config.settings), false)
 		if err != nil {
 			return ports.Identity{}, err
 		}
@@ -78,7 +77,7 @@ func (p *program) whoIsThis(ctx context.Context, config *envconfig.Config, save 
 
 // look finds out the identity and changes nothing; stored says that the state
 // directory has it just so.
-func (p *program) look(ctx context.Context, config *envconfig.Config) (id ports.Identity, stored bool, err error) {
+func (p *program) look(ctx context.Context, config *configuration) (id ports.Identity, stored bool, err error) {
 	world, err := p.world(config, slog.New(slog.DiscardHandler), true)
 	if err != nil {
 		return ports.Identity{}, false, err

@@ -3,12 +3,11 @@ package main
 import (
 	"log/slog"
 
-	"github.com/muster-agent/muster/adapters/envconfig"
+	"github.com/muster-agent/muster/ports"
 )
 
 // logger writes to standard error as the configuration says.
-func (p *program) logger(config *envconfig.Config) *slog.Logger {
-	settings := config.Settings()
+func (p *program) logger(settings ports.Settings) *slog.Logger {
 	options := &slog.HandlerOptions{
 		Level: map[string]slog.Level{"debug": slog.LevelDebug, "warn": slog.LevelWarn, "error": slog.LevelError}[settings.LogLevel], // else info, the zero Level
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {

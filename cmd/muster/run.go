@@ -39,7 +39,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 }
 
 func (p *program) root() *cobra.Command {
-	var enroll bool
+	var enroll, renew bool
 	root := &cobra.Command{
 		Use:   "muster",
 		Short: "Gets this machine an identity and keeps it",
@@ -53,6 +53,8 @@ func (p *program) root() *cobra.Command {
 			switch {
 			case enroll:
 				return p.enroll(cmd.Context(), args, enrollFlags{wait: defaultEnrollWait})
+			case renew && len(args) == 0:
+				return p.renew(cmd.Context())
 			case len(args) > 0:
 				return fmt.Errorf("there is no command %q: see 'muster --help'", args[0])
 			}
@@ -60,12 +62,13 @@ func (p *program) root() *cobra.Command {
 		},
 	}
 	root.Flags().BoolVar(&enroll, "enroll", false, "the same as the command enroll")
+	root.Flags().BoolVar(&renew, "renew-certs", false, "the same as the command renew-certs")
 	all := root.PersistentFlags()
 	all.StringVar(&p.configFile, "config", "", "configuration `FILE` (default /etc/muster/agent.env)")
 	all.StringVar(&p.stateDir, "state-dir", "", "state `DIR`ectory")
 	all.StringVar(&p.logLevel, "log-level", "", "debug, info, warn or error")
 	all.StringVar(&p.logFormat, "log-format", "", "text or json")
-	root.AddCommand(p.runCommand(), p.enrollCommand(), p.statusCommand(), p.identifyCommand(),
+	root.AddCommand(p.runCommand(), p.enrollCommand(), p.renewCommand(), p.statusCommand(), p.identifyCommand(),
 		p.configCommand(), p.unenrollCommand(), p.versionCommand())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {

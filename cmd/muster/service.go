@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,12 +21,12 @@ func (p *program) runCommand() *cobra.Command {
 }
 
 func (p *program) service(ctx context.Context) error {
-	config, err := p.configure()
+	config, err := p.configure("")
 	if err != nil {
 		return err
 	}
-	log := p.logger(config)
-	if config.NothingConfigured() && !credentialStored(config.Settings().StateDir) {
+	log := p.logger(config.settings)
+	if config.nothingToDo(ctx, time.Now()) {
 		log.Info(adviceToConfigure, event("not_configured"))
 		return nil
 	}
@@ -33,7 +34,7 @@ func (p *program) service(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	log.Info("muster "+version+" starts", event("starting"), slog.String("state_dir", config.Settings().StateDir))
+	log.Info("muster "+version+" starts", event("starting"), slog.String("state_dir", config.settings.StateDir))
 	if err := app.New(world).Run(ctx); err != nil {
 		log.Error(err.Error(), event("stopping"))
 		p.code = exitcode.Error

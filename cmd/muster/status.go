@@ -35,11 +35,11 @@ func (p *program) statusCommand() *cobra.Command {
 }
 
 func (p *program) status(ctx context.Context, asJSON bool) error {
-	config, err := p.configure()
+	config, err := p.configure("")
 	if err != nil {
 		return err
 	}
-	settings := config.Settings()
+	settings := config.settings
 	st, err := statussocket.NewClient(settings.StateDir).Status(ctx)
 	if errors.Is(err, ports.ErrNotRunning) {
 		st, err = p.statusFromDisk(ctx, settings)
@@ -72,6 +72,7 @@ func (p *program) statusFromDisk(ctx context.Context, settings ports.Settings) (
 	}
 	return app.StatusFromDisk(ctx, app.Disk{
 		Settings: settings, Version: version, Hostname: hostname, Identities: store, Credentials: store, Retries: store,
+		Certificates: certificateFiles(settings), Journal: store, Now: time.Now(),
 	}), nil
 }
 

@@ -28,11 +28,11 @@ func (p *program) unenrollCommand() *cobra.Command {
 }
 
 func (p *program) unenroll(ctx context.Context, yes bool) error {
-	config, err := p.configure()
+	config, err := p.configure("")
 	if err != nil {
 		return err
 	}
-	settings := config.Settings()
+	settings := config.settings
 	unlock, err := processlock.New(settings.StateDir).TryLock(ctx, "unenroll")
 	if err != nil {
 		return stopFirst(err)
@@ -41,7 +41,7 @@ func (p *program) unenroll(ctx context.Context, yes bool) error {
 	if !yes && !p.confirmed("Remove this machine's credential and certificates from "+settings.StateDir+"? Type yes: ") {
 		return errors.New("nothing was removed: confirm with 'yes' or --yes")
 	}
-	store, err := p.open(settings, p.logger(config), false)
+	store, err := p.open(settings, p.logger(settings), false)
 	if err != nil {
 		return err
 	}

@@ -12,8 +12,12 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/muster-agent/muster/adapters/certfiles"
 	"github.com/muster-agent/muster/adapters/envconfig"
+	"github.com/muster-agent/muster/adapters/hostfacts"
 	"github.com/muster-agent/muster/adapters/machine"
+	"github.com/muster-agent/muster/adapters/managerapi"
+	"github.com/muster-agent/muster/adapters/mtls"
 	"github.com/muster-agent/muster/adapters/processlock"
 	"github.com/muster-agent/muster/adapters/siteapi"
 	"github.com/muster-agent/muster/adapters/statedir"
@@ -25,19 +29,70 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// configure reads the configuration in force.
-func (p *program) configure() (*envconfig.Config, error) {
+// configuration is what is in force: what envconfig read, and the manager that
+// an enroll command was given, where none is configured.
+type configuration struct {
+	*envconfig.Config
+	settings ports.Settings
+	// enrolledAt: the manager comes from an enrollment, not from envconfig.
+	enrolledAt bool
+}
+
+// configure reads the configuration in force. managerURL is the argument of
+// enroll; empty elsewhere.
+func (p *program) configure(managerURL string) (*configuration, error) {
 	flags := map[string]string{}
 	for name, value := range map[string]string{
 		"MUSTER_STATE_DIR": p.stateDir, "MUSTER_LOG_LEVEL": p.logLevel, "MUSTER_LOG_FORMAT": p.logFormat,
+		"MUSTER_MANAGER_URL": managerURL,
 	} {
 		if value != "" {
 			flags[name] = value
 		}
 	}
-	return envconfig.Load(envconfig.Source{
+	read, err := envconfig.Load(envconfig.Source{
 		Environ: p.environ, File: p.configFile, Flags: flags, CredentialStored: credentialStored,
 	})
+	if err != nil {
+		return nil, err
+	}
+	config := &configuration{Config: read, settings: read.Settings()}
+	if config.settings.ManagerURL == nil {
+		config.settings.ManagerURL = enrolledAt(config.settings.StateDir)
+		config.enrolledAt = config.settings.ManagerURL != nil
+	}
+	return config, nil
+}
+
+// enrolledAt is the manager of the enrollment that a state directory records;
+// nil if there is none. It changes nothing.
+func enrolledAt(dir string) *url.URL {
+	store, err := statedir.Open(dir, statedir.Options{ReadOnly: true, Version: version})
+	if err != nil {
+		return nil
+	}
+	pending, err := store.LoadPending(context.Background())
+	if err != nil || pending.ManagerURL == "" {
+		return nil
+	}
+	manager, err := url.Parse(pending.ManagerURL)
+	if err != nil {
+		return nil
+	}
+	return manager
+}
+
+// nothingToDo reports that nothing is configured and nothing is there to
+// serve.
+func (c *configuration) nothingToDo(ctx context.Context, now time.Time) bool {
+	if !c.NothingConfigured() || c.settings.ManagerURL != nil || credentialStored(c.settings.StateDir) {
+		return false
+	}
+	return !app.Servable(ctx, certificateFiles(c.settings), c.settings, now)
+}
+
+func certificateFiles(s ports.Settings) *certfiles.Files {
+	return certfiles.New(certfiles.Paths{CA: s.CACertFile, Server: s.ServerCertFile, Key: s.ServerKeyFile, CRL: s.CRLFile})
 }
 
 // credentialStored reports whether a state directory holds a credential, sound
@@ -53,8 +108,8 @@ func credentialStored(dir string) bool {
 
 // world is everything that an agent with this configuration reaches. With
 // readOnly nothing on disk is changed.
-func (p *program) world(config *envconfig.Config, log *slog.Logger, readOnly bool) (app.World, error) {
-	settings := config.Settings()
+func (p *program) world(config *configuration, log *slog.Logger, readOnly bool) (app.World, error) {
+	settings := config.settings
 	for _, warning := range config.Warnings {
 		log.Warn(warning, event("configuration"))
 	}
@@ -62,6 +117,8 @@ func (p *program) world(config *envconfig.Config, log *slog.Logger, readOnly boo
 	if err != nil {
 		return app.World{}, err
 	}
+	files := certificateFiles(settings)
+	files.Recovered = p.recovered(log)
 	hostname, err := os.Hostname()
 	if err != nil {
 		return app.World{}, fmt.Errorf("finding this machine's hostname: %w", err)
@@ -69,7 +126,8 @@ func (p *program) world(config *envconfig.Config, log *slog.Logger, readOnly boo
 	w := app.World{
 		Settings: settings, Version: version, Hostname: hostname,
 		Signals: machine.New("/"), Identities: store, Credentials: store, Retries: store, State: store,
-		Lock:       processlock.New(settings.StateDir),
+		Lock:         processlock.New(settings.StateDir),
+		Certificates: files, Journal: store,
 		Supervisor: unsupervised.Supervisor{}, StatusServer: statussocket.NewServer(settings.StateDir),
 		Log: log, Wall: time.Now, Chance: mathrand.Float64,
 		Random: func(b []byte) { _, _ = rand.Read(b) }, // never fails: crypto/rand crashes instead
@@ -80,27 +138,31 @@ func (p *program) world(config *envconfig.Config, log *slog.Logger, readOnly boo
 // open opens the state directory. With readOnly nothing on disk is changed.
 func (p *program) open(settings ports.Settings, log *slog.Logger, readOnly bool) (*statedir.Dir, error) {
 	return statedir.Open(settings.StateDir, statedir.Options{
-		ReadOnly: readOnly, Version: version, Now: time.Now,
-		Recovered: func(r ports.Recovery) {
-			attrs := []slog.Attr{event("store.recovered"), slog.String("file", r.File), slog.String("action", r.Action), slog.String("reason", r.Reason)}
-			if r.SetAside != "" {
-				attrs = append(attrs, slog.String("set_aside", r.SetAside))
-			}
-			log.LogAttrs(context.Background(), slog.LevelWarn, "a file of the state directory was not as it was written: "+r.Action, attrs...)
-		},
+		ReadOnly: readOnly, Version: version, Now: time.Now, Recovered: p.recovered(log),
 	})
 }
 
-// connect gives the agent its ways to the servers.
+// recovered logs what a store did by itself.
+func (p *program) recovered(log *slog.Logger) func(ports.Recovery) {
+	return func(r ports.Recovery) {
+		attrs := []slog.Attr{event("store.recovered"), slog.String("file", r.File), slog.String("action", r.Action), slog.String("reason", r.Reason)}
+		if r.SetAside != "" {
+			attrs = append(attrs, slog.String("set_aside", r.SetAside))
+		}
+		log.LogAttrs(context.Background(), slog.LevelWarn, "a file was not as it was written: "+r.Action, attrs...)
+	}
+}
+
+// connect gives the agent its ways to the servers, and its peers theirs to it.
 func (p *program) connect(w *app.World) error {
 	s := &w.Settings
+	userAgent := fmt.Sprintf("muster/%s (%s; %s)", version, runtime.GOOS, runtime.GOARCH)
 	to, err := transport.New(transport.Options{
 		TrustCAFile: s.TrustCAFile, TrustSPKISHA256: s.TrustSPKISHA256, Proxy: s.Proxy, DevInsecureTLS: s.DevInsecureTLS,
 	})
 	if err != nil {
 		return err
 	}
-	userAgent := fmt.Sprintf("muster/%s (%s; %s)", version, runtime.GOOS, runtime.GOARCH)
 	if s.SiteConfigured() {
 		w.Site = siteapi.New(s.ServerURL, to, userAgent, transport.Describe)
 	}
@@ -110,6 +172,29 @@ func (p *program) connect(w *app.World) error {
 	if s.ServerURL != nil || s.RelayURL != nil {
 		w.Relay = wsrelay.New(wsrelay.Endpoint(s.ServerURL, s.RelayURL), s.RelayAuthHeader, to, userAgent, transport.Describe)
 	}
+
+	holder := new(mtls.Holder)
+	w.InUse = holder
+	if s.ListenAddr != "off" {
+		w.Listener = mtls.NewListener(mtls.Options{Holder: holder, Environ: p.environ, Log: w.Log})
+	}
+	if s.ManagerURL == nil {
+		return nil
+	}
+	options := transport.Options{
+		TrustCAFile: s.ManagerTrustCAFile, TrustSPKISHA256: s.ManagerTrustSPKISHA256, Proxy: s.Proxy, DevInsecureTLS: s.DevInsecureTLS,
+	}
+	plain, err := transport.New(options)
+	if err != nil {
+		return fmt.Errorf("the trust in the manager: %w", err)
+	}
+	options.ClientCertificate = holder.ClientCertificate
+	proven, err := transport.New(options)
+	if err != nil {
+		return fmt.Errorf("the trust in the manager: %w", err)
+	}
+	w.Manager = managerapi.New(s.ManagerURL, plain, proven, userAgent, transport.Describe)
+	w.Host = hostfacts.New(hostfacts.Options{Address: s.ReportIP, Interface: s.ReportInterface})
 	return nil
 }
 

@@ -1,0 +1,68 @@
+package certfiles
+
+import (
+	"context"
+	"slices"
+	"strings"
+)
+
+// Erase removes the files, the previous ones and every copy that was set aside,
+// and returns the paths of those that are gone, also beside an error. A
+// directory that is not empty stays: nobody asked for what is in it. An error
+// is of kind ErrNotWritten; calling it again removes the rest.
+func (f *Files) Erase(ctx context.Context) (removed []string, err error) {
+	end, err := f.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	for _, k := range f.paths.kinds() {
+		gone, err := f.erase(change{kind: k})
+		removed = append(removed, gone...)
+		if err != nil {
+			return removed, err
+		}
+	}
+	return removed, nil
+}
+
+// erase removes one of the files and what belongs to it.
+func (f *Files) erase(c change) (removed []string, err error) {
+	d, err := f.open(c.folder(), false)
+	if err != nil {
+		return nil, notWritten(c.path, err)
+	}
+	if d == nil {
+		return nil, nil
+	}
+	defer d.close()
+	names, err := d.matching(c.name())
+	if err != nil {
+		return nil, notWritten(c.path, err)
+	}
+	for _, name := range names {
+		rest := strings.TrimPrefix(strings.TrimPrefix(name, c.name()), previousSuffix)
+		if !slices.Contains([]string{"", newSuffix}, rest) &&
+			!strings.HasPrefix(strings.TrimPrefix(rest, newSuffix), damagedInfix) {
+			continue
+		}
+		info, err := d.root.Lstat(name)
+		if err == nil {
+			err = d.remove(name)
+		}
+		if err != nil && info != nil && info.IsDir() {
+			continue
+		}
+		if err != nil {
+			return removed, notWritten(d.at(name), err)
+		}
+		removed = append(removed, d.at(name))
+	}
+	if len(removed) == 0 {
+		return nil, nil
+	}
+	if err := d.sync(); err != nil {
+		return removed, notWritten(d.path, err)
+	}
+	return removed, nil
+}

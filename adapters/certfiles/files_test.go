@@ -1,0 +1,310 @@
+package certfiles
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/contracttest"
+	"github.com/muster-agent/muster/ports"
+)
+
+const canary = "-----BEGIN PRIVATE KEY-----canary0123456789"
+
+func set(n string) ports.CertificateSet {
+	return ports.CertificateSet{
+		CA: []byte("ca " + n), Server: []byte("server " + n), Key: ports.NewSecret(canary + n), CRL: []byte("crl " + n),
+	}
+}
+
+// at are the paths that interface.md names, below dir.
+func at(dir string) Paths {
+	return Paths{
+		CA: filepath.Join(dir, "ca.pem"), Server: filepath.Join(dir, "server.pem"),
+		Key: filepath.Join(dir, "server.key.pem"), CRL: filepath.Join(dir, "crl.pem"),
+	}
+}
+
+// apart are paths in three directories.
+func apart(dir string) Paths {
+	return Paths{
+		CA: filepath.Join(dir, "trust", "ca.pem"), Server: filepath.Join(dir, "server.pem"),
+		Key: filepath.Join(dir, "private", "key.pem"), CRL: filepath.Join(dir, "trust", "crl.pem"),
+	}
+}
+
+func certsDir(t testing.TB) string { return filepath.Join(t.TempDir(), "certs") }
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func write(t testing.TB, path, text string) {
+	t.Helper()
+	must(t, os.MkdirAll(filepath.Dir(path), 0o700))
+	must(t, os.WriteFile(path, []byte(text), 0o600))
+}
+
+func read1(t testing.TB, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	must(t, err)
+	return string(data)
+}
+
+// tree lists everything below path but directories, relative to it.
+func tree(t testing.TB, path string) (files []string) {
+	t.Helper()
+	must(t, filepath.WalkDir(path, func(p string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			p, err = filepath.Rel(path, p)
+			files = append(files, filepath.ToSlash(p))
+		}
+		return err
+	}))
+	return files
+}
+
+func content(t testing.TB, f *Files) ports.CertificateSet {
+	t.Helper()
+	found, err := f.Read(t.Context())
+	must(t, err)
+	return ports.CertificateSet{CA: found.CA.Content, Server: found.Server.Content, Key: found.Key.PEM, CRL: found.CRL.Content}
+}
+
+func holds(t testing.TB, f *Files, want ports.CertificateSet) {
+	t.Helper()
+	got := content(t, f)
+	if string(got.CA) != string(want.CA) || string(got.Server) != string(want.Server) || string(got.CRL) != string(want.CRL) || !got.Key.Equal(want.Key) {
+		t.Errorf("found %s, want %s", got, want)
+	}
+}
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	for name, paths := range map[string]func(string) Paths{"one directory": at, "several directories": apart} {
+		t.Run(name, func(t *testing.T) {
+			contracttest.CertificateFiles(t, func(t *testing.T) func() ports.CertificateFiles {
+				dir := certsDir(t)
+				return func() ports.CertificateFiles {
+					f := New(paths(dir))
+					f.Recovered = func(r ports.Recovery) { t.Errorf("recovered from %+v", r) }
+					return f
+				}
+			})
+		})
+	}
+}
+
+// TestNames fixes what lies on disk, for people.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	dir := certsDir(t)
+	f := New(at(dir))
+	is.NoErr(f.Install(t.Context(), set("1")))
+	is.NoErr(f.KeepPrevious(t.Context()))
+	is.NoErr(f.Install(t.Context(), set("2")))
+	names := []string{"ca.pem", "crl.pem", "server.key.pem", "server.pem"}
+	var all []string
+	for _, name := range names {
+		all = append(all, name, name+".previous")
+	}
+	is.Equal(tree(t, dir), all)
+	is.Equal(read1(t, filepath.Join(dir, "server.key.pem.previous")), canary+"1")
+	is.NoErr(f.DropPrevious(t.Context()))
+	is.Equal(tree(t, dir), names)
+}
+
+// TestRead tells apart why a file was not read.
+func TestRead(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	dir := certsDir(t)
+	paths := at(dir)
+	f := New(paths)
+	write(t, paths.CA, strings.Repeat("x", maxPEM))
+	write(t, paths.Server, strings.Repeat("x", maxPEM+1))
+	must(t, os.MkdirAll(paths.Key, 0o700))
+	found, err := f.Read(t.Context())
+	is.NoErr(err)
+	is.Equal(len(found.CA.Content), maxPEM)
+	is.Equal(found.Server, ports.FoundFile{Path: paths.Server, Unreadable: "it is larger than 1048576 bytes"})
+	is.Equal(found.Key, ports.FoundKey{Path: paths.Key, Directory: true})
+	is.Equal(found.CRL, ports.FoundFile{Path: paths.CRL, Missing: true})
+
+	write(t, paths.CRL, strings.Repeat("x", maxCRL))
+	write(t, paths.Server, "")
+	found, err = f.Read(t.Context())
+	is.NoErr(err)
+	is.Equal(len(found.CRL.Content), maxCRL)
+	is.True(!found.Server.Missing && len(found.Server.Content) == 0) // empty, and there
+	must(t, os.Truncate(paths.CRL, maxCRL+1))
+	found, err = f.Read(t.Context())
+	is.NoErr(err)
+	is.True(found.CRL.Unreadable != "" && found.CRL.Content == nil)
+}
+
+// TestSymlinks shows that links are read through and never written through.
+func TestSymlinks(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	dir, elsewhere := certsDir(t), t.TempDir()
+	paths, placed := at(dir), at(elsewhere)
+	must(t, os.MkdirAll(dir, 0o700))
+	must(t, New(placed).Install(t.Context(), set("placed")))
+	for from, to := range map[string]string{paths.CA: placed.CA, paths.Server: placed.Server, paths.Key: placed.Key, paths.CRL: placed.CRL} {
+		must(t, os.Symlink(to, from))
+	}
+	f := New(paths)
+	holds(t, f, set("placed"))
+	is.NoErr(f.KeepPrevious(t.Context()))
+	is.NoErr(f.Install(t.Context(), set("new")))
+	holds(t, f, set("new"))
+	holds(t, New(placed), set("placed"))
+	is.NoErr(f.RestorePrevious(t.Context()))
+	holds(t, f, set("placed"))
+
+	// Links that stand where something is written next.
+	for _, name := range []string{paths.CA + ".new", paths.Key + ".new", paths.Key + ".previous"} {
+		must(t, errors.Join(os.RemoveAll(name), os.Symlink(placed.Key, name)))
+	}
+	is.NoErr(f.KeepPrevious(t.Context()))
+	is.NoErr(f.Install(t.Context(), set("newer")))
+	holds(t, f, set("newer"))
+	holds(t, New(placed), set("placed"))
+
+	// A link to nowhere is a missing file, one to a directory a directory.
+	must(t, errors.Join(os.Remove(paths.CA), os.Symlink("nowhere", paths.CA)))
+	must(t, errors.Join(os.Remove(paths.CRL), os.Symlink(elsewhere, paths.CRL)))
+	found, err := f.Read(t.Context())
+	is.NoErr(err)
+	is.True(found.CA.Missing && found.CRL.Directory)
+	is.NoErr(f.Install(t.Context(), set("newest")))
+	holds(t, f, set("newest"))
+	is.Equal(len(tree(t, elsewhere)), 4)
+}
+
+// TestDirectoryInAFilesPlace shows that it is replaced, and not lost.
+func TestDirectoryInAFilesPlace(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	for _, suffix := range []string{"", ".new", ".previous", ".previous.new"} {
+		dir := certsDir(t)
+		paths := at(dir)
+		for _, path := range []string{paths.CA, paths.Server, paths.Key, paths.CRL} {
+			write(t, filepath.Join(path+suffix, "mine"), "mine")
+		}
+		f := New(paths)
+		var got []ports.Recovery
+		f.Recovered = func(r ports.Recovery) { got = append(got, r) }
+		is.NoErr(f.KeepPrevious(t.Context()))
+		is.NoErr(f.Install(t.Context(), set("1")))
+		holds(t, f, set("1"))
+		is.Equal(len(got), 4)
+		for _, r := range got {
+			is.Equal(r.Action, "set aside")
+			is.True(strings.HasPrefix(r.SetAside, r.File+".damaged-20"))
+			is.Equal(read1(t, filepath.Join(r.SetAside, "mine")), "mine")
+		}
+		is.NoErr(f.RestorePrevious(t.Context())) // nothing was kept
+		holds(t, f, ports.CertificateSet{})
+	}
+}
+
+func TestNewestThreeAreKept(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	dir := certsDir(t)
+	paths := at(dir)
+	f := New(paths)
+	write(t, filepath.Join(paths.CRL+".damaged-20990102T030405.000000000Z", "0"), "a clock was ahead")
+	for _, n := range []string{"1", "2", "3", "4"} {
+		write(t, filepath.Join(paths.CRL, n), "")
+		is.NoErr(f.InstallCRL(t.Context(), []byte("crl")))
+		is.NoErr(os.Remove(paths.CRL))
+	}
+	var left []string
+	for _, name := range tree(t, dir) {
+		left = append(left, filepath.Base(name))
+	}
+	is.Equal(left, []string{"2", "3", "4"})
+}
+
+// TestOrphans shows that what an interrupted call left is gone after the next.
+func TestOrphans(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	dir := certsDir(t)
+	f := New(at(dir))
+	for _, name := range []string{"ca.pem", "server.pem", "server.key.pem", "crl.pem"} {
+		write(t, filepath.Join(dir, name+".new"), "half")
+		write(t, filepath.Join(dir, name+".previous.new"), "half")
+	}
+	is.NoErr(f.KeepPrevious(t.Context()))
+	is.NoErr(f.Install(t.Context(), set("1")))
+	is.Equal(tree(t, dir), []string{"ca.pem", "crl.pem", "server.key.pem", "server.pem"})
+}
+
+// TestParentIsAFile shows that nothing is moved that nobody asked to be a
+// directory.
+func TestParentIsAFile(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	dir := certsDir(t)
+	write(t, dir, "mine")
+	f := New(at(dir))
+	found, err := f.Read(t.Context())
+	is.NoErr(err)
+	is.True(found.CA.Unreadable != "" || found.CA.Missing)
+	err = f.Install(t.Context(), set("1"))
+	is.True(errors.Is(err, ports.ErrNotWritten))
+	is.True(strings.Contains(err.Error(), dir))
+	is.Equal(read1(t, dir), "mine")
+}
+
+func TestErase(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	for name, paths := range map[string]func(string) Paths{"one directory": at, "several directories": apart} {
+		dir := certsDir(t)
+		f := New(paths(dir))
+		removed, err := f.Erase(t.Context())
+		is.NoErr(err)
+		is.Equal(len(removed), 0)
+
+		for _, k := range f.paths.kinds() {
+			write(t, filepath.Join(k.path, "mine"), "mine")
+		}
+		is.NoErr(f.Install(t.Context(), set("1")))
+		is.NoErr(f.KeepPrevious(t.Context()))
+		for _, k := range f.paths.kinds() {
+			write(t, k.path+".damaged-20260102T030405.000000000Z", canary)
+			write(t, k.path+".new", canary)
+			write(t, k.path+".previous.new", canary)
+			write(t, k.path+".bak", "an administrator's")
+		}
+		before := tree(t, dir)
+		removed, err = f.Erase(t.Context())
+		is.NoErr(err)
+		is.Equal(len(removed), 4*5)
+		left := tree(t, dir)
+		is.Equal(len(left), len(before)-len(removed))
+		for _, file := range left {
+			if !strings.HasSuffix(file, ".bak") && !strings.HasSuffix(file, "/mine") {
+				t.Errorf("%s: %s is left", name, file)
+			}
+		}
+		slices.Sort(removed)
+		is.Equal(len(slices.Compact(removed)), 4*5)
+	}
+}

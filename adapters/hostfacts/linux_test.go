@@ -1,0 +1,134 @@
+package hostfacts
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/ports"
+)
+
+// write makes files below root; one whose content is "/" is a directory.
+func write(t *testing.T, root string, files map[string]string) {
+	t.Helper()
+	is := is.New(t)
+	for name, content := range files {
+		path := filepath.Join(root, name)
+		if content == "/" {
+			is.NoErr(os.MkdirAll(path, 0o755))
+			continue
+		}
+		is.NoErr(os.MkdirAll(filepath.Dir(path), 0o755))
+		is.NoErr(os.WriteFile(path, []byte(content), 0o644))
+	}
+}
+
+func TestKinds(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	sys := map[string]string{
+		"eth0/device":           "/",
+		"eth0/type":             "1\n",
+		"wlan0/device":          "/",
+		"wlan0/uevent":          "DEVTYPE=wlan\nINTERFACE=wlan0\n",
+		"eth0.10/lower_eth0":    "/",
+		"eth0.10/uevent":        "DEVTYPE=vlan\n",
+		"eth0.10/type":          "1\n",
+		"eth0.10/ifindex":       "5\n",
+		"eth0.10/iflink":        "2\n",
+		"bond0/lower_eth0":      "/",
+		"br0/bridge":            "/", // a host's own, of whose ports one is a card
+		"br0/uevent":            "DEVTYPE=bridge\n",
+		"br0/lower_vnet0":       "/",
+		"br0/lower_eth0.10":     "/",
+		"br0.20/lower_br0":      "/",
+		"docker0/bridge":        "/",
+		"docker0/uevent":        "DEVTYPE=bridge\n",
+		"docker0/lower_vethA":   "/",
+		"virbr0/bridge":         "/",
+		"vethA/type":            "1\n",
+		"vethA/ifindex":         "7\n",
+		"vethA/iflink":          "2\n",
+		"vnet0/type":            "1\n",
+		"vnet0/ifindex":         "8\n",
+		"vnet0/iflink":          "8\n",
+		"vnet0/tun_flags":       "0x1002\n",
+		"tun0/type":             "65534\n",
+		"tun0/ifindex":          "9\n",
+		"tun0/iflink":           "9\n",
+		"tun0/tun_flags":        "0x1001\n",
+		"wg0/uevent":            "DEVTYPE=wireguard\n",
+		"wg0/type":              "65534\n",
+		"flannel.1/uevent":      "DEVTYPE=vxlan\nINTERFACE=flannel.1\n",
+		"dummy0/type":           "1\n",
+		"dummy0/ifindex":        "12\n",
+		"dummy0/iflink":         "12\n",
+		"ip6tnl0/type":          "769\n",
+		"ip6tnl0/ifindex":       "13\n",
+		"ip6tnl0/iflink":        "0\n",
+		"circleA/lower_circleB": "/",
+		"circleB/lower_circleA": "/",
+	}
+	files := map[string]string{}
+	for name, content := range sys {
+		files["sys/class/net/"+name] = content
+	}
+	write(t, root, files)
+	for name, want := range map[string]kind{
+		"eth0": hardware, "wlan0": hardware, "eth0.10": hardware, "bond0": hardware, "br0": hardware, "br0.20": hardware,
+		"docker0": private, "virbr0": private,
+		"vethA": guest, "vnet0": guest, "flannel.1": guest,
+		"tun0": software, "wg0": software, "dummy0": software, "ip6tnl0": software, "circleA": software, "gone0": software,
+	} {
+		if got := kindOf(root, name); got != want {
+			t.Errorf("%s: got %d, want %d", name, got, want)
+		}
+	}
+}
+
+func TestOSDetails(t *testing.T) {
+	t.Parallel()
+	const debian = `PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
+NAME="Debian GNU/Linux"
+VERSION_ID="12"
+VERSION="12 (bookworm)"
+VERSION_CODENAME=bookworm
+ID=debian
+HOME_URL="https://www.debian.org/"
+`
+	for name, tt := range map[string]struct {
+		files map[string]string
+		want  ports.OSDetails
+	}{
+		"nothing": {nil, ports.OSDetails{Distro: "Linux", Name: "linux"}},
+		"debian": {
+			map[string]string{"etc/os-release": debian, "proc/sys/kernel/osrelease": "6.1.0-18-amd64\n", "usr/lib/os-release": "ID=other\n"},
+			ports.OSDetails{Distro: "Debian GNU/Linux", Name: "debian", Version: "12", Codename: "bookworm", Kernel: "6.1.0-18-amd64"},
+		},
+		"the vendor's file": {
+			map[string]string{"usr/lib/os-release": "ID='rocky'\nID_LIKE=\"rhel centos fedora\"\r\nPRETTY_NAME='Rocky Linux 9'\n"},
+			ports.OSDetails{Distro: "Rocky Linux 9", Name: "rocky", IDLike: "rhel centos fedora"},
+		},
+		"quotes": {
+			map[string]string{"etc/os-release": "# ID=comment\n  ID = x\nNAME=\"A \\\"b\\\" \\$c \\\\d \x1b[31m\"\nVERSION_ID=1\\.2\nVERSION_CODENAME=\nnonsense\nID_LIKE=\"\n"},
+			ports.OSDetails{Distro: `A "b" $c \d [31m`, Name: "linux", Version: "1.2", IDLike: `"`},
+		},
+	} {
+		root := t.TempDir()
+		write(t, root, tt.files)
+		if got := osDetails(root); got != tt.want {
+			t.Errorf("%s: got %+v, want %+v", name, got, tt.want)
+		}
+	}
+}
+
+func TestThisKernel(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	is.NoErr(err)
+	is.Equal(osDetails("/").Kernel, strings.TrimSpace(string(release)))
+}

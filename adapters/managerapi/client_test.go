@@ -1,0 +1,557 @@
+package managerapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/ports"
+)
+
+// The token is one that changes when it is put into a URL.
+const (
+	pollingToken = "Canary/Token %41+Q7x2Mp9Lr4Tz8Vb3"
+	privateKey   = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIB7tQm1kZyB3\n-----END EC PRIVATE KEY-----\n"
+	bundleBody   = `{"status":"approved","ca_crt":"CA","server_crt":"leaf","server_key":"-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIB7tQm1kZyB3\n-----END EC PRIVATE KEY-----\n"}`
+)
+
+var (
+	token   = ports.NewSecret(pollingToken)
+	request = ports.RegisterRequest{MachineID: "0123", FQDN: "web-3", Hostname: "web-3", IdempotencyKey: "k"}
+)
+
+// methods are the four that make a request. Each gives its outcome in brief
+// and what came with it.
+var methods = map[string]func(context.Context, *Client) (string, ports.CRLAnswer){
+	"register": func(ctx context.Context, c *Client) (string, ports.CRLAnswer) {
+		a := c.Register(ctx, request)
+		return brief(a.Outcome), ports.CRLAnswer{ServerTime: a.ServerTime, RetryAfter: a.RetryAfter}
+	},
+	"poll": func(ctx context.Context, c *Client) (string, ports.CRLAnswer) {
+		a := c.Poll(ctx, token)
+		return brief(a.Outcome), ports.CRLAnswer{ServerTime: a.ServerTime, RetryAfter: a.RetryAfter}
+	},
+	"renew": func(ctx context.Context, c *Client) (string, ports.CRLAnswer) {
+		a := c.Renew(ctx, []byte("csr"))
+		return brief(a.Outcome), ports.CRLAnswer{ServerTime: a.ServerTime, RetryAfter: a.RetryAfter}
+	},
+	"crl": func(ctx context.Context, c *Client) (string, ports.CRLAnswer) {
+		a := c.CRL(ctx)
+		return brief(a), a
+	},
+}
+
+// brief is an outcome's type, and what its words are where they are the
+// manager's.
+func brief(outcome any) string {
+	switch o := outcome.(type) {
+	case ports.HostExists:
+		return strings.TrimSpace("HostExists " + o.Detail)
+	case ports.RegisterUnexpected:
+		return strings.TrimSpace(fmt.Sprintf("Unexpected %d %s", o.Status, o.Detail))
+	case ports.PollUnexpected:
+		return strings.TrimSpace(fmt.Sprintf("Unexpected %d %s", o.Status, o.Detail))
+	case ports.RenewNotOffered:
+		return fmt.Sprintf("RenewNotOffered %d", o.Status)
+	case ports.RegisterTransient, ports.PollTransient, ports.RenewTransient:
+		return "Transient"
+	case ports.CRLAnswer:
+		if o.Reason != "" {
+			return "Transient"
+		}
+		return "CRL"
+	}
+	return strings.TrimPrefix(fmt.Sprintf("%T", outcome), "ports.")
+}
+
+func TestStatusTable(t *testing.T) {
+	t.Parallel()
+	const renewed = `{"ca_crt":"CA","server_crt":"leaf"}`
+	for _, tt := range []struct {
+		method string
+		status int
+		body   string
+		want   string
+	}{
+		{"register", 202, `{"polling_token":"` + pollingToken + `","extra":{"deep":[1]}}`, "Registered"},
+		{"register", 202, `{"polling_token":"x"}`, "Registered"},
+		{"register", 202, `{"polling_token":""}`, "Transient"},
+		{"register", 202, `{"polling_token":"  "}`, "Transient"},
+		{"register", 202, `{"polling_token":"` + strings.Repeat("x", 2048) + `"}`, "Registered"},
+		{"register", 202, `{"polling_token":"` + strings.Repeat("x", 2049) + `"}`, "Transient"},
+		{"register", 202, `{"polling_token":7}`, "Transient"},
+		{"register", 202, `{"Polling_Token":"x"}`, "Transient"},
+		{"register", 202, `{"polling_token":"x"`, "Transient"},
+		{"register", 202, `{"polling_token":"x"} trailing`, "Transient"},
+		{"register", 202, `null`, "Transient"},
+		{"register", 202, ``, "Transient"},
+		{"register", 200, `{"polling_token":"x"}`, "Unexpected 200"},
+		{"register", 201, `{"polling_token":"x"}`, "Unexpected 201"},
+		{"register", 204, ``, "Unexpected 204"},
+		{"register", 302, ``, "Unexpected 302 a redirect, which is not followed"},
+		{"register", 400, `{"error":"fqdn missing"}`, "Unexpected 400 fqdn missing"},
+		{"register", 401, `<html>`, "Unexpected 401"},
+		{"register", 404, `404 page not found`, "Unexpected 404"},
+		{"register", 408, ``, "Unexpected 408"},
+		{"register", 409, `{"error":"","detail":"it exists"}`, "HostExists it exists"},
+		{"register", 409, `{"detail":[{"loc":1}],"message":"it exists"}`, "HostExists it exists"},
+		{"register", 409, ``, "HostExists"},
+		{"register", 422, `{"detail":"no"}`, "Unexpected 422 no"},
+		{"register", 429, `{"polling_token":"x"}`, "RegisterRateLimited"},
+		{"register", 500, `{"polling_token":"x"}`, "Transient"},
+		{"register", 503, ``, "Transient"},
+		{"register", 599, ``, "Transient"},
+
+		{"poll", 200, bundleBody, "PollAnswered"},
+		{"poll", 200, `nonsense`, "PollAnswered"},
+		{"poll", 200, ``, "PollAnswered"},
+		{"poll", 202, bundleBody, "Unexpected 202"},
+		{"poll", 204, ``, "Unexpected 204"},
+		{"poll", 301, ``, "Unexpected 301 a redirect, which is not followed"},
+		{"poll", 400, `{"message":"no"}`, "Unexpected 400 no"},
+		{"poll", 403, ``, "Unexpected 403"},
+		{"poll", 404, `{"status":"pending"}`, "PollGone"},
+		{"poll", 408, ``, "Unexpected 408"},
+		{"poll", 410, ``, "Unexpected 410"},
+		{"poll", 429, ``, "Transient"},
+		{"poll", 500, bundleBody, "Transient"},
+		{"poll", 502, ``, "Transient"},
+
+		{"renew", 200, renewed, "Renewed"},
+		{"renew", 200, `{"ca_crt":"CA"}`, "Transient"},
+		{"renew", 200, `{"ca_crt":"CA","server_crt":7}`, "Transient"},
+		{"renew", 200, ``, "Transient"},
+		{"renew", 201, renewed, "Transient"},
+		{"renew", 202, renewed, "Transient"},
+		{"renew", 307, ``, "Transient"},
+		{"renew", 400, ``, "RenewNotOffered 400"},
+		{"renew", 401, ``, "RenewNotOffered 401"},
+		{"renew", 404, renewed, "RenewNotOffered 404"},
+		{"renew", 405, ``, "RenewNotOffered 405"},
+		{"renew", 408, ``, "Transient"},
+		{"renew", 409, ``, "RenewNotOffered 409"},
+		{"renew", 429, ``, "Transient"},
+		{"renew", 499, ``, "RenewNotOffered 499"},
+		{"renew", 500, ``, "Transient"},
+
+		{"crl", 200, "anything", "CRL"},
+		{"crl", 200, "", "Transient"},
+		{"crl", 200, " \r\n", "Transient"},
+		{"crl", 203, "anything", "Transient"},
+		{"crl", 302, "", "Transient"},
+		{"crl", 404, "", "Transient"},
+		{"crl", 503, "anything", "Transient"},
+	} {
+		client := New(&url.URL{Scheme: "https", Host: "host"}, canned{tt.status, tt.body}, canned{tt.status, tt.body}, "", error.Error)
+		if got, _ := methods[tt.method](t.Context(), client); got != tt.want {
+			t.Errorf("%s %d %s: got %q, want %q", tt.method, tt.status, tt.body, got, tt.want)
+		}
+	}
+}
+
+func TestHeaders(t *testing.T) {
+	t.Parallel()
+	for name, call := range methods {
+		for _, status := range []int{200, 202, 302, 400, 404, 409, 429, 500, 502, 503} {
+			client := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Date", "Sun, 06 Nov 1994 08:49:37 GMT")
+				w.Header().Set("Retry-After", "  17 ")
+				w.WriteHeader(status)
+				_, _ = io.WriteString(w, `{"ca_crt":"CA","server_crt":"leaf","polling_token":"x"}`) // the client may have gone
+			})
+			_, got := call(t.Context(), client)
+			want := ""
+			if status == 202 || status == 429 || status == 503 {
+				want = "17"
+			}
+			if !got.ServerTime.Equal(time.Date(1994, 11, 6, 8, 49, 37, 0, time.UTC)) || got.RetryAfter != want {
+				t.Errorf("%s %d: %v, %q", name, status, got.ServerTime, got.RetryAfter)
+			}
+		}
+		client := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["Date"] = []string{"yesterday"}
+			w.WriteHeader(503)
+		})
+		_, got := call(t.Context(), client)
+		is.New(t).True(got.ServerTime.IsZero())
+		is.New(t).Equal(got.RetryAfter, "")
+	}
+}
+
+func TestURLs(t *testing.T) {
+	t.Parallel()
+	for base, want := range map[string]string{
+		"https://host":                      "https://host/api/v1",
+		"https://host/":                     "https://host/api/v1",
+		"https://host/api/v1":               "https://host/api/v1",
+		"https://host/api/v1/":              "https://host/api/v1",
+		"https://host/api/v1//":             "https://host/api/v1",
+		"https://host/api":                  "https://host/api/api/v1",
+		"https://host/myapi/v1":             "https://host/myapi/v1/api/v1",
+		"https://host:8443/pki":             "https://host:8443/pki/api/v1",
+		"https://host/pki/api/v1":           "https://host/pki/api/v1",
+		"https://host/a%2Fb/":               "https://host/a%2Fb/api/v1",
+		"https://[::1]:8443/api/v1?q=1#end": "https://[::1]:8443/api/v1",
+	} {
+		is := is.New(t)
+		u, err := url.Parse(base)
+		is.NoErr(err)
+		seen := new(recorder)
+		client := New(u, seen, seen, "", error.Error)
+		is.Equal(u.String(), base) // the caller's URL is not changed
+		client.Register(t.Context(), request)
+		client.Poll(t.Context(), ports.NewSecret("a/b c%41?#.."))
+		client.Poll(t.Context(), ports.NewSecret("plain"))
+		client.Renew(t.Context(), nil)
+		client.CRL(t.Context())
+		is.Equal(seen.urls, []string{
+			want + "/enroll", want + "/enroll/status/a%2Fb%20c%2541%3F%23..", want + "/enroll/status/plain",
+			want + "/enroll/renew", want + "/pki/crl.pem",
+		})
+	}
+}
+
+// recorder is a transport that fails and notes the URLs.
+type recorder struct{ urls []string }
+
+func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
+	r.urls = append(r.urls, req.URL.String())
+	return nil, errors.New("not now")
+}
+
+func TestRedirectToAnotherHost(t *testing.T) {
+	t.Parallel()
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the other host got a request") }))
+	t.Cleanup(other.Close)
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, other.URL+r.URL.EscapedPath()+"?token="+url.QueryEscape(pollingToken), status)
+		})
+		want := fmt.Sprintf("Unexpected %d a redirect to %s, which is not followed", status, other.URL)
+		for name, want := range map[string]string{"register": want, "poll": want, "renew": "Transient", "crl": "Transient"} {
+			got, _ := methods[name](t.Context(), client)
+			is.New(t).Equal(got, want)
+		}
+	}
+}
+
+func TestLargeBodies(t *testing.T) {
+	t.Parallel()
+	const approved = `{"status":"approved","ca_crt":"CA","server_crt":"leaf","polling_token":"x"}`
+	for _, tt := range []struct {
+		method string
+		status int
+		limit  int
+		want   string
+	}{{"register", 202, 1 << 20, "Registered"}, {"poll", 200, 16 << 20, "PollAnswered"}, {"renew", 200, 16 << 20, "Renewed"}, {"crl", 200, 16 << 20, "CRL"}} {
+		for _, announced := range []bool{true, false} {
+			size := tt.limit
+			client := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+				if announced {
+					w.Header().Set("Content-Length", strconv.Itoa(size))
+				}
+				w.WriteHeader(tt.status)
+				// The client hangs up on what is too large.
+				_, _ = io.WriteString(w, approved)
+				_, _ = io.WriteString(w, strings.Repeat(" ", size-len(approved)))
+			})
+			got, _ := methods[tt.method](t.Context(), client)
+			is.New(t).Equal(got, tt.want)
+			size++
+			got, _ = methods[tt.method](t.Context(), client)
+			is.New(t).Equal(got, "Transient")
+		}
+	}
+}
+
+func TestBodyThatNeverEnds(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		method string
+		status int
+		want   string
+	}{{"register", 202, "Transient"}, {"register", 409, "HostExists"}, {"poll", 200, "Transient"}, {"poll", 404, "PollGone"}, {"renew", 200, "Transient"}, {"crl", 200, "Transient"}} {
+		t.Run(tt.method+strconv.Itoa(tt.status), func(t *testing.T) {
+			t.Parallel()
+			is := is.New(t)
+			client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				w.WriteHeader(tt.status)
+				_, _ = io.WriteString(w, bundleBody[:40])
+				w.(http.Flusher).Flush()
+				<-r.Context().Done()
+			})
+			is.Equal(client.timeout, 30*time.Second)
+			client.timeout = time.Second
+			got, _ := methods[tt.method](t.Context(), client)
+			is.Equal(got, tt.want)
+		})
+	}
+}
+
+func TestBrokenConnections(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(nil)
+	closed := clientOf(t, server)
+	server.Close()
+	for name, client := range map[string]*Client{
+		"nobody there": closed,
+		"no answer":    serve(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }),
+		"short of its length": serve(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "100000")
+			w.WriteHeader(map[bool]int{true: 202, false: 200}[r.Method == "POST" && !strings.HasSuffix(r.URL.Path, "renew")])
+			_, _ = io.WriteString(w, bundleBody) // cut on purpose
+		}),
+		"short of its last chunk": serve(t, func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(map[bool]int{true: 202, false: 200}[r.Method == "POST" && !strings.HasSuffix(r.URL.Path, "renew")])
+			_, _ = io.WriteString(w, bundleBody)
+			w.(http.Flusher).Flush()
+			panic(http.ErrAbortHandler)
+		}),
+	} {
+		for method, call := range methods {
+			if got, _ := call(t.Context(), client); got != "Transient" {
+				t.Errorf("%s: %s: %s", name, method, got)
+			}
+		}
+	}
+}
+
+// A connection that was kept and turns out to be dead after the request was
+// sent is no reason for net/http to send a registration again, whatever its
+// Idempotency-Key allows.
+func TestRegistrationIsSentOnce(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	var requests atomic.Int32
+	client := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		if requests.Add(1) == 2 {
+			panic(http.ErrAbortHandler)
+		}
+		w.WriteHeader(202)
+		_, _ = io.WriteString(w, `{"polling_token":"x"}`)
+	})
+	first, _ := methods["register"](t.Context(), client)
+	second, _ := methods["register"](t.Context(), client)
+	is.Equal([]string{first, second}, []string{"Registered", "Transient"})
+	is.Equal(int(requests.Load()), 2)
+}
+
+// lastWord is a transport whose caller is told to stop once the answer's body
+// has been read to its end.
+type lastWord struct {
+	http.RoundTripper
+	length int64
+	stop   func()
+}
+
+func (l lastWord) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := l.RoundTripper.RoundTrip(r)
+	if err == nil {
+		resp.ContentLength, resp.Body = l.length, &stopping{resp.Body, l.stop}
+	}
+	return resp, err
+}
+
+type stopping struct {
+	io.ReadCloser
+	stop func()
+}
+
+func (s *stopping) Read(p []byte) (int, error) {
+	n, err := s.ReadCloser.Read(p)
+	if err == io.EOF {
+		s.stop()
+	}
+	return n, err
+}
+
+func TestWholeAnswerOutlivesItsContext(t *testing.T) {
+	t.Parallel()
+	const body = `{"polling_token":"x","ca_crt":"CA","server_crt":"leaf"}`
+	for method, want := range map[string]string{"register": "Registered", "poll": "PollAnswered", "renew": "Renewed", "crl": "CRL"} {
+		for _, tt := range []struct {
+			length int64
+			body   string
+			want   string
+		}{
+			{int64(len(body)), body, want},
+			{-1, body, want},
+			// What a server sends that sees its client hang up: the end of the
+			// body, too early.
+			{-1, body[:len(body)-1], "Transient"},
+		} {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			status := map[bool]int{true: 202, false: 200}[method == "register"]
+			transport := lastWord{canned{status, tt.body}, tt.length, cancel}
+			got, _ := methods[method](ctx, New(&url.URL{Scheme: "https", Host: "host"}, transport, transport, "", error.Error))
+			is.New(t).Equal(got, tt.want)
+			is.New(t).True(ctx.Err() != nil)
+		}
+	}
+}
+
+func TestInterruptedWhileReading(t *testing.T) {
+	t.Parallel()
+	for method, call := range methods {
+		for _, status := range []int{200, 202, 409} {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				w.WriteHeader(status)
+				w.(http.Flusher).Flush()
+				cancel()
+				<-r.Context().Done()
+			})
+			if got, _ := call(ctx, client); got != "Transient" {
+				t.Errorf("%s %d: %s", method, status, got)
+			}
+		}
+	}
+}
+
+// noPartOf finds parts of the secrets of 8 characters or more, in any case.
+func noPartOf(t *testing.T, text string, secrets ...string) {
+	t.Helper()
+	for _, secret := range secrets {
+		for i := 0; i+8 <= len(secret); i++ {
+			if strings.Contains(strings.ToLower(text), strings.ToLower(secret[i:i+8])) {
+				t.Errorf("%q of a secret in %q", secret[i:i+8], text)
+				return
+			}
+		}
+	}
+}
+
+// failing is a transport whose error tells everything, as *url.Error does.
+type failing struct{}
+
+func (failing) RoundTrip(r *http.Request) (*http.Response, error) {
+	return nil, &url.Error{Op: "Get", URL: r.URL.String(), Err: fmt.Errorf("lost: %s and %s and %q", r.URL.Path, strings.ToUpper(r.URL.RawPath), privateKey)}
+}
+
+func TestReasonHoldsNoSecret(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	base, err := url.Parse("https://host.example:8443/prefix")
+	is.NoErr(err)
+	client := New(base, failing{}, failing{}, "", error.Error)
+	reason := client.Poll(t.Context(), token).Outcome.(ports.PollTransient).Reason
+	noPartOf(t, reason, pollingToken, url.PathEscape(pollingToken), "MHcCAQEEIB7tQm1kZyB3")
+	is.True(strings.HasPrefix(reason, `asking host.example:8443 for its decision failed: Get "https://host.example:8443/prefix/api/v1/enroll/status/[redacted]": lost: `))
+	reason = client.Register(t.Context(), request).Outcome.(ports.RegisterTransient).Reason
+	is.True(strings.HasPrefix(reason, `registering at host.example:8443 failed: Get "https://host.example:8443/prefix/api/v1/enroll": lost: `))
+	noPartOf(t, reason, "MHcCAQEEIB7tQm1kZyB3")
+
+	// What the client itself finds wrong.
+	client = New(&url.URL{Scheme: "https", Host: "bad\x7fhost"}, failing{}, failing{}, "", error.Error)
+	for method, call := range methods {
+		got, _ := call(t.Context(), client)
+		if got != "Transient" {
+			t.Errorf("%s: %s", method, got)
+		}
+	}
+	noPartOf(t, client.Poll(t.Context(), token).Outcome.(ports.PollTransient).Reason, pollingToken, url.PathEscape(pollingToken))
+}
+
+// Every way in which a manager may send a secret back.
+func TestEchoingManager(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{200, 202, 301, 400, 403, 404, 409, 500} {
+		for _, template := range []string{`{"error":%q}`, `{"detail":%q}`, `{"message":%q}`, `%s`, `{"polling_token":%q}`, `{"error":%q,"status":"approved"}`} {
+			for _, echo := range []string{
+				pollingToken, url.PathEscape(pollingToken), strings.Repeat("y", 190) + pollingToken, strings.ToUpper(pollingToken[4:]),
+				privateKey, privateKey[:50], strings.Repeat("y ", 90) + privateKey,
+			} {
+				canned := canned{status, fmt.Sprintf(template, echo)}
+				client := New(&url.URL{Scheme: "https", Host: "host"}, canned, canned, "", error.Error)
+				for _, words := range []string{
+					fmt.Sprintf("%+v", client.Poll(t.Context(), token)),
+					fmt.Sprintf("%+v", client.Interpret(ports.NewSecret(canned.body))),
+				} {
+					noPartOf(t, words, pollingToken, url.PathEscape(pollingToken), "MHcCAQEEIB7tQm1kZyB3")
+				}
+				noPartOf(t, fmt.Sprintf("%+v", client.Register(t.Context(), request)), "MHcCAQEEIB7tQm1kZyB3")
+			}
+		}
+	}
+}
+
+func TestDetail(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ words, want string }{
+		{"plain words, untouched: see https://example.org/help.", "plain words, untouched: see https://example.org/help."},
+		{"a\x00b\x1b[31mc\u202ed\te\nf\u0085g", "ab[31mcd e f g"},
+		{"the token " + pollingToken + " is used", "the token [redacted] is used"},
+		{"/status/" + url.PathEscape(pollingToken) + "/", "/status/[redacted]/"},
+		{"ends with " + pollingToken[20:], "ends with [redacted]"},
+		{"a " + privateKey + " b", "a [redacted]  b"},
+		{"a -----BEGIN PRIVATE KEY-----\nMIG", "a [redacted]"},
+		{privateKey + "x" + privateKey, "[redacted] x[redacted]"},
+		{"a cek_x and cak_1", "a [redacted] and [redacted]"},
+		{"hex 0123456789abcdef0123", "hex [redacted]"},
+		{strings.Repeat("ä", 201), strings.Repeat("ä", 199) + "…"},
+	} {
+		if got := (scrubber{pollingToken}).detail(tt.words); got != tt.want {
+			t.Errorf("%q: got %q, want %q", tt.words, got, tt.want)
+		}
+	}
+	is := is.New(t)
+	is.Equal(scrubber{}.detail("no token"), "no token")
+	is.Equal(scrubber{"a/b"}.detail("a/b and a%2Fb"), "[redacted] and [redacted]")
+}
+
+func FuzzInterpret(f *testing.F) {
+	f.Add([]byte(bundleBody))
+	f.Add([]byte(`{"status":"pending"}`))
+	f.Add([]byte(`{"status":"denied","status":"approved"}`))
+	f.Add([]byte(`{"status":"not_found"}`))
+	f.Add([]byte(`{"status":"` + pollingToken + `"}`))
+	f.Add([]byte("{\"status\":\"a\\ud800\xff\"}"))
+	f.Add([]byte(`{"status":"approved","ca_crt":{},"server_crt":[]}`))
+	client := New(&url.URL{Scheme: "https", Host: "host"}, nil, nil, "", nil)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		switch d := client.Interpret(ports.NewSecret(string(body))).(type) {
+		case ports.DecisionApproved:
+			if len(d.Bundle.CA) == 0 || len(d.Bundle.Cert) == 0 {
+				t.Error("approved without a certificate")
+			}
+		case ports.DecisionPending, ports.DecisionDenied, ports.DecisionUnknown:
+		case ports.DecisionUnreadable:
+			if d.Reason == "" || utf8.RuneCountInString(d.Reason) > 200 || strings.ContainsFunc(d.Reason, unicode.IsControl) || !utf8.ValidString(d.Reason) {
+				t.Errorf("not fit for a log: %q", d.Reason)
+			}
+		default:
+			t.Fatalf("no decision: %T", d)
+		}
+	})
+}
+
+// canned is a transport with one answer.
+type canned struct {
+	status int
+	body   string
+}
+
+func (c canned) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		_ = r.Body.Close() // it is in memory
+	}
+	return &http.Response{
+		StatusCode: c.status, Header: http.Header{}, ContentLength: -1, Request: r,
+		Body: io.NopCloser(strings.NewReader(c.body)),
+	}, r.Context().Err()
+}

@@ -1,0 +1,128 @@
+package memstore
+
+import (
+	"context"
+	"slices"
+
+	"github.com/muster-agent/muster/ports"
+)
+
+// AlterCertificates changes the present files behind the agent's back: so does
+// a test damage and remove them. Their paths stay as they are.
+func (p *Place) AlterCertificates(alter func(*ports.FoundSet)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	found := cloneFound(p.certificates)
+	alter(&found)
+	p.certificates = new(cloneFound(&found))
+}
+
+// PutCertificates makes set the present files, as if placed by hand; what is
+// empty in it is missing.
+func (p *Place) PutCertificates(set ports.CertificateSet) {
+	p.AlterCertificates(func(f *ports.FoundSet) {
+		f.CA = ports.FoundFile{Content: set.CA, Missing: len(set.CA) == 0}
+		f.Server = ports.FoundFile{Content: set.Server, Missing: len(set.Server) == 0}
+		f.CRL = ports.FoundFile{Content: set.CRL, Missing: len(set.CRL) == 0}
+		f.Key = ports.FoundKey{PEM: set.Key, Missing: set.Key.Empty()}
+	})
+}
+
+// PreviousKept reports whether KeepPrevious was called since the last
+// DropPrevious.
+func (p *Place) PreviousKept() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.previous != nil
+}
+
+// Certificates is a process's view of a Place's certificate files. It
+// implements ports.CertificateFiles.
+type Certificates struct{ store Store }
+
+// OpenCertificates is a process's start over p.
+func OpenCertificates(p *Place) *Certificates { return &Certificates{Store{p}} }
+
+// Read implements ports.CertificateFiles.
+func (c *Certificates) Read(ctx context.Context) (found ports.FoundSet, err error) {
+	err = c.store.call(ctx, func(Faults) error { return nil }, func(p *Place) error {
+		found = cloneFound(p.certificates)
+		return nil
+	})
+	return found, err
+}
+
+// KeepPrevious implements ports.CertificateFiles. What cannot be read is not
+// kept.
+func (c *Certificates) KeepPrevious(ctx context.Context) error {
+	return c.store.call(ctx, func(f Faults) error { return f.KeepPrevious }, func(p *Place) error {
+		kept := cloneFound(p.certificates)
+		for _, f := range []*ports.FoundFile{&kept.CA, &kept.Server, &kept.CRL} {
+			if f.Directory || f.Unreadable != "" {
+				*f = ports.FoundFile{Missing: true}
+			}
+		}
+		if kept.Key.Directory || kept.Key.Unreadable != "" {
+			kept.Key = ports.FoundKey{Missing: true}
+		}
+		p.previous = &kept
+		return nil
+	})
+}
+
+// Install implements ports.CertificateFiles.
+func (c *Certificates) Install(ctx context.Context, set ports.CertificateSet) error {
+	return c.store.call(ctx, func(f Faults) error { return f.Install }, func(p *Place) error {
+		found := cloneFound(p.certificates)
+		found.CA = ports.FoundFile{Content: set.CA}
+		found.Server = ports.FoundFile{Content: set.Server}
+		if p.faults.InstallMixture == nil {
+			found.Key = ports.FoundKey{PEM: set.Key}
+			if len(set.CRL) > 0 {
+				found.CRL = ports.FoundFile{Content: set.CRL}
+			}
+		}
+		p.certificates = new(cloneFound(&found))
+		return p.faults.InstallMixture
+	})
+}
+
+// RestorePrevious implements ports.CertificateFiles.
+func (c *Certificates) RestorePrevious(ctx context.Context) error {
+	return c.store.call(ctx, func(f Faults) error { return f.RestorePrevious }, func(p *Place) error {
+		p.certificates = new(cloneFound(p.previous))
+		return nil
+	})
+}
+
+// DropPrevious implements ports.CertificateFiles.
+func (c *Certificates) DropPrevious(ctx context.Context) error {
+	return c.store.call(ctx, func(f Faults) error { return f.DropPrevious }, func(p *Place) error {
+		p.previous = nil
+		return nil
+	})
+}
+
+// InstallCRL implements ports.CertificateFiles.
+func (c *Certificates) InstallCRL(ctx context.Context, pem []byte) error {
+	return c.store.call(ctx, func(f Faults) error { return f.InstallCRL }, func(p *Place) error {
+		found := cloneFound(p.certificates)
+		found.CRL = ports.FoundFile{Content: pem}
+		p.certificates = new(cloneFound(&found))
+		return nil
+	})
+}
+
+// cloneFound shares nothing with the original; nil is no files at all.
+func cloneFound(original *ports.FoundSet) (f ports.FoundSet) {
+	if original != nil {
+		f = *original
+	} else {
+		f.CA.Missing, f.Server.Missing, f.Key.Missing, f.CRL.Missing = true, true, true, true
+	}
+	f.CA.Path, f.CA.Content = "memory/certs/ca.pem", slices.Clone(f.CA.Content)
+	f.Server.Path, f.Server.Content = "memory/certs/server.pem", slices.Clone(f.Server.Content)
+	f.CRL.Path, f.CRL.Content = "memory/certs/crl.pem", slices.Clone(f.CRL.Content)
+	f.Key.Path = "memory/certs/server.key.pem"
+	return f
+}

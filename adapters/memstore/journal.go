@@ -1,0 +1,134 @@
+package memstore
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/muster-agent/muster/ports"
+)
+
+// Rejected are the bundles that were rejected, the oldest first.
+func (p *Place) Rejected() []ports.ReceivedBundle {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.rejected)
+}
+
+// LoadPending implements ports.ManagerJournal.
+func (s *Store) LoadPending(ctx context.Context) (e ports.PendingEnrollment, err error) {
+	err = s.call(ctx, func(f Faults) error { return f.LoadPending }, func(p *Place) error {
+		if p.pending == nil {
+			return notStored("pending enrollment")
+		}
+		e = *p.pending
+		return nil
+	})
+	return e, err
+}
+
+// SavePending implements ports.ManagerJournal.
+func (s *Store) SavePending(ctx context.Context, e ports.PendingEnrollment) error {
+	return s.call(ctx, func(f Faults) error { return f.SavePending }, func(p *Place) error {
+		e.RegisteredAt = onDisk(e.RegisteredAt)
+		p.pending = &e
+		return nil
+	})
+}
+
+// ErasePending implements ports.ManagerJournal.
+func (s *Store) ErasePending(ctx context.Context) error {
+	return s.call(ctx, func(f Faults) error { return f.ErasePending }, func(p *Place) error {
+		p.pending = nil
+		return nil
+	})
+}
+
+// LoadKey implements ports.ManagerJournal.
+func (s *Store) LoadKey(ctx context.Context) (key ports.Secret, err error) {
+	err = s.call(ctx, func(f Faults) error { return f.LoadKey }, func(p *Place) error {
+		if p.key.Empty() {
+			return notStored("private key")
+		}
+		key = p.key
+		return nil
+	})
+	return key, err
+}
+
+// SaveKey implements ports.ManagerJournal.
+func (s *Store) SaveKey(ctx context.Context, key ports.Secret) error {
+	return s.call(ctx, func(f Faults) error { return f.SaveKey }, func(p *Place) error {
+		p.key = key
+		return nil
+	})
+}
+
+// EraseKey implements ports.ManagerJournal.
+func (s *Store) EraseKey(ctx context.Context) error {
+	return s.call(ctx, func(f Faults) error { return f.EraseKey }, func(p *Place) error {
+		p.key = ports.Secret{}
+		return nil
+	})
+}
+
+// ReserveBundle implements ports.ManagerJournal. There is always room.
+func (s *Store) ReserveBundle(ctx context.Context) error {
+	return s.call(ctx, func(f Faults) error { return f.ReserveBundle }, func(*Place) error { return nil })
+}
+
+// LoadBundle implements ports.ManagerJournal.
+func (s *Store) LoadBundle(ctx context.Context) (b ports.ReceivedBundle, err error) {
+	err = s.call(ctx, func(f Faults) error { return f.LoadBundle }, func(p *Place) error {
+		if p.bundle == nil {
+			return notStored("bundle")
+		}
+		b = cloneReceived(*p.bundle)
+		return nil
+	})
+	return b, err
+}
+
+// SaveBundle implements ports.ManagerJournal.
+func (s *Store) SaveBundle(ctx context.Context, b ports.ReceivedBundle) error {
+	return s.call(ctx, func(f Faults) error { return f.SaveBundle }, func(p *Place) error {
+		b = cloneReceived(b)
+		p.bundle = &b
+		return nil
+	})
+}
+
+// EraseBundle implements ports.ManagerJournal.
+func (s *Store) EraseBundle(ctx context.Context) error {
+	return s.call(ctx, func(f Faults) error { return f.EraseBundle }, func(p *Place) error {
+		p.bundle = nil
+		return nil
+	})
+}
+
+// RejectBundle implements ports.ManagerJournal. All are kept; see
+// Place.Rejected.
+func (s *Store) RejectBundle(ctx context.Context) (where string, err error) {
+	err = s.call(ctx, func(f Faults) error { return f.RejectBundle }, func(p *Place) error {
+		if p.bundle == nil {
+			return notStored("bundle")
+		}
+		p.rejected = append(p.rejected, *p.bundle)
+		p.bundle = nil
+		where = fmt.Sprintf("memory/rejected/%d", len(p.rejected))
+		return nil
+	})
+	return where, err
+}
+
+func cloneReceived(b ports.ReceivedBundle) ports.ReceivedBundle {
+	b.ReceivedAt = onDisk(b.ReceivedAt)
+	if b.Renewed != nil {
+		r := *b.Renewed
+		for _, text := range []*[]byte{&r.CA, &r.Cert, &r.Chain, &r.CRL} {
+			*text = slices.Clone(*text)
+		}
+		b.Renewed = &r
+	}
+	return b
+}

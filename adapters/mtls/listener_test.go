@@ -1,0 +1,381 @@
+package mtls
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/ports"
+)
+
+// selfSigned is a certificate that is its own CA, for both ends.
+func selfSigned(t *testing.T) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	is := is.New(t)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	is.NoErr(err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}, BasicConstraintsValid: true, IsCA: true,
+		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	is.NoErr(err)
+	leaf, err := x509.ParseCertificate(der)
+	is.NoErr(err)
+	pool := x509.NewCertPool()
+	pool.AddCert(leaf)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
+}
+
+// running is a listener that serves, and who may connect to it.
+type running struct {
+	addr        string
+	holder      *Holder
+	certificate tls.Certificate
+	roots       *x509.CertPool
+	cancel      context.CancelFunc
+	ended       chan error
+}
+
+func run(t *testing.T, addr string, o Options, health func() ports.Health) running {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	r := running{holder: new(Holder), cancel: cancel, ended: make(chan error, 1)}
+	r.certificate, r.roots = selfSigned(t)
+	r.holder.Use(&ports.CertificateInUse{Certificate: r.certificate, Roots: r.roots})
+	o.Holder = r.holder
+	opened := make(chan string, 1)
+	go func() { r.ended <- NewListener(o).Serve(ctx, addr, health, func(addr string) { opened <- addr }) }()
+	select {
+	case r.addr = <-opened:
+	case err := <-r.ended:
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		select {
+		case err := <-r.ended:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(5 * time.Second):
+			t.Error("Serve does not end")
+		}
+	})
+	return r
+}
+
+func noHealth() ports.Health { return ports.Health{} }
+
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	r := run(t, "127.0.0.1:0", Options{}, func() ports.Health {
+		return ports.Health{Status: ports.StateBlocked, Uptime: 1999 * time.Millisecond, Certificate: ports.CertificateReport{
+			Status: ports.CertExpired, NotAfter: time.Date(2031, 5, 6, 9, 8, 9, 0, time.FixedZone("", 7200)), Detail: "for people",
+		}}
+	})
+	conn, err := connect(r.addr, r.certificate, r.roots)
+	is.NoErr(err)
+	defer conn.Close()
+	is.Equal(conn.ConnectionState().Version, uint16(tls.VersionTLS13))
+	for _, tt := range []struct {
+		method, path string
+		status       int
+		body         string
+	}{
+		{
+			"GET", "/health", 200,
+			`{"status":"blocked","version":"","uptime_seconds":1,"certificate":{"status":"expired","not_before":null,"not_after":"2031-05-06T07:08:09Z","renew_at":null,"subject":null}}`,
+		},
+		{"GET", "/health?verbose=1", 200, `{"status":"blocked"`},
+		{"HEAD", "/health", 200, ""},
+		{"GET", "/", 404, "there is only /health"},
+		{"GET", "/health/", 404, "there is only /health"},
+		{"GET", "/metrics", 404, "there is only /health"},
+		{"POST", "/other", 404, "there is only /health"},
+		{"POST", "/health", 405, "only GET is allowed"},
+		{"DELETE", "/health", 405, "only GET is allowed"},
+		{"OPTIONS", "/health", 405, "only GET is allowed"},
+	} {
+		resp, err := conn.ask(tt.method, tt.path)
+		is.NoErr(err)
+		body, err := io.ReadAll(resp.Body)
+		is.NoErr(err)
+		if resp.StatusCode != tt.status || !strings.HasPrefix(string(body), tt.body) {
+			t.Errorf("%s %s: %d %s", tt.method, tt.path, resp.StatusCode, body)
+		}
+	}
+}
+
+func TestOnlyTLS13AndHTTP1(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	r := run(t, "127.0.0.1:0", Options{}, noHealth)
+	dial := func(c *tls.Config) (*tls.Conn, error) {
+		c.RootCAs, c.Certificates = r.roots, []tls.Certificate{r.certificate}
+		return tls.DialWithDialer(&net.Dialer{Timeout: 5 * time.Second}, "tcp", r.addr, c)
+	}
+	_, err := dial(&tls.Config{MaxVersion: tls.VersionTLS12})
+	is.True(err != nil)
+	conn, err := dial(&tls.Config{NextProtos: []string{"h2", "http/1.1"}})
+	is.NoErr(err)
+	is.Equal(conn.ConnectionState().NegotiatedProtocol, "http/1.1")
+	is.NoErr(conn.Close())
+
+	plain, err := net.Dial("tcp", r.addr)
+	is.NoErr(err)
+	defer plain.Close()
+	_, err = io.WriteString(plain, "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	is.NoErr(err)
+	is.NoErr(plain.SetReadDeadline(time.Now().Add(5 * time.Second)))
+	answer, err := io.ReadAll(plain)
+	is.NoErr(err)
+	is.True(!bytes.Contains(answer, []byte("200 OK")))
+}
+
+// A session that was begun under one CA is not resumed under another.
+func TestSessionsAreNotResumed(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	r := run(t, "127.0.0.1:0", Options{}, noHealth)
+	cache := tls.NewLRUClientSessionCache(8)
+	for range 3 {
+		conn, err := tls.Dial("tcp", r.addr, &tls.Config{RootCAs: r.roots, Certificates: []tls.Certificate{r.certificate}, ClientSessionCache: cache})
+		is.NoErr(err)
+		client := &tlsConn{conn, bufio.NewReader(conn)}
+		_, err = client.Health() // a ticket would have come by now
+		is.NoErr(err)
+		is.True(!conn.ConnectionState().DidResume)
+		is.NoErr(conn.Close())
+	}
+}
+
+func TestLargeHeaderIsRefused(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	r := run(t, "127.0.0.1:0", Options{}, noHealth)
+	conn, err := connect(r.addr, r.certificate, r.roots)
+	is.NoErr(err)
+	defer conn.Close()
+	resp, err := conn.ask("GET", "/health?"+strings.Repeat("x", maxHeaderBytes+4096))
+	is.NoErr(err)
+	is.Equal(resp.StatusCode, 431)
+}
+
+// What clients do wrong goes to the log at level debug and nowhere else.
+func TestLogOfBadHandshakes(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	var mu sync.Mutex
+	var out bytes.Buffer
+	locked := writer(func(b []byte) (int, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		return out.Write(b)
+	})
+	r := run(t, "127.0.0.1:0", Options{Log: slog.New(slog.NewTextHandler(locked, &slog.HandlerOptions{Level: slog.LevelDebug}))}, noHealth)
+	conn, err := connect(r.addr, tls.Certificate{}, r.roots)
+	if err == nil {
+		_, err = conn.Health()
+		conn.Close()
+	}
+	is.True(err != nil)
+	logged := func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return out.String()
+	}
+	for deadline := time.Now().Add(5 * time.Second); logged() == "" && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	is.True(strings.Contains(logged(), "level=DEBUG"))
+	is.True(strings.Contains(logged(), "client didn't provide a certificate"))
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(b []byte) (int, error) { return w(b) }
+
+// A client that never finishes its handshake delays the end by less than a
+// second.
+func TestEndsBesideASilentClient(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	r := run(t, "127.0.0.1:0", Options{}, noHealth)
+	silent, err := net.Dial("tcp", r.addr)
+	is.NoErr(err)
+	defer silent.Close()
+	conn, err := connect(r.addr, r.certificate, r.roots)
+	is.NoErr(err)
+	defer conn.Close()
+	_, err = conn.Health() // by now the silent one was accepted too
+	is.NoErr(err)
+	start := time.Now()
+	r.cancel()
+	is.NoErr(<-r.ended)
+	r.ended <- nil // for the cleanup
+	is.True(time.Since(start) < time.Second)
+	is.NoErr(silent.SetReadDeadline(time.Now().Add(5 * time.Second)))
+	_, err = silent.Read(make([]byte, 1))
+	is.True(err != nil)
+	is.True(!errors.Is(err, os.ErrDeadlineExceeded)) // it was cut
+}
+
+// To crypto/x509 no pool means the system's roots.
+func TestNoRootsAreNotTheSystems(t *testing.T) {
+	t.Parallel()
+	is.New(t).True(serverConfig(new(ports.CertificateInUse)).ClientCAs != nil)
+}
+
+// The certificate is switched fifty times under clients that open connections
+// as fast as they can, and one that keeps its own.
+func TestSwitchUnderLoad(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	r := run(t, "127.0.0.1:0", Options{}, noHealth)
+	kept, err := connect(r.addr, r.certificate, r.roots)
+	is.NoErr(err)
+	defer kept.Close()
+	over := make(chan struct{})
+	var clients sync.WaitGroup
+	for range 4 {
+		clients.Go(func() {
+			for {
+				select {
+				case <-over:
+					return
+				default:
+				}
+				conn, err := connect(r.addr, r.certificate, r.roots)
+				if err == nil {
+					_, err = conn.Health()
+					conn.Close()
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for range 50 {
+		next := r.certificate // the same key and name: what changes is the holder's content
+		r.holder.Use(&ports.CertificateInUse{Certificate: next, Roots: r.roots})
+		_, err := kept.Health()
+		is.NoErr(err)
+	}
+	close(over)
+	clients.Wait()
+}
+
+func TestClientCertificate(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	var h Holder
+	none, err := h.ClientCertificate(nil)
+	is.NoErr(err)
+	is.Equal(len(none.Certificate), 0)
+	certificate, _ := selfSigned(t)
+	h.Use(&ports.CertificateInUse{Certificate: certificate})
+	got, err := h.ClientCertificate(nil)
+	is.NoErr(err)
+	is.Equal(got.Certificate, certificate.Certificate)
+	h.Use(nil)
+	none, err = h.ClientCertificate(nil)
+	is.NoErr(err)
+	is.Equal(len(none.Certificate), 0)
+}
+
+func TestLimitOfConnections(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	is.NoErr(err)
+	l := limitConnections(inner, 2)
+	for range 3 {
+		client, err := net.Dial("tcp", inner.Addr().String())
+		is.NoErr(err)
+		defer client.Close()
+	}
+	first, err := l.Accept()
+	is.NoErr(err)
+	_, err = l.Accept()
+	is.NoErr(err)
+	type accepted struct {
+		conn net.Conn
+		err  error
+	}
+	third := make(chan accepted, 1)
+	accept := func() { conn, err := l.Accept(); third <- accepted{conn, err} }
+	go accept()
+	select {
+	case <-third:
+		t.Fatal("a third connection beyond the limit")
+	case <-time.After(20 * time.Millisecond):
+	}
+	is.NoErr(first.Close())
+	is.True(first.Close() != nil) // twice, as net/http does: it gives back one place
+	is.NoErr((<-third).err)
+	go accept()
+	is.NoErr(l.Close())
+	is.True((<-third).err != nil)
+}
+
+func TestIPv6(t *testing.T) {
+	t.Parallel()
+	probe, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		t.Skipf("this machine has no IPv6: %v", err)
+	}
+	is := is.New(t)
+	is.NoErr(probe.Close())
+	r := run(t, "[::1]:0", Options{}, noHealth)
+	is.True(strings.HasPrefix(r.addr, "[::1]:"))
+	conn, err := connect(r.addr, r.certificate, r.roots)
+	is.NoErr(err)
+	defer conn.Close()
+	_, err = conn.Health()
+	is.NoErr(err)
+}
+
+func TestMemoryInVirtualTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		m := &Memory{Holder: new(Holder)}
+		m.Take("127.0.0.1:12443", true)
+		err := m.Serve(t.Context(), "127.0.0.1:12443", noHealth, func(string) {})
+		is.Equal(err, &ports.AddressInUseError{Addr: "127.0.0.1:12443"})
+		m.Take("127.0.0.1:12443", false)
+		ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
+		defer cancel()
+		go func() { is.NoErr(m.Serve(ctx, "127.0.0.1:12443", noHealth, func(string) {})) }()
+		synctest.Wait()
+		is.Equal(m.Addresses(), []string{"127.0.0.1:12443"})
+		time.Sleep(25 * time.Hour)
+		is.Equal(len(m.Addresses()), 0)
+	})
+}

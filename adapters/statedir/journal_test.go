@@ -1,0 +1,270 @@
+package statedir
+
+import (
+	"bytes"
+	"encoding/pem"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/ports"
+)
+
+// calls keeps the names of the calls to the file system.
+type calls []op
+
+func (c *calls) around(op op, _ string, call func() error) error {
+	*c = append(*c, op)
+	return call()
+}
+
+func (c calls) syncs() (n int) {
+	for _, op := range c {
+		if op == opSync || op == opSyncDir {
+			n++
+		}
+	}
+	return n
+}
+
+// TestSyncs counts the syncs of an enrollment at a site as the agent makes it:
+// each is a wait for the disk, and none is needless.
+func TestSyncs(t *testing.T) {
+	t.Parallel()
+	d := open(t, newDir(t), Options{})
+	for _, step := range []struct {
+		what string
+		call func() error
+		want int
+	}{
+		{"the identity, with all folders", func() error { return d.SaveIdentity(t.Context(), identity(1)) }, 2},
+		{"an attempt", func() error { return d.SaveRetries(t.Context(), retries(1)) }, 2},
+		{"room", func() error { return d.Reserve(t.Context()) }, 1},
+		{"the key into it", func() error { return d.Save(t.Context(), credential(1)) }, 2},
+		{"success", func() error { return d.SaveRetries(t.Context(), retries(2)) }, 2},
+		{"room for a bundle", func() error { return d.ReserveBundle(t.Context()) }, 1},
+		{"the bundle into it", func() error { return d.SaveBundle(t.Context(), received(1)) }, 2},
+	} {
+		var made calls
+		d.disk.around = made.around
+		must(t, step.call())
+		if made.syncs() != step.want {
+			t.Errorf("%s: %d syncs, want %d: %q", step.what, made.syncs(), step.want, made)
+		}
+	}
+
+	// Folders that went and are made again are new names.
+	_, err := d.RemoveEnrollment(t.Context())
+	must(t, err)
+	var remade calls
+	d.disk.around = remade.around
+	must(t, d.SaveRetries(t.Context(), retries(3)))
+	is.New(t).Equal(remade.syncs(), 3)
+
+	// A folder that this process has found may be one that was never synced.
+	var made calls
+	d = open(t, d.path, Options{})
+	d.disk.around = made.around
+	must(t, d.SaveRetries(t.Context(), retries(3)))
+	is.New(t).Equal(made.syncs(), 3)
+}
+
+func TestReserveBundleCostsNothingTwice(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	path := newDir(t)
+	d := open(t, path, Options{})
+	is.NoErr(d.ReserveBundle(t.Context()))
+	placeholder := filepath.Join(path, "enrollment/bundle.json.new")
+	before, err := os.Stat(placeholder)
+	is.NoErr(err)
+	is.Equal(before.Size(), int64(bundleRoom))
+
+	var made calls
+	d.disk.around = made.around
+	is.NoErr(d.ReserveBundle(t.Context()))
+	for _, op := range made {
+		is.True(op == opOpen || op == opStat) // looks only
+	}
+	d.disk.around = nil
+
+	for _, harm := range []func() error{
+		func() error { return os.Remove(placeholder) },
+		func() error { return os.Truncate(placeholder, 100) },
+		func() error { return os.RemoveAll(filepath.Join(path, "enrollment")) },
+	} {
+		is.NoErr(harm())
+		is.NoErr(d.ReserveBundle(t.Context()))
+		after, err := os.Stat(placeholder)
+		is.NoErr(err)
+		is.Equal(after.Size(), int64(bundleRoom))
+		before = after
+	}
+
+	is.NoErr(d.SaveBundle(t.Context(), received(1)))
+	after, err := os.Stat(filepath.Join(path, "enrollment/bundle.json"))
+	is.NoErr(err)
+	is.True(os.SameFile(before, after)) // overwritten where it lay
+	is.Equal(tree(t, path), []string{"enrollment/bundle.json"})
+
+	// A bundle larger than the room.
+	large := received(2)
+	large.Body = ports.NewSecret(strings.Repeat("0123456789abcdef", bundleRoom/8))
+	is.NoErr(d.ReserveBundle(t.Context()))
+	is.NoErr(d.SaveBundle(t.Context(), large))
+	got, err := open(t, path, Options{}).LoadBundle(t.Context())
+	is.NoErr(err)
+	is.True(got.Body.Equal(large.Body))
+}
+
+func TestRejectBundle(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	path := newDir(t)
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	d := open(t, path, Options{Now: func() time.Time { return now }})
+	_, err := d.RejectBundle(t.Context())
+	is.True(errors.Is(err, ports.ErrNotStored))
+	is.NoErr(d.ReserveBundle(t.Context()))
+	for n := range 5 {
+		is.NoErr(d.SaveBundle(t.Context(), received(n)))
+		is.NoErr(d.ReserveBundle(t.Context()))
+		where, err := d.RejectBundle(t.Context())
+		is.NoErr(err)
+		b, err := d.bundle.judge(where, read(t, where))
+		is.NoErr(err)
+		is.True(b.Body.Equal(received(n).Body))
+		_, err = d.LoadBundle(t.Context())
+		is.True(errors.Is(err, ports.ErrNotStored))
+	}
+	is.Equal(tree(t, path), []string{
+		"enrollment/bundle.json.new", // room for the next
+		"enrollment/rejected/bundle-20260102T030405.000000002Z.json",
+		"enrollment/rejected/bundle-20260102T030405.000000003Z.json",
+		"enrollment/rejected/bundle-20260102T030405.000000004Z.json",
+	})
+	facts, err := d.Facts(t.Context())
+	is.NoErr(err)
+	is.Equal(len(facts.Rejected), 3)
+	is.Equal(len(facts.Damaged), 0)
+	is.NoErr(d.EraseBundle(t.Context()))
+	is.Equal(len(tree(t, path)), 3) // evidence stays
+
+	// A file in the folder's place is set aside.
+	is.NoErr(os.RemoveAll(filepath.Join(path, "enrollment/rejected")))
+	write(t, filepath.Join(path, "enrollment/rejected"), []byte("mine"))
+	is.NoErr(d.SaveBundle(t.Context(), received(1)))
+	where, err := d.RejectBundle(t.Context())
+	is.NoErr(err)
+	is.Equal(filepath.Dir(where), filepath.Join(path, "enrollment/rejected"))
+}
+
+// TestRejectBundleFails fails each step: the bundle then still is where it was.
+func TestRejectBundleFails(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	for at := 1; ; at++ {
+		path := newDir(t)
+		d := open(t, path, Options{})
+		is.NoErr(d.SaveBundle(t.Context(), received(1)))
+		step := 0
+		d.disk.around = func(_ op, _ string, call func() error) error {
+			if step++; step == at {
+				return os.ErrPermission
+			}
+			return call()
+		}
+		where, err := d.RejectBundle(t.Context())
+		d.disk.around = nil
+		b, loadErr := d.LoadBundle(t.Context())
+		if err == nil {
+			is.True(errors.Is(loadErr, ports.ErrNotStored))
+			is.Equal(tree(t, path), []string{"enrollment/rejected/" + filepath.Base(where)})
+			if step < at {
+				break
+			}
+			continue // what failed could be done without
+		}
+		is.True(errors.Is(err, ports.ErrNotWritten) || errors.Is(err, ports.ErrUnreadable))
+		is.NoErr(loadErr)
+		is.True(b.Body.Equal(received(1).Body))
+	}
+}
+
+// TestEraseLeavesEvidence shows that the journal's erasing, which is part of
+// every enrollment, does not remove what was set aside.
+func TestEraseLeavesEvidence(t *testing.T) {
+	t.Parallel()
+	for _, s := range subjects {
+		if s.erase == nil || s.file == "credentials/agent.cak" {
+			continue
+		}
+		is := is.New(t)
+		path := newDir(t)
+		d := open(t, path, Options{})
+		is.NoErr(s.erase(d)) // nothing is there
+		is.Equal(len(tree(t, path)), 0)
+		write(t, filepath.Join(path, s.file), []byte("evidence"))
+		is.NoErr(s.erase(d)) // without a load before
+		left := tree(t, path)
+		is.Equal(len(left), 1)
+		is.Equal(read(t, filepath.Join(path, left[0])), []byte("evidence"))
+
+		is.NoErr(s.save(d, 1))
+		is.NoErr(os.Rename(filepath.Join(path, s.file), filepath.Join(path, s.file+".new"))) // interrupted
+		is.NoErr(s.erase(d))
+		is.Equal(tree(t, path), left)
+		is.True(errors.Is(second(s.load(d)), ports.ErrNotStored))
+	}
+}
+
+// TestKeyFile shows that the key's file is one that other programs read.
+func TestKeyFile(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	path := newDir(t)
+	d := open(t, path, Options{})
+	is.NoErr(d.SaveKey(t.Context(), privateKey(1)))
+	data := read(t, filepath.Join(path, "enrollment/key.pem"))
+	block, rest := pem.Decode(data)
+	is.True(block != nil && len(rest) == 0)
+	is.Equal(string(pem.EncodeToMemory(block)), privateKey(1).Reveal())
+	is.True(bytes.HasPrefix(data, []byte("sha256: ")))
+}
+
+func TestJournalRefusesWhatCouldNotBeLoaded(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	path := newDir(t)
+	d := open(t, path, Options{})
+	block := privateKey(1).Reveal()
+	both, nobody := received(1), received(1)
+	both.Renewed = &ports.Bundle{CA: []byte("x")}
+	nobody.ManagerURL = ""
+	unfit, unbound := pending(1), pending(1)
+	unfit.Token = ports.NewSecret(canary + "\xff")
+	unbound.ManagerURL = ""
+	for name, err := range map[string]error{
+		"no key":                 d.SaveKey(t.Context(), ports.Secret{}),
+		"text before the key":    d.SaveKey(t.Context(), ports.NewSecret("x\n"+block)),
+		"two keys":               d.SaveKey(t.Context(), ports.NewSecret(block+block)),
+		"half a key":             d.SaveKey(t.Context(), ports.NewSecret(block[:len(block)/2])),
+		"two answers":            d.SaveBundle(t.Context(), both),
+		"a bundle of nobody":     d.SaveBundle(t.Context(), nobody),
+		"a token that is bytes":  d.SavePending(t.Context(), unfit),
+		"a token without a host": d.SavePending(t.Context(), unbound),
+	} {
+		if !errors.Is(err, ports.ErrNotWritten) {
+			t.Errorf("%s: %v", name, err)
+		} else if strings.Contains(err.Error(), canary[:12]) {
+			t.Errorf("%s: the error holds the secret", name)
+		}
+	}
+	is.True(slices.Equal(tree(t, path), nil))
+}

@@ -1,0 +1,486 @@
+package app_test
+
+import (
+	"context"
+	"crypto/tls"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/adapters/memmanager"
+	"github.com/muster-agent/muster/adapters/memstore"
+	"github.com/muster-agent/muster/app"
+	"github.com/muster-agent/muster/domain/exitcode"
+	"github.com/muster-agent/muster/ports"
+)
+
+// holder is a ports.CertificateHolder that a test looks into.
+type holder struct {
+	mu  sync.Mutex
+	use *ports.CertificateInUse
+}
+
+func (h *holder) Use(c *ports.CertificateInUse) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.use = c
+}
+
+func (h *holder) serial() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.use == nil {
+		return ""
+	}
+	return h.use.Certificate.Leaf.SerialNumber.String()
+}
+
+func (h *holder) present(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.use == nil {
+		return &tls.Certificate{}, nil
+	}
+	return &h.use.Certificate, nil
+}
+
+// here is a ports.HostDescriber.
+type here struct{}
+
+func (here) Describe(context.Context, string) (ports.HostFacts, error) {
+	return ports.HostFacts{Hostname: "web-3", FQDN: "web-3.example.org", IPAddress: "10.20.0.7"}, nil
+}
+
+// certLife is a life with a manager and no site.
+type certLife struct {
+	*life
+	manager *memmanager.Manager
+	holder  *holder
+}
+
+func newCertLife(t *testing.T) *certLife {
+	l := newLife(t)
+	s := &l.settings
+	s.ServerURL, s.SiteCode, s.EnrollmentKey = nil, "", ports.Secret{}
+	s.ManagerURL = mustParse(t, "https://manager.example.org")
+	s.PollingInterval, s.MaxPollAttempts, s.RenewalThreshold = time.Minute, 1440, 7*24*time.Hour
+	c := &certLife{life: l, manager: &memmanager.Manager{Lifetime: 90 * 24 * time.Hour}, holder: &holder{}}
+	l.change = func(w *app.World) {
+		store := memstore.Open(l.place)
+		w.Relay = nil
+		w.Manager, w.Host, w.InUse = c.manager.Client(c.holder.present), here{}, c.holder
+		w.Certificates, w.Journal = memstore.OpenCertificates(l.place), store
+	}
+	return c
+}
+
+func (c *certLife) expectCertificate(r *running, status ports.CertificateStatus, manager ports.ManagerState) {
+	c.t.Helper()
+	if st := r.Status(); st.Certificate.Status != status || st.Manager.State != manager {
+		c.t.Fatalf("the certificate is %s and the manager %s, not %s and %s: %+v\n%s", st.Certificate.Status, st.Manager.State, status, manager, st, &c.log)
+	}
+}
+
+func TestAHostGetsItsCertificateAndKeepsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		c := newCertLife(t)
+		c.manager.ApproveAfter = 3
+		r := c.start()
+		c.expectCertificate(r, ports.CertMissing, ports.ManagerStatePending)
+		r.expect(ports.StatePending)
+		pass(5 * time.Minute)
+		c.expectCertificate(r, ports.CertValid, ports.ManagerStateApproved)
+		r.expect(ports.StateServing)
+		is.Equal(c.manager.Count(memmanager.Register), 1)
+		first := c.holder.serial()
+		is.True(first != "")
+		is.Equal(c.logged("certs.installed"), 1)
+
+		for range 3 { // quarters
+			pass(91 * 24 * time.Hour)
+			r.expect(ports.StateServing)
+		}
+		is.True(c.holder.serial() != first)
+		is.Equal(c.manager.Count(memmanager.Register), 1)
+		renewals := c.manager.Count(memmanager.Renew)
+		is.True(renewals >= 4 && renewals <= 6) // after 50 to 60 days each
+		r.stop()
+
+		r = c.start() // a restart changes nothing
+		defer r.stop()
+		r.expect(ports.StateServing)
+		is.Equal(c.manager.Count(memmanager.Register), 1)
+		is.Equal(c.manager.Count(memmanager.Renew), renewals)
+	})
+}
+
+func TestAWaitForApprovalSurvivesRestarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		c := newCertLife(t)
+		c.manager.Manual = true
+		for range 10 {
+			r := c.start()
+			pass(10 * time.Minute)
+			r.expect(ports.StatePending)
+			r.stop()
+		}
+		r := c.start()
+		defer r.stop()
+		is.Equal(c.manager.Count(memmanager.Register), 1)
+		polls := r.Status().Manager.Polls
+		is.True(polls >= 90 && polls <= 130) // counted on
+		is.True(c.logged("manager.resumed") == 10)
+		is.NoErr(c.manager.Approve(c.manager.Requests()[0].Register.MachineID))
+		pass(2 * time.Minute)
+		r.expect(ports.StateServing)
+		is.Equal(c.manager.Count(memmanager.Register), 1)
+	})
+}
+
+func TestPollsUsedUpBeginAnotherRoundWithTheSameToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		c := newCertLife(t)
+		c.manager.Manual = true
+		c.settings.MaxPollAttempts = 5
+		r := c.start()
+		defer r.stop()
+		pass(2 * time.Hour)
+		r.expect(ports.StatePending)
+		is.Equal(c.manager.Count(memmanager.Register), 1)
+		is.True(c.manager.Count(memmanager.Poll) > 50)
+	})
+}
+
+func TestDeniedIsShownAndRegistersAgainAfterAnOperatorsWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		c := newCertLife(t)
+		c.manager.Manual = true
+		r := c.start()
+		defer r.stop()
+		is.NoErr(c.manager.Deny(c.manager.Requests()[0].Register.MachineID))
+		pass(2 * time.Minute)
+		r.expect(ports.StateBlocked)
+		is.Equal(r.Status().Manager.State, ports.ManagerStateDenied)
+		is.Equal(c.logged("enroll.denied"), 1)
+		pass(20 * time.Minute)
+		is.Equal(c.manager.Count(memmanager.Register), 2)
+		r.expect(ports.StatePending)
+	})
+}
+
+func TestATokenThatIsNotKnownRegistersAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		c := newCertLife(t)
+		c.manager.Manual = true
+		r := c.start()
+		defer r.stop()
+		is.NoErr(c.manager.Remove(c.manager.Requests()[0].Register.MachineID))
+		pass(3 * time.Minute)
+		is.Equal(c.manager.Count(memmanager.Register), 2)
+		r.expect(ports.StatePending)
+	})
+}
+
+func TestAHostThatTheManagerKnowsIsAConflict(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		c := newCertLife(t)
+		r := c.start()
+		r.expect(ports.StateServing)
+		id := c.manager.Requests()[0].Register.MachineID
+		r.stop()
+		c.place.AlterCertificates(func(f *ports.FoundSet) { f.Server.Content = f.Server.Content[:100] })
+		r = c.start()
+		defer r.stop()
+		c.expectCertificate(r, ports.CertCorrupt, ports.ManagerStateConflict)
+		r.expect(ports.StateBlocked)
+		is.True(strings.Contains(r.Status().Manager.LastError, "remove or re-approve"))
+		registrations := c.manager.Count(memmanager.Register)
+		pass(10 * time.Minute)
+		is.Equal(c.manager.Count(memmanager.Register), registrations) // class operator
+		is.NoErr(c.manager.Approve(id))
+		pass(2 * time.Hour)
+		r.expect(ports.StateServing)
+	})
+}
+
+func TestAManagerThatIgnoresTheCSR(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCertLife(t)
+		c.manager.IgnoreCSR = true
+		r := c.start()
+		defer r.stop()
+		r.expect(ports.StateServing)
+	})
+}
+
+func TestAManagerThatDoesNotRenewIsRegisteredAtAgainWhileTheCertificateServes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		c := newCertLife(t)
+		c.manager.NoRenew = true
+		r := c.start()
+		defer r.stop()
+		first := c.holder.serial()
+		pass(61 * 24 * time.Hour)
+		// The host exists: an operator must re-approve it, and there is time.
+		r.expect(ports.StateServing)
+		is.Equal(r.Status().Manager.State, ports.ManagerStateConflict)
+		is.Equal(c.holder.serial(), first)
+		renewals := c.manager.Count(memmanager.Renew)
+		is.Equal(renewals, 1) // asked once
+		pass(24 * 24 * time.Hour)
+		r.expect(ports.StateBlocked) // less than the threshold is left
+		is.NoErr(c.manager.Approve(c.manager.Requests()[0].Register.MachineID))
+		pass(12 * time.Hour)
+		r.expect(ports.StateServing)
+		is.True(c.holder.serial() != first)
+	})
+}
+
+func TestAManagerThatIsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		c := newCertLife(t)
+		var down atomic.Bool
+		c.manager.OnRegister = func(_ context.Context, _ ports.RegisterRequest, serve func() ports.RegisterAnswer) ports.RegisterAnswer {
+			if down.Load() {
+				return ports.RegisterAnswer{Outcome: ports.RegisterTransient{Reason: "connection refused"}}
+			}
+			return serve()
+		}
+		c.manager.OnRenew = func(_ context.Context, _ []byte, serve func() ports.RenewAnswer) ports.RenewAnswer {
+			if down.Load() {
+				return ports.RenewAnswer{Outcome: ports.RenewTransient{Reason: "connection refused"}}
+			}
+			return serve()
+		}
+		down.Store(true)
+		r := c.start()
+		defer r.stop()
+		pass(time.Hour)
+		r.expect(ports.StateEnrolling)
+		registrations := c.manager.Requests()
+		is.True(len(registrations) >= 10)
+		for _, request := range registrations {
+			is.Equal(request.Register.IdempotencyKey, registrations[0].Register.IdempotencyKey) // the same over transient failures
+		}
+		down.Store(false)
+		pass(6 * time.Minute)
+		r.expect(ports.StateServing)
+
+		// And at a renewal: the certificate serves on, and is renewed in time.
+		down.Store(true)
+		pass(61 * 24 * time.Hour)
+		is.Equal(r.Status().Certificate.Status, ports.CertExpiringSoon)
+		down.Store(false)
+		pass(6 * time.Minute)
+		is.Equal(r.Status().Certificate.Status, ports.CertValid)
+	})
+}
+
+func TestAnExpiredCertificateIsEnrolledForAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		c := newCertLife(t)
+		c.start().stop()
+		is.NoErr(c.manager.Remove(c.manager.Requests()[0].Register.MachineID))
+		pass(100 * 24 * time.Hour) // switched off for longer than it is valid
+		r := c.start()
+		defer r.stop()
+		r.expect(ports.StateServing)
+		is.Equal(c.manager.Count(memmanager.Register), 2)
+	})
+}
+
+func TestNothingIsAskedWhereTheAnswerCouldNotBeStored(t *testing.T) {
+	for name, faults := range map[string]memstore.Faults{
+		"the key":    {SaveKey: ports.ErrNotWritten},
+		"the note":   {SaveRetries: ports.ErrNotWritten},
+		"the record": {SavePending: ports.ErrNotWritten},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				c := newCertLife(t)
+				c.place.Inject(faults)
+				r := c.start()
+				defer r.stop()
+				pass(time.Hour)
+				r.expect(ports.StateEnrolling)
+				is.Equal(len(c.manager.Requests()), 0)
+				c.place.Inject(memstore.Faults{})
+				pass(6 * time.Minute)
+				r.expect(ports.StateServing)
+			})
+		})
+	}
+	t.Run("the bundle", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			is := is.New(t)
+			c := newCertLife(t)
+			c.place.Inject(memstore.Faults{ReserveBundle: ports.ErrNotWritten})
+			r := c.start()
+			defer r.stop()
+			pass(time.Hour)
+			is.Equal(c.manager.Count(memmanager.Poll), 0)
+			c.place.Inject(memstore.Faults{})
+			pass(6 * time.Minute)
+			r.expect(ports.StateServing)
+			is.Equal(c.manager.Count(memmanager.Register), 1)
+		})
+	})
+}
+
+func TestABundleThatCannotBeStoredAtFirstIsNotLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		c := newCertLife(t)
+		c.place.Inject(memstore.Faults{SaveBundle: ports.ErrNotWritten})
+		r := c.start()
+		defer r.stop()
+		pass(time.Hour)
+		c.place.Inject(memstore.Faults{})
+		pass(6 * time.Minute)
+		r.expect(ports.StateServing)
+		is.Equal(c.manager.Count(memmanager.Register), 1)
+	})
+}
+
+func TestCertificatesPlacedByHandAreServedAndNotRenewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		c := newCertLife(t)
+		c.start().stop() // from a manager
+		c.settings.ManagerURL = nil
+		managed := c.change
+		c.change = func(w *app.World) { managed(w); w.Manager = nil }
+		r := c.start()
+		defer r.stop()
+		r.expect(ports.StateServing)
+		is.Equal(r.Status().Manager.State, ports.ManagerStateNotConfigured)
+		pass(91 * 24 * time.Hour)
+		r.expect(ports.StateBlocked)
+		is.Equal(r.Status().Certificate.Status, ports.CertExpired)
+	})
+}
+
+func TestValidFilesCountAsEnrolled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		c := newCertLife(t)
+		c.start().stop()
+		registrations := c.manager.Count(memmanager.Register)
+		is.NoErr(memstore.Open(c.place).ErasePending(t.Context()))
+		r := c.start()
+		defer r.stop()
+		r.expect(ports.StateServing)
+		is.Equal(c.manager.Count(memmanager.Register), registrations)
+	})
+}
+
+func TestTheRevocationListIsFetchedEveryDay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCertLife(t)
+		r := c.start()
+		defer r.stop()
+		pass(30 * 24 * time.Hour)
+		if n := c.manager.Count(memmanager.CRL); n < 29 || n > 70 {
+			t.Errorf("fetched %d times in 30 days", n)
+		}
+	})
+}
+
+func TestARevokedCertificateIsNotServed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		c := newCertLife(t)
+		r := c.start()
+		defer r.stop()
+		r.expect(ports.StateServing)
+		is.NoErr(c.manager.Revoke(c.manager.Requests()[0].Register.MachineID))
+		pass(25 * time.Hour)
+		is.Equal(r.Status().Certificate.Status, ports.CertRevoked)
+		is.Equal(c.holder.serial(), "")
+	})
+}
+
+func TestRenewFrameRenewsBeforeItIsDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		c := newCertLife(t)
+		site := newLife(t).settings
+		c.settings.ServerURL, c.settings.SiteCode, c.settings.EnrollmentKey = site.ServerURL, site.SiteCode, site.EnrollmentKey
+		managed := c.change
+		c.change = func(w *app.World) { managed(w); w.Relay = c.relay }
+		r := c.start()
+		defer r.stop()
+		r.expect(ports.StateConnected)
+		first := c.holder.serial()
+		c.relay.Last().Push(ports.RelayFrame{Type: ports.FrameRenewCertificates})
+		pass(time.Minute)
+		is.True(c.holder.serial() != first)
+		second := c.holder.serial()
+		c.relay.Last().Push(ports.RelayFrame{Type: ports.FrameRenewCertificates})
+		pass(time.Minute)
+		is.Equal(c.holder.serial(), second) // once an hour
+		is.Equal(len(c.relay.Conns()), 1)   // undisturbed
+	})
+}
+
+func denyAll(c *certLife) {
+	c.manager.Manual = true
+	c.manager.OnPoll = func(_ context.Context, _ ports.Secret, serve func() ports.PollAnswer) ports.PollAnswer {
+		if err := c.manager.Deny(c.manager.Requests()[0].Register.MachineID); err != nil {
+			c.t.Error(err)
+		}
+		return serve()
+	}
+}
+
+func exists(context.Context, ports.RegisterRequest, func() ports.RegisterAnswer) ports.RegisterAnswer {
+	return ports.RegisterAnswer{Outcome: ports.HostExists{}}
+}
+
+func isDown(context.Context, ports.RegisterRequest, func() ports.RegisterAnswer) ports.RegisterAnswer {
+	return ports.RegisterAnswer{Outcome: ports.RegisterTransient{Reason: "the manager is down"}}
+}
+
+func TestEnrollCommandAtAManager(t *testing.T) {
+	for name, test := range map[string]struct {
+		prepare func(*certLife)
+		options app.EnrollOptions
+		code    exitcode.Code
+		says    string
+	}{
+		"approved":        {func(*certLife) {}, app.EnrollOptions{}, exitcode.Clean, "certificate is installed"},
+		"approved later":  {func(c *certLife) { c.manager.ApproveAfter = 5 }, app.EnrollOptions{}, exitcode.Clean, "operator must approve"},
+		"denied":          {denyAll, app.EnrollOptions{}, exitcode.Error, "denied"},
+		"conflict":        {func(c *certLife) { c.manager.OnRegister = exists }, app.EnrollOptions{}, exitcode.Error, "remove or re-approve"},
+		"polls used up":   {func(c *certLife) { c.manager.Manual = true; c.settings.MaxPollAttempts = 3 }, app.EnrollOptions{}, exitcode.InProgress, "used up"},
+		"--wait over":     {func(c *certLife) { c.manager.Manual = true }, app.EnrollOptions{Wait: 10 * time.Minute, Patient: true}, exitcode.InProgress, "operator must approve"},
+		"down":            {func(c *certLife) { c.manager.OnRegister = isDown }, app.EnrollOptions{}, exitcode.Error, "Given up after 5 tries"},
+		"enrolled before": {func(c *certLife) { c.enroll(c.t.Context(), app.EnrollOptions{}) }, app.EnrollOptions{}, exitcode.Clean, "valid until"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCertLife(t)
+				test.prepare(c)
+				code, said := c.enroll(t.Context(), test.options)
+				if code != test.code || !strings.Contains(said, test.says) {
+					t.Errorf("code %d, want %d; it said, without %q:\n%s\n%s", code, test.code, test.says, said, &c.log)
+				}
+			})
+		})
+	}
+}
