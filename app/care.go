@@ -157,7 +157,7 @@ func (a *Agent) care(ctx context.Context, force, person bool) (careResult, time.
 	case enrollment.CareRegister:
 	}
 	if pause := a.manager.holdBack(ctx, person); pause > 0 {
-		return careResult{exitcode.Error, fmt.Sprintf("%s is asked again in %v.", a.manager.host(), pause.Round(time.Second))}, pause
+		return careResult{exitcode.InProgress, fmt.Sprintf("%s was asked a moment ago, or asked for patience.", a.manager.host())}, pause
 	}
 	return a.report(a.manager.advance(ctx))
 }

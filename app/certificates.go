@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/muster-agent/muster/domain/cert"
 	"github.com/muster-agent/muster/ports"
@@ -25,7 +26,9 @@ type certificates struct {
 	mu     sync.Mutex
 	known  cert.Judgement
 	logged string // the judgement that was last logged
-	once   sync.Once
+	// inUseUntil is the end of the certificate in use; zero if there is none.
+	inUseUntil time.Time
+	once       sync.Once
 }
 
 // options judge at both instants while a server's clock differs from ours.
@@ -53,7 +56,10 @@ func (c *certificates) look(ctx context.Context) (cert.Judgement, error) {
 // use tells the listener and the clients which certificate there is.
 func (c *certificates) use(files cert.Files, j cert.Judgement) {
 	if !j.Servable() {
-		c.w.InUse.Use(nil)
+		if !c.outlives(j.Status) {
+			c.w.InUse.Use(nil)
+			c.inUseUntil = time.Time{}
+		}
 		return
 	}
 	pair, err := cert.KeyPair(files.Key, j)
@@ -63,7 +69,21 @@ func (c *certificates) use(files cert.Files, j cert.Judgement) {
 		return
 	}
 	c.w.InUse.Use(&ports.CertificateInUse{Certificate: pair, Roots: cert.Roots(files), Revoked: cert.Revoked(files)})
+	c.inUseUntil = j.End
 	c.once.Do(func() { close(c.served) })
+}
+
+// outlives reports whether the certificate in use goes on being used although
+// the files are not sound any more: what happened to a file does not make it
+// worse, and it serves until there is another.
+func (c *certificates) outlives(status ports.CertificateStatus) bool {
+	switch status {
+	case ports.CertMissing, ports.CertCorrupt, ports.CertKeyMismatch:
+		return c.w.Wall().Before(c.inUseUntil)
+	case ports.CertValid, ports.CertExpiringSoon, ports.CertNotYetValid, ports.CertExpired, ports.CertUntrusted, ports.CertRevoked, ports.CertNotConfigured:
+		return false
+	}
+	return false
 }
 
 // show puts a judgement on the board, and into the log when it is news.
@@ -141,7 +161,7 @@ func (c *certificates) install(ctx context.Context, received ports.ReceivedBundl
 		return err // a key that only cannot be read now
 	}
 	if err == nil {
-		set.Server, err = c.judgeSet(set)
+		err = c.judgeSet(&set)
 	}
 	if err != nil {
 		return c.refuse(ctx, err)
@@ -192,22 +212,29 @@ func (c *certificates) assemble(ctx context.Context, b ports.Bundle) (ports.Cert
 	return ports.CertificateSet{CA: b.CA, Server: append(server, b.Chain...), Key: key, CRL: b.CRL}, nil
 }
 
-// judgeSet judges a set before it replaces anything, and returns what
-// server.pem is to hold: the leaf, then intermediates. A certificate that
-// becomes valid within the hour is accepted: a clock is wrong, not it.
-func (c *certificates) judgeSet(set ports.CertificateSet) (server []byte, err error) {
+// judgeSet judges a set before it replaces anything. It puts what server.pem
+// is to hold in order (the leaf, then intermediates) and drops a revocation
+// list that is not sound: the last good one stays. A certificate that becomes
+// valid within the hour is accepted: a clock is wrong, not it.
+func (c *certificates) judgeSet(set *ports.CertificateSet) error {
+	now, options := c.w.Wall(), c.options()
 	files := cert.Files{
 		CA: cert.File{Path: "ca_crt", PEM: set.CA}, Server: cert.File{Path: "server_crt", PEM: set.Server},
 		Key: cert.KeyFile{Path: "server_key", PEM: set.Key}, CRL: cert.File{Path: "crl_pem", Err: cert.Missing{}},
 	}
 	if len(set.CRL) > 0 {
 		files.CRL = cert.File{Path: "crl_pem", PEM: set.CRL}
+		if _, err := cert.JudgeCRL(files, now, options); err != nil {
+			c.w.Log.Warn("the revocation list that came with the certificate is not used: "+err.Error(), event(eventCertsStatus))
+			set.CRL, files.CRL = nil, cert.File{Path: "crl_pem", Err: cert.Missing{}}
+		}
 	}
-	j := cert.Judge(files, c.w.Wall(), c.options())
+	j := cert.Judge(files, now, options)
 	if !j.Servable() && !j.ClockProblem {
-		return nil, fmt.Errorf("it is %s: %s", j.Status, j.Detail)
+		return fmt.Errorf("it is %s: %s", j.Status, j.Detail)
 	}
-	return j.ServerPEM(), nil
+	set.Server = j.ServerPEM()
+	return nil
 }
 
 // prove reads what was installed back and makes a handshake with it.

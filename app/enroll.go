@@ -76,6 +76,8 @@ func (a *Agent) enrollManager(ctx, limited context.Context, o EnrollOptions) exi
 			o.Say(result.line)
 			o.Say("The polls are used up; running this again goes on with the same registration.")
 			return exitcode.Undecided
+		case result.code == exitcode.InProgress && delay <= 0:
+			o.Say(result.line)
 		case result.code == exitcode.InProgress:
 			o.Say(fmt.Sprintf("%s Asking again in %v.", result.line, delay.Round(time.Millisecond)))
 		default:
@@ -111,6 +113,11 @@ func (a *Agent) endOfManager(ctx context.Context, o EnrollOptions) exitcode.End 
 // RenewCertificates checks the certificate and renews it if that is due, once;
 // it never waits for an operator.
 func (a *Agent) RenewCertificates(ctx context.Context, say func(string)) exitcode.Code {
+	if a.manager == nil {
+		result, _ := a.care(ctx, false, true)
+		say(result.line)
+		return result.code
+	}
 	if err := a.establishIdentity(ctx); err != nil {
 		say(err.Error())
 		return exitcode.Error
@@ -119,7 +126,7 @@ func (a *Agent) RenewCertificates(ctx context.Context, say func(string)) exitcod
 		result, delay := a.care(ctx, false, true)
 		say(result.line)
 		st := a.board.snapshot().Manager
-		if a.manager == nil || result.code != exitcode.Error || st.State != ports.ManagerStateRetrying || tries == personTries || ctx.Err() != nil {
+		if result.code != exitcode.Error || st.State != ports.ManagerStateRetrying || tries == personTries || ctx.Err() != nil {
 			return result.code
 		}
 		say(fmt.Sprintf("Trying again in %v.", delay.Round(time.Millisecond)))

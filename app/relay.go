@@ -80,9 +80,6 @@ func (a *Agent) connect(ctx context.Context, key ports.Secret, changed <-chan st
 		a.w.Log.Info("connecting again with the new key", event(eventRelayDisconnected))
 		return 0
 	}
-	if entry.LastAttempt.IsZero() {
-		a.noted(a.book.begin(ctx, ports.ActivityRelay, target))
-	}
 	return a.relayFailed(ctx, target, eventRelayDisconnected, "the connection to the relay ended: "+ended.Error(), ports.Transient, nil)
 }
 
@@ -144,7 +141,7 @@ func (a *Agent) notConnected(ctx context.Context, target string, known ports.Ref
 		advice = a.advise("the server does not know this machine: enrolling again; the key is kept until there is a new one")
 		a.askFor(untilStored)
 	case refusal.Revoked:
-		class, advice = ports.Operator, "an operator revoked this machine's key: unless that was a mistake to be undone at the server, run 'muster enroll --force' to enroll this machine again"
+		class, advice = ports.Operator, "an operator revoked this machine's key: unless that was a mistake to be undone at the server, stop the service and run 'muster enroll --force' to enroll this machine again"
 		a.board.block("relay", advice)
 		a.desk.withdrawUnlessOrdered()
 	}

@@ -23,6 +23,7 @@ type retryBook struct {
 	mu     sync.Mutex
 	loaded bool
 	record ports.RetryRecord
+	begun  map[ports.Activity]bool // attempts that were noted and are not over
 }
 
 // entry is what is remembered of an activity for a target; another target
@@ -46,6 +47,10 @@ func (b *retryBook) begin(ctx context.Context, activity ports.Activity, target s
 	return b.change(ctx, activity, target, func(e *ports.RetryEntry) {
 		e.LastAttempt = b.wall()
 		e.Attempts[classOf(*e)]++
+		if b.begun == nil {
+			b.begun = map[ports.Activity]bool{}
+		}
+		b.begun[activity] = true
 	})
 }
 
@@ -58,17 +63,18 @@ type failure struct {
 	refusal    *ports.Refusal
 }
 
-// failed notes how an attempt that began ended, and returns the wait that
-// follows. The wait holds even if the note could not be written.
+// failed notes how an attempt ended, whether or not it was noted before it was
+// made, and returns the wait that follows. The wait holds even if the note could not be written.
 func (b *retryBook) failed(ctx context.Context, activity ports.Activity, target string, f failure) (wait time.Duration, attempt int, err error) {
 	err = b.change(ctx, activity, target, func(e *ports.RetryEntry) {
 		now := b.wall()
-		e.LastAttempt = now // it is over now, and the next one is counted from here
-		if was := classOf(*e); was != f.class {
-			e.Attempts[was] = max(0, e.Attempts[was]-1)
-			e.Attempts[f.class]++
+		e.LastAttempt = now    // it is over now, and the next one is counted from here
+		if b.begun[activity] { // it was counted as one more like the one before
+			e.Attempts[classOf(*e)]--
 		}
-		attempt = max(1, e.Attempts[f.class])
+		delete(b.begun, activity)
+		e.Attempts[f.class]++
+		attempt = e.Attempts[f.class]
 		wait = backoff.Wait(b.policy, f.class, attempt, b.chance())
 		e.NotBefore = time.Time{}
 		if f.retryAfter > 0 {
@@ -92,6 +98,7 @@ func (b *retryBook) succeeded(ctx context.Context, activity ports.Activity) erro
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	loadErr := b.load(ctx)
+	delete(b.begun, activity)
 	if _, there := b.record.Activities[activity]; !there {
 		return loadErr
 	}

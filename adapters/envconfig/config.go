@@ -92,7 +92,7 @@ func Load(src Source) (*Config, error) {
 	l.checkSite(stored)
 
 	if len(l.problems) > 0 {
-		return nil, &Error{Problems: l.problems}
+		return nil, &Error{Problems: l.problems, Warnings: l.warnings}
 	}
 	return &Config{Warnings: l.warnings, settings: v.settings(l), values: values}, nil
 }

@@ -849,3 +849,12 @@ func TestSettingsOfASite(t *testing.T) {
 	is.Equal(s.ServerURL.String(), "https://enroll.example.org/prefix/") // as configured
 	is.Equal(s.SiteCode, "ACME-HQ")
 }
+
+func TestAMisspeltNameIsNamedBesideWhatItCaused(t *testing.T) {
+	t.Parallel()
+	src := source(t, "", "MUSTER_SERVER_URL=https://h", "MUSTER_SITE_KODE=A", "MUSTER_ENROLLMENT_KEY="+enrollKey)
+	_, err := Load(src)
+	if err == nil || !strings.Contains(err.Error(), "MUSTER_SITE_CODE") || !strings.Contains(err.Error(), "MUSTER_SITE_KODE") {
+		t.Errorf("got %v; want both names", err)
+	}
+}

@@ -15,13 +15,20 @@ type Error struct {
 	// Problems are sentences that name the variable or file, where it was set,
 	// what is wrong and what to do. None holds a secret.
 	Problems []string
+	// Warnings are no problems by themselves, but may be what caused one: a
+	// misspelt name in the environment.
+	Warnings []string
 }
 
 func (e *Error) Error() string {
-	if len(e.Problems) == 1 {
-		return "configuration: " + e.Problems[0]
+	warnings := ""
+	for _, w := range e.Warnings {
+		warnings += "\n- warning: " + w
 	}
-	return fmt.Sprintf("configuration: %d problems:\n- %s", len(e.Problems), strings.Join(e.Problems, "\n- "))
+	if len(e.Problems) == 1 {
+		return "configuration: " + e.Problems[0] + warnings
+	}
+	return fmt.Sprintf("configuration: %d problems:\n- %s%s", len(e.Problems), strings.Join(e.Problems, "\n- "), warnings)
 }
 
 // redacted stands for what may not be shown.
