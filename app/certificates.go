@@ -182,7 +182,8 @@ func (c *certificates) install(ctx context.Context, received ports.ReceivedBundl
 		if restoreErr := c.w.Certificates.RestorePrevious(ctx); restoreErr != nil {
 			return errors.Join(err, restoreErr) // the journal stays: this is done again
 		}
-		return c.refuse(ctx, err)
+		refused := c.refuse(ctx, err)
+		return errors.Join(refused, c.w.Certificates.DropPrevious(ctx))
 	}
 	// In this order, and not past an error: what a crash leaves is either
 	// enough to install again, or not needed any more.

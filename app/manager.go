@@ -91,6 +91,7 @@ func (m *managerEnrollment) load(ctx context.Context) error {
 	}
 	m.pending.ManagerURL = m.url()
 	m.loaded = true
+	m.tidy(ctx)
 	if !m.pending.Token.Empty() {
 		m.w.Log.Info("an operator's decision is awaited at "+m.host(), event(eventManagerResumed), slog.Int("polls", m.pending.Polls))
 		m.board.update(func(st *ports.Status) {
@@ -98,6 +99,22 @@ func (m *managerEnrollment) load(ctx context.Context) error {
 		})
 	}
 	return nil
+}
+
+// tidy removes what a crash between the last steps of an installation left:
+// without a bundle the previous files are of no more use, and a private key
+// only if a request was made with it.
+func (m *managerEnrollment) tidy(ctx context.Context) {
+	if _, err := m.w.Journal.LoadBundle(ctx); !absent(err) {
+		return
+	}
+	err := m.w.Certificates.DropPrevious(ctx)
+	if m.pending.Token.Empty() && m.pending.IdempotencyKey == "" {
+		err = errors.Join(err, m.w.Journal.EraseKey(ctx))
+	}
+	if err != nil {
+		m.w.Log.Debug("tidying up after an installation: "+err.Error(), event(eventCertsStatus))
+	}
 }
 
 // finish installs a bundle that is in the journal.

@@ -210,27 +210,39 @@ func scenes() []scene {
 	listed.CRL = set("2").CRL
 	return []scene{
 		{
-			"first install", []call{keep}, install("1"), nothing, set("1"),
+			"first install",
+			[]call{keep},
+			install("1"), nothing, set("1"),
 			[]ending{{[]call{install("1")}, set("1")}, {[]call{restore, drop}, nothing}},
 		},
 		{
-			"keep", []call{install("0"), keep, install("1")}, keep, set("1"), set("1"),
+			"keep",
+			[]call{install("0"), keep, install("1")},
+			keep, set("1"), set("1"),
 			[]ending{{[]call{keep, install("2"), restore}, set("1")}},
 		},
 		{
-			"install", []call{install("1"), keep}, install("2"), set("1"), set("2"),
+			"install",
+			[]call{install("1"), keep},
+			install("2"), set("1"), set("2"),
 			[]ending{{[]call{install("2"), drop}, set("2")}, {[]call{restore, restore, drop}, set("1")}},
 		},
 		{
-			"restore", []call{install("1"), keep, install("2")}, restore, set("2"), set("1"),
+			"restore",
+			[]call{install("1"), keep, install("2")},
+			restore, set("2"), set("1"),
 			[]ending{{[]call{restore, drop}, set("1")}},
 		},
 		{
-			"drop", []call{install("1"), keep, install("2")}, drop, set("2"), set("2"),
+			"drop",
+			[]call{install("1"), keep, install("2")},
+			drop, set("2"), set("2"),
 			[]ending{{[]call{drop}, set("2")}},
 		},
 		{
-			"install a list", []call{install("1")}, installList("2"), set("1"), listed,
+			"install a list",
+			[]call{install("1")},
+			installList("2"), set("1"), listed,
 			[]ending{{[]call{installList("2")}, listed}},
 		},
 	}

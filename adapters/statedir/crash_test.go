@@ -167,6 +167,15 @@ func (m *machine) walk(path string, sizes map[uint64]int, live map[uint64]map[st
 	live[inode(m.t, path)] = names
 }
 
+// unsyncedDir opens the directory, which is made if need be, without syncing.
+func unsyncedDir(t testing.TB, path string) *Dir {
+	t.Helper()
+	must(t, os.MkdirAll(path, 0o700))
+	d := open(t, path, Options{})
+	d.disk.around = unsynced
+	return d
+}
+
 // scene is something that is interrupted.
 type scene struct {
 	name    string

@@ -138,15 +138,6 @@ func unsynced(op op, _ string, call func() error) error {
 	return call()
 }
 
-// unsyncedDir opens the directory, which is made if need be, without syncing.
-func unsyncedDir(t testing.TB, path string) *Dir {
-	t.Helper()
-	must(t, os.MkdirAll(path, 0o700))
-	d := open(t, path, Options{})
-	d.disk.around = unsynced
-	return d
-}
-
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {

@@ -153,6 +153,8 @@ func (s subject) loads(t *testing.T, d *Dir, n int) {
 	}
 }
 
+func second(_ any, err error) error { return err }
+
 type recoveries []ports.Recovery
 
 func (r *recoveries) add(x ports.Recovery) { *r = append(*r, x) }

@@ -62,8 +62,6 @@ func TestExposedFile(t *testing.T) {
 	}
 }
 
-func second(_ any, err error) error { return err }
-
 func TestModes(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)

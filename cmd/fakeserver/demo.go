@@ -8,9 +8,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/muster-agent/muster/fakeserver"
@@ -49,18 +51,27 @@ func demo(ctx context.Context, args []string, stdout, stderr io.Writer) (err err
 	if err := parse(flags, args); err != nil {
 		return err
 	}
+	// A closed terminal, or a reader of the output that has enough of it, must
+	// not end the demo before it has cleaned up.
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP, syscall.SIGPIPE)
+	defer stop()
 	path, err := findMuster(*muster)
 	if err != nil {
 		return err
 	}
-	s := &story{out: stdout, muster: path, server: &fakeserver.Server{}}
+	s := &story{out: stdout, muster: path, server: &fakeserver.Server{
+		Approval:     fakeserver.Approval{Manual: true},
+		CertLifetime: certLifetime,
+	}}
 	if err := s.setUp(ctx); err != nil {
 		return errors.Join(err, s.cleanUp())
 	}
 	fmt.Fprintf(stdout, "A fake server listens on %s. The machines are real agents,\neach with a state directory of its own below %s.\n", s.server.URL(), s.dir)
 	for i, step := range steps {
 		if err = s.play(ctx, i+1, step); err != nil {
-			s.showLogs(stderr)
+			if ctx.Err() == nil {
+				s.showLogs(stderr)
+			}
 			break
 		}
 	}
@@ -70,19 +81,35 @@ func demo(ctx context.Context, args []string, stdout, stderr io.Writer) (err err
 	return err
 }
 
+// settle is how long after an agent that Ctrl-C ended too the same Ctrl-C has
+// certainly arrived here.
+const settle = 100 * time.Millisecond
+
 func (s *story) play(ctx context.Context, number int, step step) error {
 	fmt.Fprintf(s.out, "\n%d. %s\n   %s\n", number, step.title, strings.ReplaceAll(step.telling, "\n", "\n   "))
-	ctx, cancel := context.WithTimeout(ctx, stepWithin)
+	within, cancel := context.WithTimeout(ctx, stepWithin)
 	defer cancel()
 	began := time.Now()
-	result, err := step.run(ctx, s)
+	result, err := step.run(within, s)
 	if err != nil {
-		fmt.Fprintf(s.out, "   FAILED: %v\n", err)
+		select {
+		case <-ctx.Done():
+			return errors.New("stopped before the end")
+		case <-time.After(settle):
+		}
+		s.say("FAILED: %v", err)
 		return fmt.Errorf("step %d did not go as told: %w", number, err)
 	}
 	fmt.Fprintf(s.out, "   -> %s (%.1f s)\n", strings.ReplaceAll(result, "\n", "\n      "), time.Since(began).Seconds())
 	return nil
 }
+
+// say tells something in the middle of a step.
+func (s *story) say(format string, args ...any) {
+	fmt.Fprintf(s.out, "   %s\n", strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "\n   "))
+}
+
+func (s *story) configFile() string { return filepath.Join(s.dir, "agent.env") }
 
 func (s *story) setUp(ctx context.Context) (err error) {
 	if s.dir, err = os.MkdirTemp("", "muster-demo-"); err != nil {
@@ -96,7 +123,7 @@ func (s *story) setUp(ctx context.Context) (err error) {
 		return err
 	}
 	// So that a configuration that is installed here has no say.
-	if err := os.WriteFile(filepath.Join(s.dir, "agent.env"), nil, 0o600); err != nil {
+	if err := os.WriteFile(s.configFile(), nil, 0o600); err != nil {
 		return err
 	}
 	return s.server.Start(ctx, "127.0.0.1:0")

@@ -18,18 +18,25 @@ import (
 // machine is a machine of the demo: a state directory, a machine_uid, and
 // while it is switched on an agent.
 type machine struct {
-	name    string
-	uid     string
-	story   *story
-	process *process // nil while switched off
+	name     string
+	uid      string
+	settings []string // of its agent, as in an environment
+	story    *story
+	process  *process // nil while switched off
 }
 
-// newMachine makes a machine that was never started. The demo gives its
-// machines their uids, since they all run on one real machine.
+// newMachine makes a machine that was never started, with the settings for
+// site enrollment. The demo gives its machines their uids, since they all run
+// on one real machine.
 func (s *story) newMachine(name string) *machine {
 	var id [32]byte
 	rand.Read(id[:]) // never fails, see crypto/rand
 	m := &machine{name: name, uid: "muid_" + hex.EncodeToString(id[:]), story: s}
+	m.settings = []string{
+		"MUSTER_SERVER_URL=" + s.server.URL(),
+		"MUSTER_SITE_CODE=" + s.site.SiteCode,
+		"MUSTER_ENROLLMENT_KEY=" + s.site.EnrollmentKey,
+	}
 	s.machines = append(s.machines, m)
 	return m
 }
@@ -45,10 +52,8 @@ func (m *machine) environ() []string {
 		return strings.HasPrefix(name, "MUSTER_") ||
 			slices.Contains([]string{"STATE_DIRECTORY", "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"}, name)
 	})
+	environ = append(environ, m.settings...)
 	return append(environ,
-		"MUSTER_SERVER_URL="+m.story.server.URL(),
-		"MUSTER_SITE_CODE="+m.story.site.SiteCode,
-		"MUSTER_ENROLLMENT_KEY="+m.story.site.EnrollmentKey,
 		"MUSTER_TRUST_CA_FILE="+m.story.caFile,
 		"MUSTER_STATE_DIR="+m.stateDir(),
 		"MUSTER_MACHINE_UID="+m.uid,
@@ -66,7 +71,7 @@ func (m *machine) start() error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(m.story.muster, "run", "--config", filepath.Join(m.story.dir, "agent.env"))
+	cmd := exec.Command(m.story.muster, "run", "--config", m.story.configFile())
 	cmd.Dir = m.story.dir
 	cmd.Env = m.environ()
 	cmd.Stdout, cmd.Stderr = log, log
@@ -121,6 +126,15 @@ type process struct {
 	cmd     *exec.Cmd
 	ended   chan struct{} // closed when it has ended
 	waitErr error         // readable then
+}
+
+func (p *process) hasEnded() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
 }
 
 // err says how the process ended. It must have.

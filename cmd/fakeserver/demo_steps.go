@@ -38,6 +38,26 @@ var steps = []step{
 		outage,
 	},
 	{
+		"A host that needs a certificate",
+		"web-1 is to serve others over mutual TLS. It knows its manager, which the same fake\nserver plays; there an operator decides who gets a certificate.",
+		register,
+	},
+	{
+		"The operator approves it",
+		"The manager then issues a certificate, and hands it out once.",
+		approve,
+	},
+	{
+		"The certificate runs out",
+		fmt.Sprintf("It is valid for only %.0f seconds. Two clients keep asking for /health: one over a\nconnection that it keeps open, one over a new connection each time.", certLifetime.Seconds()),
+		renewal,
+	},
+	{
+		"The certificate is damaged",
+		"web-1 is told to stop, three quarters of its certificate file are lost, and it is\nswitched on again.",
+		damage,
+	},
+	{
 		"The machines are told to stop",
 		"As a service manager would.",
 		stop,
@@ -118,7 +138,8 @@ func collision(ctx context.Context, s *story) (string, error) {
 	if waiting.Enrollments != 1 || waiting.Connected {
 		return "", errors.New("it got a key without an operator's word")
 	}
-	fmt.Fprintf(s.out, "   -> It got no key. It waits, and asks again now and then.\n   The operator confirms.\n")
+	s.say("-> It got no key. It waits, and asks again now and then.")
+	s.say("The operator confirms.")
 	if err := s.server.Confirm(m.uid); err != nil {
 		return "", err
 	}
@@ -153,7 +174,8 @@ func outage(ctx context.Context, s *story) (string, error) {
 	}
 	attempts = s.count("/ws/agent") - attempts
 	s.server.ClearFaults()
-	fmt.Fprintf(s.out, "   -> They tried %d times in vain, with a pause after each.\n   The server is back.\n", attempts)
+	s.say("-> They tried %d times in vain, with a pause after each.", attempts)
+	s.say("The server is back.")
 	if err := s.awaitConnected(ctx, s.machines...); err != nil {
 		return "", err
 	}
@@ -173,7 +195,7 @@ func stop(ctx context.Context, s *story) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return "They closed their connections and ended.", nil
+	return "All three closed their connections and ended.", nil
 }
 
 // enrollAs enrolls a machine that has no agent, and so is only a name.

@@ -28,9 +28,6 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	p := &program{environ: environ, stdin: stdin, stdout: stdout, stderr: stderr}
 	root := p.root()
 	root.SetArgs(args)
-	root.SetIn(stdin)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintf(stderr, "muster: %s\n", withoutKeys(err.Error()))
 		return exitcode.Error
@@ -70,7 +67,10 @@ func (p *program) root() *cobra.Command {
 	all.StringVar(&p.logFormat, "log-format", "", "text or json")
 	root.AddCommand(p.runCommand(), p.enrollCommand(), p.renewCommand(), p.statusCommand(), p.identifyCommand(),
 		p.configCommand(), p.unenrollCommand(), p.versionCommand())
-	root.InitDefaultCompletionCmd()
+	root.SetIn(p.stdin)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	root.InitDefaultCompletionCmd() // which takes the output as it is now
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" {
 			cmd.RunE = func(*cobra.Command, []string) error { return errors.New("name a shell: bash, zsh, fish or powershell") }

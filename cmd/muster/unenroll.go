@@ -46,6 +46,8 @@ func (p *program) unenroll(ctx context.Context, yes bool) error {
 		return err
 	}
 	removed, err := store.RemoveEnrollment(ctx)
+	elsewhere, certErr := certificateFiles(settings).Erase(ctx) // they may lie outside the state directory
+	removed, err = append(removed, elsewhere...), errors.Join(err, certErr)
 	for _, path := range removed {
 		p.say("removed " + path)
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/muster-agent/muster/adapters/siteapi"
 	"github.com/muster-agent/muster/adapters/statedir"
 	"github.com/muster-agent/muster/adapters/statussocket"
+	"github.com/muster-agent/muster/adapters/systemd"
 	"github.com/muster-agent/muster/adapters/transport"
 	"github.com/muster-agent/muster/adapters/unsupervised"
 	"github.com/muster-agent/muster/adapters/wsrelay"
@@ -128,11 +129,19 @@ func (p *program) world(config *configuration, log *slog.Logger, readOnly bool) 
 		Signals: machine.New("/"), Identities: store, Credentials: store, Retries: store, State: store,
 		Lock:         processlock.New(settings.StateDir),
 		Certificates: files, Journal: store,
-		Supervisor: unsupervised.Supervisor{}, StatusServer: statussocket.NewServer(settings.StateDir),
+		Supervisor: p.supervisor(), StatusServer: statussocket.NewServer(settings.StateDir),
 		Log: log, Wall: time.Now, Chance: mathrand.Float64,
 		Random: func(b []byte) { _, _ = rand.Read(b) }, // never fails: crypto/rand crashes instead
 	}
 	return w, p.connect(&w)
+}
+
+// supervisor is whoever started this process and wants to be told.
+func (p *program) supervisor() ports.Supervisor {
+	if n := systemd.New(p.environ); n != nil {
+		return n
+	}
+	return unsupervised.Supervisor{}
 }
 
 // open opens the state directory. With readOnly nothing on disk is changed.

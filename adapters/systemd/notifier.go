@@ -1,0 +1,90 @@
+// Package systemd tells systemd how the agent stands, by the protocol of
+// sd_notify(3).
+package systemd
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Notifier implements ports.Supervisor.
+type Notifier struct {
+	socket   string
+	watchdog time.Duration
+	// monotonic is the time of CLOCK_MONOTONIC, which a reload is told with.
+	monotonic func() time.Duration
+}
+
+// sendWithin bounds one notification: systemd reads its socket at once, or is
+// not there.
+const sendWithin = time.Second
+
+// feeds is how often the watchdog is fed in the time after which systemd
+// gives the agent up (sd_watchdog_enabled(3) recommends half of it).
+const feeds = 2
+
+// New reads the process's environment, "NAME=value" each; nil if no systemd
+// asks to be told.
+func New(environ []string) *Notifier {
+	value := func(name string) string {
+		for _, entry := range environ {
+			if n, v, _ := strings.Cut(entry, "="); n == name {
+				return v
+			}
+		}
+		return ""
+	}
+	socket := value("NOTIFY_SOCKET")
+	if !strings.HasPrefix(socket, "/") && !strings.HasPrefix(socket, "@") {
+		return nil
+	}
+	n := &Notifier{socket: socket, monotonic: monotonic}
+	if pid := value("WATCHDOG_PID"); pid == "" || pid == strconv.Itoa(os.Getpid()) {
+		if usec, err := strconv.ParseInt(value("WATCHDOG_USEC"), 10, 64); err == nil && usec > 0 {
+			n.watchdog = time.Duration(usec) * time.Microsecond / feeds
+		}
+	}
+	return n
+}
+
+// Ready implements ports.Supervisor.
+func (n *Notifier) Ready() error { return n.send("READY=1") }
+
+// Status implements ports.Supervisor.
+func (n *Notifier) Status(text string) error {
+	return n.send("STATUS=" + strings.NewReplacer("\n", " ", "\r", " ").Replace(text))
+}
+
+// Reloading implements ports.Supervisor.
+func (n *Notifier) Reloading() error {
+	return n.send(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", n.monotonic().Microseconds()))
+}
+
+// Stopping implements ports.Supervisor.
+func (n *Notifier) Stopping() error { return n.send("STOPPING=1") }
+
+// Alive implements ports.Supervisor.
+func (n *Notifier) Alive() error { return n.send("WATCHDOG=1") }
+
+// WatchdogInterval implements ports.Supervisor.
+func (n *Notifier) WatchdogInterval() time.Duration { return n.watchdog }
+
+func (n *Notifier) send(message string) error {
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: n.socket, Net: "unixgram"})
+	if err != nil {
+		return fmt.Errorf("telling systemd at %s: %w", n.socket, err)
+	}
+	err = conn.SetWriteDeadline(time.Now().Add(sendWithin))
+	if err == nil {
+		_, err = conn.Write([]byte(message))
+	}
+	if err = errors.Join(err, conn.Close()); err != nil {
+		return fmt.Errorf("telling systemd at %s: %w", n.socket, err)
+	}
+	return nil
+}

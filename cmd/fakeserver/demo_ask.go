@@ -1,0 +1,234 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// lookEvery is how often something is looked at that does not tell when it
+// changes.
+const lookEvery = 50 * time.Millisecond
+
+// standing is what the demo reads of `muster status --json`.
+type standing struct {
+	State       string
+	Certificate struct{ Status string }
+	Listener    struct{ Addr *string }
+}
+
+// addr is where the machine serves; empty if it does not.
+func (st standing) addr() string {
+	if st.Listener.Addr == nil {
+		return ""
+	}
+	return *st.Listener.Addr
+}
+
+// status runs `muster status` on the machine. An exit code is no error.
+func (m *machine) status(ctx context.Context, args ...string) (output []byte, code int, err error) {
+	cmd := exec.CommandContext(ctx, m.story.muster, append([]string{"status", "--config", m.story.configFile()}, args...)...)
+	cmd.Dir = m.story.dir
+	cmd.Env = m.environ()
+	var complaint bytes.Buffer
+	cmd.Stderr = &complaint
+	output, err = cmd.Output()
+	var exit *exec.ExitError
+	if err != nil && (!errors.As(err, &exit) || len(output) == 0) {
+		return nil, 0, fmt.Errorf("muster status on %s: %w\n%s", m.name, err, &complaint)
+	}
+	return output, cmd.ProcessState.ExitCode(), nil
+}
+
+func (m *machine) standing(ctx context.Context) (st standing, err error) {
+	output, _, err := m.status(ctx, "--json")
+	if err != nil {
+		return st, err
+	}
+	if err := json.Unmarshal(output, &st); err != nil {
+		return st, fmt.Errorf("muster status --json on %s: %w", m.name, err)
+	}
+	return st, nil
+}
+
+// awaitState waits until `muster status` says state and, if that is serving,
+// where.
+func (m *machine) awaitState(ctx context.Context, state string) (standing, error) {
+	for {
+		st, err := m.standing(ctx)
+		if err == nil && st.State == state && (state != "serving" || st.addr() != "") {
+			return st, nil
+		}
+		select {
+		case <-m.process.ended:
+			return st, fmt.Errorf("the agent of %s ended by itself: %w", m.name, m.process.err())
+		case <-ctx.Done():
+			return st, fmt.Errorf("waited in vain until %s is %s, it is %q: %w", m.name, state, st.State, errors.Join(context.Cause(ctx), err))
+		case <-time.After(lookEvery):
+		}
+	}
+}
+
+// sentence waits for state and gives the first line of what `muster status`
+// then says, whose exit code must be code.
+func (m *machine) sentence(ctx context.Context, state string, code int) (string, error) {
+	if _, err := m.awaitState(ctx, state); err != nil {
+		return "", err
+	}
+	output, got, err := m.status(ctx)
+	if err != nil {
+		return "", err
+	}
+	line, _, _ := strings.Cut(string(output), "\n")
+	if got != code {
+		return "", fmt.Errorf("muster status said %q and ended with %d instead of %d", line, got, code)
+	}
+	return line, nil
+}
+
+// identity is the machine's certificate as a client shows it, and the CA by
+// which the client trusts the machine.
+func (m *machine) identity(ctx context.Context) (*tls.Config, error) {
+	certs := filepath.Join(m.stateDir(), "certs")
+	for {
+		pair, err := tls.LoadX509KeyPair(filepath.Join(certs, "server.pem"), filepath.Join(certs, "server.key.pem"))
+		if err == nil {
+			ca, err := os.ReadFile(filepath.Join(certs, "ca.pem"))
+			if err != nil {
+				return nil, err
+			}
+			roots := x509.NewCertPool()
+			roots.AppendCertsFromPEM(ca)
+			return &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13}, nil
+		}
+		select {
+		case <-time.After(lookEvery): // the agent may be replacing one file after the other
+		case <-ctx.Done():
+			return nil, fmt.Errorf("the certificate of %s cannot be used: %w", m.name, err)
+		}
+	}
+}
+
+// asker is a client that asks for /health.
+type asker struct {
+	addr        string
+	client      *http.Client
+	asked       int
+	connections int
+}
+
+// newAsker makes a client that keeps one connection open, or opens one for
+// each question.
+func newAsker(addr string, config *tls.Config, keep bool) *asker {
+	return &asker{addr: addr, client: &http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: !keep}}}
+}
+
+func (a *asker) close() { a.client.CloseIdleConnections() }
+
+// health is an answer to GET /health.
+type health struct {
+	addr   string
+	serial string // of the certificate that it was given with, in hex
+	body   string
+}
+
+// ask asks once. Anything but 200 is an error.
+func (a *asker) ask(ctx context.Context) (health, error) {
+	a.asked++
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
+		if !c.Reused {
+			a.connections++
+		}
+	}})
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+a.addr+"/health", nil)
+	if err != nil {
+		return health{}, err
+	}
+	answer, err := a.client.Do(request)
+	if err != nil {
+		return health{}, err
+	}
+	body, err := io.ReadAll(answer.Body)
+	if err = errors.Join(err, answer.Body.Close()); err != nil {
+		return health{}, err
+	}
+	if answer.StatusCode != http.StatusOK {
+		return health{}, fmt.Errorf("the answer was %s", answer.Status)
+	}
+	return health{a.addr, answer.TLS.PeerCertificates[0].SerialNumber.Text(16), string(body)}, nil
+}
+
+// serves waits until the machine serves, asks it for /health, and checks that
+// it does so with the certificate that the manager issued last.
+func (m *machine) serves(ctx context.Context) (health, error) {
+	st, err := m.awaitState(ctx, "serving")
+	if err != nil {
+		return health{}, err
+	}
+	identity, err := m.identity(ctx)
+	if err != nil {
+		return health{}, err
+	}
+	answer, err := newAsker(st.addr(), identity, false).ask(ctx)
+	if err != nil {
+		return health{}, err
+	}
+	var said struct {
+		Status      string
+		Certificate struct{ Status string }
+	}
+	if err := json.Unmarshal([]byte(answer.body), &said); err != nil {
+		return health{}, fmt.Errorf("the answer to /health: %w", err)
+	}
+	if said.Status != "serving" || said.Certificate.Status != "valid" {
+		return health{}, fmt.Errorf("/health says that it is %q with a certificate that is %q", said.Status, said.Certificate.Status)
+	}
+	known, err := m.story.atManager()
+	if err != nil {
+		return health{}, err
+	}
+	issued, err := newest(known)
+	if err != nil {
+		return health{}, err
+	}
+	if answer.serial != issued.Serial {
+		return health{}, fmt.Errorf("it serves with certificate %s and not with the newest, %s", answer.serial, issued.Serial)
+	}
+	return answer, nil
+}
+
+// refusesStrangers checks that a client without a certificate gets nothing
+// from the machine, which must be serving.
+func (m *machine) refusesStrangers(ctx context.Context) error {
+	st, err := m.awaitState(ctx, "serving")
+	if err != nil {
+		return err
+	}
+	identity, err := m.identity(ctx)
+	if err != nil {
+		return err
+	}
+	identity.Certificates = nil
+	if _, err := newAsker(st.addr(), identity, false).ask(ctx); err == nil {
+		return errors.New("it answered a client that has no certificate")
+	}
+	return ctx.Err() // a question that was cut short shows nothing
+}
+
+// indent is JSON with its longest member on a line of its own, to fit a
+// terminal.
+func indent(body string) string {
+	return "  " + strings.Replace(strings.TrimSpace(body), `"certificate":`, "\n   \"certificate\":", 1)
+}
