@@ -93,16 +93,26 @@ func (a *Agent) keepCertified(ctx context.Context) {
 // waitLooking waits, and shows meanwhile what time makes of the certificate.
 func (a *Agent) waitLooking(ctx context.Context, delay time.Duration) error {
 	deadline := time.Now().Add(delay)
+	wasGood := a.needs(a.certs.judgement()) == enrollment.CareNone
 	for {
 		piece := min(time.Until(deadline), a.untilChange(), lookEvery)
 		woken, err := waitOrWake(ctx, a.w.Wall, piece, a.carer.wake)
 		if err != nil || woken || time.Until(deadline) <= 0 {
 			return err
 		}
-		if _, err := a.certs.look(ctx); err != nil {
+		j, err := a.certs.look(ctx)
+		if err != nil {
 			return err
 		}
+		if wasGood && a.needs(j) != enrollment.CareNone {
+			return nil
+		}
 	}
+}
+
+// needs is what a judgement asks for, whatever the manager offers.
+func (a *Agent) needs(j cert.Judgement) enrollment.Care {
+	return enrollment.CareFor(j.Status, j.ClockProblem, true)
 }
 
 // untilChange is how long it is until time makes something else of the

@@ -408,10 +408,57 @@ func TestARevokedCertificateIsNotServed(t *testing.T) {
 		r := c.start()
 		defer r.stop()
 		r.expect(ports.StateServing)
-		is.NoErr(c.manager.Revoke(c.manager.Requests()[0].Register.MachineID))
+		id := c.manager.Requests()[0].Register.MachineID
+		is.NoErr(c.manager.Revoke(id))
 		pass(25 * time.Hour)
-		is.Equal(r.Status().Certificate.Status, ports.CertRevoked)
+		c.expectCertificate(r, ports.CertRevoked, ports.ManagerStateConflict)
 		is.Equal(c.holder.serial(), "")
+		is.NoErr(c.manager.Approve(id))
+		pass(7 * time.Hour)
+		r.expect(ports.StateServing)
+	})
+}
+
+func TestFilesDamagedWhileTheAgentRunsAreReplacedAndTheGoodOneServesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		c := newCertLife(t)
+		r := c.start()
+		defer r.stop()
+		serial := c.holder.serial()
+		c.place.AlterCertificates(func(f *ports.FoundSet) { f.Server.Content = nil })
+		pass(2 * time.Hour)
+		c.expectCertificate(r, ports.CertCorrupt, ports.ManagerStateConflict)
+		is.Equal(c.holder.serial(), serial) // from memory
+		is.NoErr(c.manager.Approve(c.manager.Requests()[0].Register.MachineID))
+		pass(7 * time.Hour)
+		r.expect(ports.StateServing)
+		is.True(c.holder.serial() != serial)
+	})
+}
+
+func TestATokenIsKeptUntilAnotherManagerHasGivenOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		c := newCertLife(t)
+		c.manager.Manual = true
+		c.start().stop()
+		here := c.settings.ManagerURL
+		working := c.manager.OnRegister
+		c.manager.OnRegister = isDown
+		c.settings.ManagerURL = mustParse(t, "https://typo.example.org")
+		r := c.start()
+		pass(time.Hour)
+		r.stop()
+		c.manager.OnRegister = working
+		c.settings.ManagerURL = mustParse(t, here.String()+"/api/v1/") // the same one
+		registrations := c.manager.Count(memmanager.Register)
+		r = c.start()
+		defer r.stop()
+		is.NoErr(c.manager.Approve(c.manager.Requests()[0].Register.MachineID))
+		pass(5 * time.Minute)
+		r.expect(ports.StateServing)
+		is.Equal(c.manager.Count(memmanager.Register), registrations)
 	})
 }
 

@@ -110,6 +110,9 @@ func (a *Agent) installRevocations(ctx context.Context, pem []byte) (cert.CRLJud
 	if err := a.w.Certificates.InstallCRL(ctx, pem); err != nil {
 		return j, err
 	}
-	_, err = a.certs.look(ctx)
+	now, err := a.certs.look(ctx)
+	if err == nil && !now.Servable() {
+		a.carer.ask(false, nil) // it was revoked
+	}
 	return j, err
 }

@@ -40,6 +40,9 @@ type managerEnrollment struct {
 	pending  ports.PendingEnrollment
 	loaded   bool
 	heldBack bool // the first registration of this process has been held back
+	// elsewhere: the record on disk is of another manager, and has a token. It
+	// stays until there is one of this manager.
+	elsewhere bool
 	// roundOver: the newest poll was the last of its round.
 	roundOver bool
 }
@@ -58,7 +61,7 @@ func (m *managerEnrollment) url() string  { return m.w.Settings.ManagerURL.Strin
 func (m *managerEnrollment) host() string { return m.w.Settings.ManagerURL.Host }
 
 // target stands for the manager in the retry record.
-func (m *managerEnrollment) target() string { return digest(credential.CanonicalURL(m.url())) }
+func (m *managerEnrollment) target() string { return digest(credential.CanonicalManagerURL(m.url())) }
 
 // resume loads what an earlier process left: the pending enrollment, and a
 // bundle that was received and not yet installed, which is installed now. It
@@ -84,10 +87,11 @@ func (m *managerEnrollment) load(ctx context.Context) error {
 	if err != nil && !absent(err) {
 		return err
 	}
-	if credential.CanonicalURL(pending.ManagerURL) == credential.CanonicalURL(m.url()) {
+	if credential.CanonicalManagerURL(pending.ManagerURL) == credential.CanonicalManagerURL(m.url()) {
 		m.pending = pending
 	} else {
 		m.pending = ports.PendingEnrollment{}
+		m.elsewhere = !pending.Token.Empty()
 	}
 	m.pending.ManagerURL = m.url()
 	m.loaded = true
@@ -109,12 +113,23 @@ func (m *managerEnrollment) tidy(ctx context.Context) {
 		return
 	}
 	err := m.w.Certificates.DropPrevious(ctx)
-	if m.pending.Token.Empty() && m.pending.IdempotencyKey == "" {
+	if m.pending.Token.Empty() && m.pending.IdempotencyKey == "" && !m.elsewhere {
 		err = errors.Join(err, m.w.Journal.EraseKey(ctx))
 	}
 	if err != nil {
 		m.w.Log.Debug("tidying up after an installation: "+err.Error(), event(eventCertsStatus))
 	}
+}
+
+// save makes the pending enrollment durable, unless that would cost another
+// manager's token before there is one of this manager.
+func (m *managerEnrollment) save(ctx context.Context) error {
+	if m.elsewhere && m.pending.Token.Empty() {
+		return nil
+	}
+	err := m.w.Journal.SavePending(ctx, m.pending)
+	m.elsewhere = m.elsewhere && err != nil
+	return err
 }
 
 // finish installs a bundle that is in the journal.
@@ -230,7 +245,7 @@ func (m *managerEnrollment) register(ctx context.Context) step {
 		}
 		if next.Class != ports.Transient {
 			m.pending.IdempotencyKey = "" // the answer is known
-			if err := m.w.Journal.SavePending(ctx, m.pending); err != nil {
+			if err := m.save(ctx); err != nil {
 				m.w.Log.Warn(err.Error(), event(eventEnrollRetry))
 			}
 		}
@@ -240,7 +255,7 @@ func (m *managerEnrollment) register(ctx context.Context) step {
 	ctx = context.WithoutCancel(ctx) // the token comes once
 	m.pending = ports.PendingEnrollment{ManagerURL: m.url(), Token: next.Token, RegisteredAt: m.w.Wall()}
 	m.w.Log.Info(next.Advice, event(next.Event))
-	if err := m.w.Journal.SavePending(ctx, m.pending); err != nil {
+	if err := m.save(ctx); err != nil {
 		m.w.Log.Error("the polling token is in use but could not be stored: "+err.Error(), event(eventEnrollRetry))
 	}
 	if err := m.book.succeeded(ctx, ports.ActivityRegister); err != nil {
@@ -257,12 +272,12 @@ func (m *managerEnrollment) prepare(ctx context.Context, facts ports.HostFacts) 
 	if err := m.who.save(ctx); err != nil {
 		return nil, err
 	}
-	if csr, err = m.request(ctx, facts, m.pending.IdempotencyKey != ""); err != nil {
+	if csr, err = m.request(ctx, facts, m.pending.IdempotencyKey != "" || m.elsewhere); err != nil {
 		return nil, err
 	}
 	if m.pending.IdempotencyKey == "" {
 		m.pending.IdempotencyKey = newUUID(m.w.Random)
-		if err := m.w.Journal.SavePending(ctx, m.pending); err != nil {
+		if err := m.save(ctx); err != nil {
 			m.pending.IdempotencyKey = ""
 			return nil, err
 		}
@@ -270,8 +285,8 @@ func (m *managerEnrollment) prepare(ctx context.Context, facts ports.HostFacts) 
 	return csr, m.book.begin(ctx, ports.ActivityRegister, m.target())
 }
 
-// request is a CSR for a key that is on disk: the one of a request whose
-// answer was lost, if again, else a fresh one.
+// request is a CSR for a key that is on disk: if again, the one of a request
+// whose answer was lost or is still awaited elsewhere, else a fresh one.
 func (m *managerEnrollment) request(ctx context.Context, facts ports.HostFacts, again bool) ([]byte, error) {
 	var key *ecdsa.PrivateKey
 	if again {
@@ -418,7 +433,7 @@ func (m *managerEnrollment) keep(ctx context.Context, received ports.ReceivedBun
 func (m *managerEnrollment) decided(ctx context.Context, next enrollment.ManagerNext, retryAfter time.Duration) step {
 	if next.Do == enrollment.StepRegister { // the token is of no more use
 		m.forget()
-		if err := m.w.Journal.SavePending(ctx, m.pending); err != nil {
+		if err := m.save(ctx); err != nil {
 			m.w.Log.Warn(err.Error(), event(eventEnrollRetry))
 		}
 		return m.failed(ctx, ports.ActivityRegister, next, retryAfter)
@@ -439,7 +454,7 @@ func (m *managerEnrollment) decided(ctx context.Context, next enrollment.Manager
 	} else {
 		done.wait = m.w.Settings.PollingInterval*9/10 + time.Duration(m.w.Chance()*float64(m.w.Settings.PollingInterval)/5) // ±10 %
 	}
-	if err := m.w.Journal.SavePending(ctx, m.pending); err != nil {
+	if err := m.save(ctx); err != nil {
 		m.w.Log.Warn(err.Error(), event(eventEnrollRetry))
 	}
 	m.show(next, done.wait)

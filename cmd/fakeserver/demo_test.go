@@ -7,12 +7,14 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,18 +43,25 @@ func TestDemo(t *testing.T) {
 	is := is.New(t)
 	is.Equal(stderr, "")
 	is.Equal(code, 0)
-	for _, text := range []string{"1. A new machine", "v1 (", "did not enroll again", "operator confirms", "5. The machines", "Nothing is left behind"} {
+	for _, text := range []string{"1. A new machine", "v1 (", "did not enroll again", "operator confirms",
+		"the stand-in is pending", "did not register again", "is answered:\n        {\"status\":\"serving\"", "none failed", "the stand-in is blocked", "serves again",
+		"9. The machines", "Nothing is left behind"} {
 		is.True(strings.Contains(stdout, text)) // it tells
 	}
 }
 
 func TestDemoFailsWhenTheAgentDoes(t *testing.T) {
 	for fault, told := range map[string]string{
-		"forgets the key":  "step 1 did not go as told: the key is not stored",
-		"enrolls again":    "step 2 did not go as told: it asked to enroll again",
-		"gives up":         "step 3 did not go as told: waited in vain until it has asked twice: the agent of desk-2 ended by itself",
-		"ends with 3":      "step 5 did not go as told: the agent of desk-1 was told to stop and ended with 3",
-		"does not connect": "the agent of desk-1 ended by itself",
+		"forgets the key":      "step 1 did not go as told: the key is not stored",
+		"enrolls again":        "step 2 did not go as told: it asked to enroll again",
+		"gives up":             "step 3 did not go as told: waited in vain until it has asked twice: the agent of desk-2 ended by itself",
+		"ends with 3":          "step 9 did not go as told: the agent of desk-1 was told to stop and ended with 3",
+		"registers again":      "step 5 did not go as told: it registered 2 times",
+		"serves anyone":        "step 6 did not go as told: it answered a client that has no certificate",
+		"fails while renewing": "step 7 did not go as told: request 3 over a new connection: the answer was 503",
+		"drops connections":    "step 7 did not go as told: the connection that was to stay open was lost",
+		"crashes on damage":    "step 8 did not go as told: the agent of web-1 ended by itself",
+		"does not connect":     "the agent of desk-1 ended by itself",
 	} {
 		t.Run(fault, func(t *testing.T) {
 			if fault == "ends with 3" && runtime.GOOS == "windows" {
@@ -68,8 +77,40 @@ func TestDemoFailsWhenTheAgentDoes(t *testing.T) {
 	}
 }
 
+func TestDemoStopped(t *testing.T) {
+	is := is.New(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	stdout := &stopper{at: "2. The power fails", stop: cancel}
+	var stderr bytes.Buffer
+	code := playDemoTo(ctx, t, "nothing", stdout, &stderr)
+	is.Equal(code, 1)
+	is.Equal(stderr.String(), "fakeserver demo: stopped before the end\n")
+	is.True(!strings.Contains(stdout.String(), "FAILED"))
+}
+
+// stopper calls stop once at was written.
+type stopper struct {
+	strings.Builder
+	at   string
+	stop func()
+}
+
+func (s *stopper) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), s.at) {
+		s.stop()
+	}
+	return s.Builder.Write(p)
+}
+
 // playDemo runs the demo with a stand-in, and checks that it leaves nothing.
 func playDemo(t *testing.T, fault string) (stdout, stderr string, code int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = playDemoTo(t.Context(), t, fault, &out, &errs)
+	return out.String(), errs.String(), code
+}
+
+func playDemoTo(ctx context.Context, t *testing.T, fault string, stdout, stderr io.Writer) (code int) {
 	t.Helper()
 	is := is.New(t)
 	self, err := os.Executable()
@@ -78,19 +119,23 @@ func playDemo(t *testing.T, fault string) (stdout, stderr string, code int) {
 	t.Setenv("TMPDIR", temp)
 	t.Setenv("TMP", temp) // the same on Windows
 	t.Setenv(standInVariable, fault)
+	t.Setenv("GORACE", "atexit_sleep_ms=0") // else every stand-in takes a second to end under the race detector
 	t.Setenv("MUSTER_SITE_CODE", "of another agent") // which is not for the demo's
-	var out, errs bytes.Buffer
-	code = run(t.Context(), []string{"demo", "--muster", self}, &out, &errs)
+	code = run(ctx, []string{"demo", "--muster", self}, stdout, stderr)
 	left, err := os.ReadDir(temp)
 	is.NoErr(err)
 	is.Equal(len(left), 0)
-	return out.String(), errs.String(), code
+	return code
 }
 
 // standIn enrolls, connects, and reconnects, as simply as can be.
 func standIn(ctx context.Context, fault string) int {
 	fmt.Fprintln(os.Stderr, "stand-in:", fault)
-	if site := os.Getenv("MUSTER_SITE_CODE"); site != defaultSite {
+	if slices.Contains(os.Args, "status") {
+		return standInStatus(os.Args)
+	}
+	managed := os.Getenv("MUSTER_MANAGER_URL") != ""
+	if site := os.Getenv("MUSTER_SITE_CODE"); site != defaultSite && !managed || site != "" && managed {
 		fmt.Fprintln(os.Stderr, "site code", site)
 		return 1
 	}
@@ -102,6 +147,15 @@ func standIn(ctx context.Context, fault string) int {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(pem)
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true}}
+
+	if managed {
+		host := &standInHost{fault: fault, client: client, dir: os.Getenv("MUSTER_STATE_DIR")}
+		if err := host.run(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return 0
+	}
 
 	file := filepath.Join(os.Getenv("MUSTER_STATE_DIR"), "credentials", "agent.cak")
 	key, err := os.ReadFile(file)

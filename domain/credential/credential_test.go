@@ -107,4 +107,6 @@ func TestCanonicalURL(t *testing.T) {
 	is.Equal(CanonicalURL("https://a.example:8443/x//"), "https://a.example:8443/x")
 	is.Equal(CanonicalURL("https://[::1]:443/X"), "https://[::1]/X")
 	is.Equal(CanonicalURL("not a url"), "not a url")
+	is.Equal(CanonicalManagerURL("https://M.example/api/v1/"), "https://m.example")
+	is.Equal(CanonicalManagerURL("https://m.example/x"), "https://m.example/x")
 }

@@ -22,3 +22,9 @@ func CanonicalURL(raw string) string {
 	}
 	return scheme + "://" + host + strings.TrimRight(u.EscapedPath(), "/")
 }
+
+// CanonicalManagerURL is CanonicalURL for a manager, whose URL may be given
+// with or without /api/v1 (protocols.md, part 2).
+func CanonicalManagerURL(raw string) string {
+	return strings.TrimSuffix(CanonicalURL(raw), "/api/v1")
+}
