@@ -179,8 +179,20 @@ type status struct {
 			NextAttempt *time.Time `json:"next_attempt"`
 			LastError   string     `json:"last_error"`
 		}
+		Manager struct {
+			State     string
+			Polls     int
+			LastError string `json:"last_error"`
+		}
 	}
-	Relay struct {
+	Certificate struct {
+		Status   string
+		NotAfter *time.Time `json:"not_after"`
+		RenewAt  *time.Time `json:"renew_at"`
+		Detail   string
+	}
+	Listener struct{ Addr string }
+	Relay    struct {
 		State     string
 		LastError string `json:"last_error"`
 	}

@@ -156,10 +156,17 @@ func TestNoPartOfASecretShows(t *testing.T) {
 	stored := m.key()
 	relayEcho := fmt.Sprintf(`{"code":%q,"error":%q}`, stored, stored)
 	refusals := []action{
-		{Status: 401, Body: relayEcho}, {Status: 403, Body: stored}, {Status: 404, Body: relayEcho}, {Status: 500, Body: relayEcho},
+		{Status: 401, Body: relayEcho},
+		{Status: 403, Body: stored},
+		{Status: 404, Body: relayEcho},
+		{Status: 500, Body: relayEcho},
 		{Status: 302, Headers: map[string]string{"Location": elsewhere.URL + "/ws/agent?api_key=" + stored}},
-		{Status: 401, Body: `{"code":"UNKNOWN_AGENT","error":"` + stored + `"}`}, {Status: 200, Body: relayEcho},
-		{Corrupt: true}, {Drop: "before_response"}, {Drop: "mid_body"}, {Drop: "after_commit"},
+		{Status: 401, Body: `{"code":"UNKNOWN_AGENT","error":"` + stored + `"}`},
+		{Status: 200, Body: relayEcho},
+		{Corrupt: true},
+		{Drop: "before_response"},
+		{Drop: "mid_body"},
+		{Drop: "after_commit"},
 	}
 	for _, refusal := range refusals {
 		s.fault(relayPath, 1, refusal)
@@ -250,8 +257,21 @@ func TestNoPartOfASecretShowsInAWrongCallOrConfiguration(t *testing.T) {
 	}
 	m := newMachine(t, s)
 	for _, args := range [][]string{
-		{key}, {"enroll", key}, {"run", key}, {"--enroll", key}, {"--" + key}, {"enroll", "--wait", key}, {"--config", key}, {"--log-level", key}, {"--log-format", key, "run"},
-		{"status", "--" + key + "=1"}, {"completion", key}, {"help", key}, {"enroll", "--force=" + key}, {"unenroll", key}, {"version", key},
+		{key},
+		{"enroll", key},
+		{"run", key},
+		{"--enroll", key},
+		{"--" + key},
+		{"enroll", "--wait", key},
+		{"--config", key},
+		{"--log-level", key},
+		{"--log-format", key, "run"},
+		{"status", "--" + key + "=1"},
+		{"completion", key},
+		{"help", key},
+		{"enroll", "--force=" + key},
+		{"unenroll", key},
+		{"version", key},
 	} {
 		c.search(fmt.Sprint("muster ", args), m.do(args...).String())
 	}

@@ -53,7 +53,7 @@ func TestAnotherServerIsEnrolledAtAndTheOldKeyKeptUntilThen(t *testing.T) {
 	m.configure(otherTap.URL, otherTap.CA)
 	m.env["MUSTER_ENROLLMENT_KEY"] = otherKey
 	otherTap.passOn()
-	a = m.start().connected()
+	m.start().connected()
 	other.onlyMachine(m)
 	newKey := m.key()
 	is.True(newKey != oldKey)

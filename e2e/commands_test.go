@@ -329,8 +329,18 @@ func TestAWrongCallIsRefused(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, nil)
 	for _, args := range [][]string{
-		{"runn"}, {"run", "now"}, {"enroll", "a", "b"}, {"status", "--yaml"}, {"--nonsense"}, {"completion", "tcsh"}, {"enroll", "--wait", "soon"},
-		{"run", "--log-level", "loud"}, {"run", "--log-format", "xml"}, {"run", "--config"}, {"unenroll", "everything"}, {"version", "2"},
+		{"runn"},
+		{"run", "now"},
+		{"enroll", "a", "b"},
+		{"status", "--yaml"},
+		{"--nonsense"},
+		{"completion", "tcsh"},
+		{"enroll", "--wait", "soon"},
+		{"run", "--log-level", "loud"},
+		{"run", "--log-format", "xml"},
+		{"run", "--config"},
+		{"unenroll", "everything"},
+		{"version", "2"},
 	} {
 		r := m.do(args...)
 		if r.code != 1 || r.errs == "" {

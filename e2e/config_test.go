@@ -31,50 +31,61 @@ func TestEveryProblemOfAConfigurationIsNamedInOneRun(t *testing.T) {
 	}{
 		"a missing site code": {
 			map[string]string{"MUSTER_SITE_CODE": ""},
-			nil, []string{"MUSTER_SITE_CODE", "half-configured"},
+			nil,
+			[]string{"MUSTER_SITE_CODE", "half-configured"},
 		},
 		"a missing enrollment key": {
 			map[string]string{"MUSTER_ENROLLMENT_KEY": ""},
-			nil, []string{"MUSTER_ENROLLMENT_KEY"},
+			nil,
+			[]string{"MUSTER_ENROLLMENT_KEY"},
 		},
 		"a URL of a scheme that is not spoken": {
 			map[string]string{"MUSTER_SERVER_URL": "ftp://127.0.0.1/"},
-			nil, []string{"MUSTER_SERVER_URL", "https"},
+			nil,
+			[]string{"MUSTER_SERVER_URL", "https"},
 		},
 		"plain text to another machine": {
 			map[string]string{"MUSTER_SERVER_URL": "http://192.0.2.1/"},
-			nil, []string{"MUSTER_SERVER_URL", "https"},
+			nil,
+			[]string{"MUSTER_SERVER_URL", "https"},
 		},
 		"a key and its twin": {
 			map[string]string{"MUSTER_ENROLLMENT_KEY_FILE": keyFile},
-			nil, []string{"MUSTER_ENROLLMENT_KEY_FILE", "MUSTER_ENROLLMENT_KEY"},
+			nil,
+			[]string{"MUSTER_ENROLLMENT_KEY_FILE", "MUSTER_ENROLLMENT_KEY"},
 		},
 		"a misspelt variable in the file": {
 			map[string]string{"MUSTER_LOG_LEVEL": ""},
-			[]string{"--config", configFile}, []string{"MUSTER_SITECODE", "MUSTER_SITE_CODE", "line 1", "MUSTER_LOG_LEVEL", "line 2"},
+			[]string{"--config", configFile},
+			[]string{"MUSTER_SITECODE", "MUSTER_SITE_CODE", "line 1", "MUSTER_LOG_LEVEL", "line 2"},
 		},
 		"a configuration file that is not there": {
 			nil, []string{"--config", filepath.Join(dir, "nowhere")}, []string{filepath.Join(dir, "nowhere")},
 		},
 		"a key file that is not there": {
 			map[string]string{"MUSTER_ENROLLMENT_KEY": "", "MUSTER_ENROLLMENT_KEY_FILE": filepath.Join(dir, "nowhere")},
-			nil, []string{"MUSTER_ENROLLMENT_KEY_FILE", filepath.Join(dir, "nowhere")},
+			nil,
+			[]string{"MUSTER_ENROLLMENT_KEY_FILE", filepath.Join(dir, "nowhere")},
 		},
 		"a trust file that is a directory": {
 			map[string]string{"MUSTER_TRUST_CA_FILE": dir},
-			nil, []string{"MUSTER_TRUST_CA_FILE", dir},
+			nil,
+			[]string{"MUSTER_TRUST_CA_FILE", dir},
 		},
 		"delays that contradict each other": {
 			map[string]string{"MUSTER_PENDING_MIN": "10s", "MUSTER_PENDING_MAX": "1s", "MUSTER_TRANSIENT_MIN": "1ms"},
-			nil, []string{"MUSTER_PENDING_M", "MUSTER_TRANSIENT_MIN"},
+			nil,
+			[]string{"MUSTER_PENDING_M", "MUSTER_TRANSIENT_MIN"},
 		},
 		"what only a development build knows": {
 			map[string]string{"MUSTER_DEV_INSECURE_TLS": "true"},
-			nil, []string{"MUSTER_DEV_INSECURE_TLS"},
+			nil,
+			[]string{"MUSTER_DEV_INSECURE_TLS"},
 		},
 		"a key in the wrong place": {
 			map[string]string{"MUSTER_SITE_CODE": enrollmentKey},
-			nil, []string{"MUSTER_SITE_CODE", "key"},
+			nil,
+			[]string{"MUSTER_SITE_CODE", "key"},
 		},
 		"all at once": {
 			map[string]string{

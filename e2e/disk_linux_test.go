@@ -186,7 +186,7 @@ func TestADiskThatFillsUpDuringTheRequestLosesNoKey(t *testing.T) {
 	s.onlyMachine(m)
 	is.Equal(s.enrollments(), 1)
 	a.kill()
-	a = m.start().connected() // with the key from the disk
+	m.start().connected() // with the key from the disk
 	is.Equal(s.enrollments(), 1)
 }
 

@@ -51,6 +51,8 @@ type line struct {
 
 	Action string // of store.recovered
 	PID    int    // of lock
+	Addr   string // of listening
+	Serial string // of certs.installed and certs.renewed
 }
 
 func (l line) wait() time.Duration {

@@ -43,9 +43,11 @@ func TestDemo(t *testing.T) {
 	is := is.New(t)
 	is.Equal(stderr, "")
 	is.Equal(code, 0)
-	for _, text := range []string{"1. A new machine", "v1 (", "did not enroll again", "operator confirms",
+	for _, text := range []string{
+		"1. A new machine", "v1 (", "did not enroll again", "operator confirms",
 		"the stand-in is pending", "did not register again", "is answered:\n        {\"status\":\"serving\"", "none failed", "the stand-in is blocked", "serves again",
-		"9. The machines", "Nothing is left behind"} {
+		"9. The machines", "Nothing is left behind",
+	} {
 		is.True(strings.Contains(stdout, text)) // it tells
 	}
 }
@@ -119,7 +121,7 @@ func playDemoTo(ctx context.Context, t *testing.T, fault string, stdout, stderr 
 	t.Setenv("TMPDIR", temp)
 	t.Setenv("TMP", temp) // the same on Windows
 	t.Setenv(standInVariable, fault)
-	t.Setenv("GORACE", "atexit_sleep_ms=0") // else every stand-in takes a second to end under the race detector
+	t.Setenv("GORACE", "atexit_sleep_ms=0")          // else every stand-in takes a second to end under the race detector
 	t.Setenv("MUSTER_SITE_CODE", "of another agent") // which is not for the demo's
 	code = run(ctx, []string{"demo", "--muster", self}, stdout, stderr)
 	left, err := os.ReadDir(temp)

@@ -1,0 +1,295 @@
+package e2e
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/matryer/is"
+)
+
+// killed is what kills brought about.
+type killed struct {
+	kills     int
+	conflicts []string // the steps after which the manager had forgotten a bundle that nobody had
+	steps     []string
+}
+
+// step is where an agent was killed.
+type step struct {
+	at       string
+	received bool // a bundle was on disk
+}
+
+// killAtStep runs the machine's agent, kills it at the n-th change to a file of
+// its enrollment, and returns that change; the zero step if it serves before.
+func (m *machine) killAtStep(n int) step {
+	m.t.Helper()
+	struck, started := make(chan step, 1), make(chan *agent, 1)
+	count, received := 0, false
+	stop := watch(m.t, func(c change) {
+		// The bundle has its name on disk; or something was installed, for
+		// which it must have had one.
+		received = received || c.what == "name bundle.json" || c.folder == "certs"
+		if count++; count == n {
+			_ = (<-started).cmd.Process.Kill() // it is what it is about
+			struck <- step{fmt.Sprint(n, " ", c.what), received}
+		}
+	}, m.enrolling()...)
+	defer stop()
+	agent := m.launch()
+	started <- agent
+	deadline := time.After(patience)
+	for {
+		lines, changed := agent.log.lines("listening")
+		if len(lines) > 0 {
+			// What it does to its files after the bind is over soon.
+			select {
+			case at := <-struck:
+				<-agent.end
+				return at
+			case <-time.After(100 * time.Millisecond):
+				agent.kill()
+				return step{}
+			}
+		}
+		select {
+		case at := <-struck:
+			<-agent.end
+			return at
+		case <-changed:
+		case <-deadline:
+			agent.kill()
+			m.t.Fatalf("it neither serves nor comes to step %d\n%s", n, agent.log.tail())
+		}
+	}
+}
+
+// endsServing starts the machine's agent for good. If the one moment that no
+// agent can close was hit, the manager's operator approves the host again; it
+// reports whether that was so.
+func (m *machine) endsServing(s *server, before int, killed step) (conflict bool) {
+	m.t.Helper()
+	at := killed.at
+	a := m.launch()
+	defer a.kill()
+	eventually(m.t, func() string {
+		if lines, _ := a.log.lines("listening"); len(lines) > 0 {
+			return ""
+		}
+		lines, _ := a.log.lines("enroll.rejected")
+		if conflict || len(lines) == 0 {
+			return fmt.Sprintf("killed at %q it does not serve again:\n%s", at, a.log.tail())
+		}
+		conflict = true
+		if killed.received {
+			m.t.Errorf("killed at %q: a bundle that was on disk is lost", at)
+		}
+		if !strings.Contains(lines[0].Msg, "remove or re-approve this host at the manager") {
+			m.t.Errorf("killed at %q: %s", at, lines[0].Msg)
+		}
+		if got := m.status(); got.State != "blocked" || got.Enrollment.Manager.State != "conflict" {
+			m.t.Errorf("killed at %q: the status is %+v", at, got)
+		}
+		hosts := s.hosts()
+		s.decide(hosts[len(hosts)-1].ID, "approve")
+		return "wait"
+	})
+	a.serves()
+	want := 1
+	if conflict {
+		want = 2
+	}
+	hosts := s.hosts()
+	if got := len(hosts) - before; got != want {
+		m.t.Errorf("killed at %q: %d registrations, not %d\n%s", at, got, want, a.log.tail())
+	}
+	if got := hosts[len(hosts)-1]; len(got.Certificates) != 1 {
+		m.t.Errorf("killed at %q: %d certificates were issued\n%s", at, len(got.Certificates), a.log.tail())
+	}
+	eventually(m.t, func() string {
+		if m.has(bundleFile) || m.has(csrKeyFile) || len(m.previous()) > 0 {
+			return fmt.Sprintf("killed at %q: something is left of the installation", at)
+		}
+		return ""
+	})
+	m.settled()
+	s.decide(hosts[len(hosts)-1].ID, "remove") // the same name for the next
+	return conflict
+}
+
+func TestAHostKilledAtEachStepOfItsEnrollmentEndsServing(t *testing.T) {
+	t.Parallel()
+	const lanes = 4
+	results := make(chan killed, lanes)
+	var last atomic.Int64 // the step at which it serves
+	last.Store(1 << 30)
+	t.Run("lanes", func(t *testing.T) {
+		for lane := range lanes {
+			t.Run(fmt.Sprint(lane+1), func(t *testing.T) {
+				t.Parallel()
+				s := startManager(t, "--approve", "after=1")
+				var got killed
+				for n := lane + 1; n < int(last.Load()); n += lanes {
+					m := newHost(t, s)
+					before := len(s.hosts())
+					at := m.killAtStep(n)
+					if at.at == "" {
+						last.Store(min(last.Load(), int64(n)))
+						break
+					}
+					got.kills++
+					got.steps = append(got.steps, at.at)
+					// Once more while it heals itself, at any of its steps.
+					if n%2 == 0 {
+						if again := m.killAtStep(1 + rand.IntN(8)); again.at != "" {
+							got.kills++
+							at.received = at.received || again.received
+						}
+					}
+					if m.endsServing(s, before, at) {
+						got.conflicts = append(got.conflicts, at.at)
+					}
+				}
+				results <- got
+			})
+		}
+	})
+	close(results)
+	var all killed
+	for got := range results {
+		all.kills += got.kills
+		all.steps = append(all.steps, got.steps...)
+		all.conflicts = append(all.conflicts, got.conflicts...)
+	}
+	t.Logf("%d kills at %d steps; conflicts: %v; steps: %v", all.kills, len(all.steps), all.conflicts, all.steps)
+	if len(all.steps) < 30 {
+		t.Errorf("%d steps are fewer than there are", len(all.steps))
+	}
+}
+
+// The one moment that no agent can close lies between the manager's send and
+// the first sync.
+func TestTheMomentThatNobodyCanCloseIsShort(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	s := startManager(t)
+	m := newHost(t, s)
+	named := make(chan time.Time, 16)
+	stop := watch(t, func(c change) {
+		if c.what == "name bundle.json" {
+			named <- c.when
+		}
+	}, m.enrolling()...)
+	defer stop()
+	m.start().serves()
+	polls := s.requestsTo(pollPath)
+	is.Equal(len(polls), 1)
+	t.Logf("from the poll's arrival at the manager, which then issues a certificate, to the bundle's name on disk: %v", (<-named).Sub(polls[0].Time))
+}
+
+// killAtRenewal runs the machine's agent until its certificate is renewed,
+// kills it at the n-th change to a file since the renewal began, and returns
+// that change; "" if the renewal is over before.
+func (m *machine) killAtRenewal(n int) string {
+	m.t.Helper()
+	var finished atomic.Int64 // renewals that an earlier process began
+	finished.Store(1 << 30)
+	struck, started := make(chan string, 1), make(chan *agent, 1)
+	var a *agent
+	count := 0
+	stop := watch(m.t, func(c change) {
+		if count == 0 {
+			if c.what != "create "+filepath.Base(csrKeyFile)+".new" {
+				return
+			}
+			a = <-started
+			lines, _ := a.log.lines("certs.renewed")
+			finished.Store(int64(len(lines)))
+		}
+		if count++; count == n {
+			_ = a.cmd.Process.Kill() // it is what it is about
+			struck <- c.what
+		}
+	}, m.enrolling()...)
+	defer stop()
+	running := m.launch()
+	started <- running
+	served := false
+	deadline := time.After(patience)
+	for {
+		var over <-chan time.Time
+		lines, changed := running.log.lines("certs.renewed")
+		if int64(len(lines)) > finished.Load() {
+			over = time.After(200 * time.Millisecond)
+		}
+		if up, _ := running.log.lines("listening"); len(up) > 0 && !served {
+			served = true
+			if _, err := ask(m.peer(), up[0].Addr); err != nil && !running.endsWithin(time.Second) {
+				m.t.Errorf("before step %d a peer is not answered: %v\n%s", n, err, running.log.tail())
+			}
+		}
+		select {
+		case at := <-struck:
+			<-running.end
+			return at
+		case <-over:
+			running.kill()
+			return ""
+		case <-changed:
+		case <-deadline:
+			running.kill()
+			m.t.Fatalf("it is not renewed\n%s", running.log.tail())
+		}
+	}
+}
+
+// endsWithin reports whether the agent ends so soon.
+func (a *agent) endsWithin(limit time.Duration) bool {
+	select {
+	case <-a.end:
+		return true
+	case <-time.After(limit):
+		return false
+	}
+}
+
+func TestAHostKilledAtEachStepOfARenewalServesAllTheTime(t *testing.T) {
+	t.Parallel()
+	const lanes = 8
+	var kills atomic.Int64
+	t.Run("lanes", func(t *testing.T) {
+		for lane := range lanes {
+			t.Run(fmt.Sprint(lane+1), func(t *testing.T) {
+				t.Parallel()
+				is := is.New(t)
+				s := startManager(t, "--cert-lifetime", "3s")
+				m := newHost(t, s)
+				m.must(0, "enroll")
+				for n := lane + 1; ; n += lanes {
+					at := m.killAtRenewal(n)
+					if at == "" {
+						break
+					}
+					kills.Add(1)
+					if aside := m.setAside(); aside != nil {
+						t.Errorf("killed at %q: set aside %v", at, aside)
+					}
+				}
+				m.start().serves()
+				is.Equal(len(s.hosts()), 1)
+				is.Equal(len(s.requestsTo(registerPath)), 1)
+				is.Equal(m.is("serving").Enrollment.Manager.State, "approved")
+				is.True(!m.has("enrollment/rejected"))
+			})
+		}
+	})
+	t.Logf("%d kills", kills.Load())
+	if kills.Load() < 30 {
+		t.Errorf("%d steps are fewer than there are", kills.Load())
+	}
+}

@@ -1,0 +1,219 @@
+package e2e
+
+import (
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/matryer/is"
+)
+
+func TestRestartsWhilePendingResumeTheSameRegistration(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	s := startManager(t, "--approve", "manual")
+	m := newHost(t, s)
+	counted := 0
+	for restart := range 11 {
+		a := m.start()
+		if restart > 0 {
+			a.logged("manager.resumed", 1)
+		}
+		newest := a.waited("enroll.pending", 1).Attempt
+		is.True(newest > counted) // the count goes on
+		is.True(newest <= counted+2)
+		a.waited("enroll.pending", 2)
+		st := m.is("pending")
+		is.Equal(st.code, 2)
+		is.Equal(st.Enrollment.Manager.State, "pending")
+		is.True(st.Enrollment.Manager.Polls >= newest)
+		is.Equal(st.Certificate.Status, "missing")
+		if restart%2 == 0 {
+			a.kill()
+		} else {
+			is.Equal(first(a.stop()), 0)
+		}
+		st = m.status() // from disk
+		is.Equal(st.State, "stopped")
+		is.Equal(st.Enrollment.Manager.State, "pending")
+		counted = st.Enrollment.Manager.Polls
+	}
+	is.Equal(len(s.hosts()), 1)
+	is.Equal(len(s.requestsTo(registerPath)), 1)
+	got := len(s.requestsTo(pollPath))
+	is.True(counted >= 22 && counted <= got && got <= counted+11) // of each life, one may not have been noted
+	s.decide(s.hosts()[0].ID, "approve")
+	m.start().serves()
+	is.Equal(len(s.hosts()), 1)
+	m.settled()
+}
+
+func TestTheEndsOfAnEnrollmentAtAManagerAsAShellSeesThem(t *testing.T) {
+	t.Parallel()
+	t.Run("not configured", func(t *testing.T) {
+		t.Parallel()
+		is := is.New(t)
+		m := newMachine(t, nil)
+		m.must(0, "run")
+		is.True(strings.Contains(m.must(1, "enroll").out, "MUSTER_MANAGER_URL"))
+		is.True(strings.Contains(m.must(1, "renew-certs").out, "MUSTER_MANAGER_URL"))
+	})
+	t.Run("approved", func(t *testing.T) {
+		t.Parallel()
+		is := is.New(t)
+		s := startManager(t, "--approve", "after=3")
+		m := newHost(t, s)
+		r := m.must(0, "enroll")
+		is.True(strings.Contains(r.out, "operator must approve this host"))
+		is.True(strings.Contains(r.out, "A certificate is installed, valid until"))
+		is.True(!strings.Contains(r.errs, `"listening"`))
+		is.True(strings.Contains(m.must(0, "enroll").out, "valid until"))
+		is.Equal(len(s.requestsTo(registerPath)), 1)
+		is.Equal(len(s.requestsTo(pollPath)), 4)
+	})
+	t.Run("denied", func(t *testing.T) {
+		t.Parallel()
+		is := is.New(t)
+		s := startManager(t, "--approve", "manual")
+		m := newHost(t, s)
+		a := m.start("enroll")
+		s.decide(s.registered(1).ID, "deny")
+		is.Equal(a.wait(), 1)
+		a.said("denied")
+
+		// run stays, and registers again after the class's delay.
+		s = startManager(t, "--approve", "manual")
+		m = newHost(t, s)
+		m.delay("OPERATOR", time.Second, time.Second)
+		a = m.start()
+		s.decide(s.registered(1).ID, "deny")
+		is.Equal(a.logged("enroll.denied", 1).Class, "operator")
+		st := m.stands(func(st status) bool { return st.Enrollment.Manager.State == "denied" })
+		is.Equal(st.State, "blocked")
+		is.Equal(st.code, 1)
+		is.True(strings.Contains(st.Enrollment.Manager.LastError, "denied"))
+		s.decide(s.registered(2).ID, "approve")
+		a.serves()
+		m.is("serving")
+	})
+	t.Run("the host exists", func(t *testing.T) {
+		t.Parallel()
+		is := is.New(t)
+		s := startManager(t)
+		newHost(t, s).must(0, "enroll")
+		m := newHost(t, s) // the same name
+		r := m.must(1, "enroll")
+		is.True(strings.Contains(r.out, "remove or re-approve this host at the manager"))
+		m.must(1, "enroll", "--wait", "1h")
+		a := m.start()
+		is.Equal(a.logged("enroll.rejected", 1).Class, "operator")
+		st := m.stands(func(st status) bool { return st.Enrollment.Manager.State == "conflict" })
+		is.Equal(st.State, "blocked")
+		is.True(strings.Contains(st.Enrollment.Manager.LastError, "re-approve"))
+		s.decide("e1", "remove")
+		a.serves()
+		is.Equal(m.is("serving").code, 0)
+	})
+	t.Run("polls used up", func(t *testing.T) {
+		t.Parallel()
+		is := is.New(t)
+		s := startManager(t, "--approve", "manual")
+		m := newHost(t, s)
+		const round = 3
+		m.env["MUSTER_MAX_POLL_ATTEMPTS"] = strconv.Itoa(round)
+		for n := 1; n <= 2; n++ {
+			r := m.must(2, "enroll")
+			is.True(strings.Contains(r.out, "polls are used up"))
+			is.Equal(len(s.requestsTo(pollPath)), n*round)
+		}
+		a := m.start()
+		s.asked(pollPath, 5*round)
+		a.runs()
+		m.is("pending")
+		is.Equal(len(s.requestsTo(registerPath)), 1)
+		s.decide("e1", "approve")
+		a.serves()
+	})
+	t.Run("the wait is over", func(t *testing.T) {
+		t.Parallel()
+		is := is.New(t)
+		s := startManager(t, "--approve", "manual")
+		m := newHost(t, s)
+		for range 2 {
+			m.must(2, "enroll", "--wait", "500ms")
+		}
+		is.Equal(len(s.requestsTo(registerPath)), 1)
+		s.decide("e1", "approve")
+		m.must(0, "enroll")
+
+		m = newHost(t, s)
+		m.env["MUSTER_MANAGER_URL"] = "https://" + closedPort(t).addr
+		m.must(1, "enroll", "--wait", "500ms")
+	})
+	t.Run("told to stop while pending", func(t *testing.T) {
+		t.Parallel()
+		if runtime.GOOS == "windows" {
+			t.Skip("Windows has no signals")
+		}
+		is := is.New(t)
+		s := startManager(t, "--approve", "manual")
+		m := newHost(t, s)
+		m.env["MUSTER_POLLING_INTERVAL"] = "1m" // it waits when it is told
+		a := m.start("enroll")
+		a.said("operator must approve")
+		is.Equal(first(a.signal(syscall.SIGTERM)), 2)
+		a = m.start("enroll")
+		a.said("operator must approve")
+		is.Equal(first(a.signal(syscall.SIGINT)), 2)
+		a = m.start()
+		a.logged("manager.resumed", 1)
+		code, took := a.stop()
+		is.Equal(code, 0)
+		is.True(took < 5*time.Second)
+		is.Equal(len(s.requestsTo(registerPath)), 1)
+	})
+	t.Run("the manager is not there", func(t *testing.T) {
+		t.Parallel()
+		is := is.New(t)
+		s := startManager(t)
+		p := closedPort(t)
+		m := newHost(t, s)
+		m.env["MUSTER_MANAGER_URL"] = "https://" + p.addr
+		r := m.must(1, "enroll")
+		is.True(strings.Contains(r.out, "Given up after 5 tries"))
+		is.True(strings.Contains(r.out, p.addr))
+		m.must(1, "renew-certs")
+		a := m.start()
+		is.Equal(a.waited("enroll.retry", 3).Class, "transient")
+		a.runs()
+		st := m.is("enrolling")
+		is.Equal(st.Enrollment.Manager.State, "retrying")
+		is.True(strings.Contains(st.Enrollment.Manager.LastError, p.addr))
+		p.open(strings.TrimPrefix(s.URL, "https://"))
+		a.serves()
+		is.Equal(len(s.hosts()), 1)
+	})
+	t.Run("a crash", func(t *testing.T) {
+		t.Parallel()
+		if runtime.GOOS == "windows" {
+			t.Skip("Windows has no signals")
+		}
+		s := startManager(t, "--approve", "manual")
+		// There is no way to make it panic from outside; a fatal signal takes
+		// the same way out of the Go runtime.
+		for _, sig := range []syscall.Signal{syscall.SIGQUIT, syscall.SIGABRT, syscall.SIGSEGV} {
+			for _, command := range []string{"run", "enroll"} {
+				m := newHost(t, s)
+				a := m.start(command)
+				a.logged("enroll.attempt", 1)
+				if code := first(a.signal(sig)); code >= 0 && code <= 2 {
+					t.Errorf("%s: a crash by %v ends with %d", command, sig, code)
+				}
+				a.said("goroutine ")
+			}
+		}
+	})
+}
