@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,17 @@ func (h *holder) serial() string {
 		return ""
 	}
 	return h.use.Certificate.Leaf.SerialNumber.String()
+}
+
+// believes verifies the certificate in use as a peer's that comes without its
+// intermediates.
+func (h *holder) believes() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, err := h.use.Certificate.Leaf.Verify(x509.VerifyOptions{
+		Roots: h.use.Roots, CurrentTime: time.Now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+	return err
 }
 
 func (h *holder) present(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
@@ -101,6 +113,7 @@ func TestAHostGetsItsCertificateAndKeepsIt(t *testing.T) {
 		first := c.holder.serial()
 		is.True(first != "")
 		is.Equal(c.logged("certs.installed"), 1)
+		is.NoErr(c.holder.believes()) // a peer of the same CA that sends only its leaf
 
 		for range 3 { // quarters
 			pass(91 * 24 * time.Hour)

@@ -68,9 +68,22 @@ func (c *certificates) use(files cert.Files, j cert.Judgement) {
 		c.w.InUse.Use(nil)
 		return
 	}
-	c.w.InUse.Use(&ports.CertificateInUse{Certificate: pair, Roots: cert.Roots(files), Revoked: cert.Revoked(files)})
+	c.w.InUse.Use(&ports.CertificateInUse{Certificate: pair, Roots: peers(files, j), Revoked: cert.Revoked(files)})
 	c.inUseUntil = j.End
 	c.once.Do(func() { close(c.served) })
+}
+
+// peers are the CAs that a peer's certificate may come from: those of ca.pem,
+// and the intermediates through which this host's own leads to them, which a
+// peer need not send.
+func peers(files cert.Files, j cert.Judgement) *x509.CertPool {
+	pool := cert.Roots(files)
+	for _, der := range j.Chain[1:] {
+		if c, err := x509.ParseCertificate(der); err == nil { // it was verified a moment ago
+			pool.AddCert(c)
+		}
+	}
+	return pool
 }
 
 // outlives reports whether the certificate in use goes on being used although
