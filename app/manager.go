@@ -2,23 +2,14 @@ package app
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"strings"
 	"time"
 
 	"github.com/muster-agent/muster/domain/backoff"
 	"github.com/muster-agent/muster/domain/credential"
 	"github.com/muster-agent/muster/domain/enrollment"
-	"github.com/muster-agent/muster/domain/identity"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -285,78 +276,6 @@ func (m *managerEnrollment) prepare(ctx context.Context, facts ports.HostFacts) 
 	return csr, m.book.begin(ctx, ports.ActivityRegister, m.target())
 }
 
-// request is a CSR for a key that is on disk: if again, the one of a request
-// whose answer was lost or is still awaited elsewhere, else a fresh one.
-func (m *managerEnrollment) request(ctx context.Context, facts ports.HostFacts, again bool) ([]byte, error) {
-	var key *ecdsa.PrivateKey
-	if again {
-		stored, err := m.w.Journal.LoadKey(ctx)
-		if err != nil && !absent(err) {
-			return nil, err
-		}
-		key = parseKey(stored)
-	}
-	if key == nil {
-		var err error
-		if key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
-			return nil, fmt.Errorf("making a private key: %w", err)
-		}
-		der, err := x509.MarshalPKCS8PrivateKey(key)
-		if err != nil {
-			return nil, fmt.Errorf("making a private key: %w", err)
-		}
-		text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
-		if err := m.w.Journal.SaveKey(ctx, ports.NewSecret(string(text))); err != nil {
-			return nil, err
-		}
-	}
-	template := x509.CertificateRequest{Subject: pkix.Name{CommonName: facts.FQDN}, DNSNames: names(facts)}
-	if ip := net.ParseIP(facts.IPAddress); ip != nil {
-		template.IPAddresses = []net.IP{ip}
-	}
-	der, err := x509.CreateCertificateRequest(rand.Reader, &template, key)
-	if err != nil {
-		return nil, fmt.Errorf("making a certificate request for %s: %w", facts.FQDN, err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}), nil
-}
-
-// parseKey is a stored key; nil if it is none of ours.
-func parseKey(text ports.Secret) *ecdsa.PrivateKey {
-	block, _ := pem.Decode([]byte(text.Reveal()))
-	if block == nil {
-		return nil
-	}
-	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		return nil
-	}
-	key, _ := parsed.(*ecdsa.PrivateKey)
-	return key
-}
-
-// names are what a certificate is to be valid for.
-func names(facts ports.HostFacts) []string {
-	if facts.Hostname == "" || strings.EqualFold(facts.Hostname, facts.FQDN) {
-		return []string{facts.FQDN}
-	}
-	return []string{facts.FQDN, facts.Hostname}
-}
-
-// machineID is what the manager knows this host by (protocols.md, part 2).
-func (m *managerEnrollment) machineID(ctx context.Context) string {
-	id := m.who.identity()
-	signals, err := m.w.Signals.Read(ctx)
-	// After a clone was detected the machine-id is not among the hashes: it
-	// was copied from the original.
-	if _, ours := id.Hashes[ports.SignalOSMachineID]; err == nil && ours {
-		if raw := identity.ManagerID(signals.OSMachineID.Value()); raw != "" {
-			return raw
-		}
-	}
-	return strings.TrimPrefix(id.MachineUID, "muid_")[:32]
-}
-
 // poll asks for the operator's decision.
 func (m *managerEnrollment) poll(ctx context.Context) step {
 	entry, err := m.book.entry(ctx, ports.ActivityPoll, m.target())
@@ -496,68 +415,4 @@ func (m *managerEnrollment) retryAfter(header string, serverTime time.Time) time
 		serverTime = m.w.Wall()
 	}
 	return backoff.ParseRetryAfter(header, serverTime)
-}
-
-// renew asks the manager for another certificate with the present one. It
-// reports a step, or that the manager does not offer that.
-func (m *managerEnrollment) renew(ctx context.Context) (done step, offered bool) {
-	target := leafDigest(m.certs.judgement().Leaf)
-	fail := func(reason string, retryAfter time.Duration) step {
-		next := enrollment.ManagerNext{Class: ports.Transient, State: ports.ManagerStateRetrying, Event: eventEnrollRetry, Advice: reason}
-		delay, attempt, err := m.book.failed(ctx, ports.ActivityRenew, target, failure{class: next.Class, state: string(next.State), text: reason, retryAfter: retryAfter})
-		if err != nil && !errors.Is(err, context.Canceled) {
-			m.w.Log.Debug(err.Error(), event(eventEnrollRetry))
-		}
-		m.show(next, delay)
-		m.w.Log.Warn(reason, event(next.Event), slog.Duration("wait", delay), slog.String("class", string(next.Class)), slog.Int("attempt", attempt))
-		return step{next: next, wait: delay, attempt: attempt}
-	}
-	facts, err := m.w.Host.Describe(ctx, m.w.Settings.ManagerURL.Hostname())
-	if err != nil {
-		return fail(err.Error(), 0), true
-	}
-	csr, err := m.request(ctx, facts, false)
-	if err == nil {
-		err = errors.Join(m.w.Journal.ReserveBundle(ctx), m.book.begin(ctx, ports.ActivityRenew, target))
-	}
-	if err != nil {
-		return fail(fmt.Sprintf("nothing was sent, because a certificate could not be stored now: %v", err), 0), true
-	}
-	m.w.Log.Info("asking "+m.host()+" to renew the certificate", event(eventEnrollAttempt))
-	asking, cancel := outlasting(ctx)
-	answer := m.w.Manager.Renew(asking, csr)
-	cancel()
-	m.clock.observe(answer.ServerTime)
-	switch o := answer.Outcome.(type) {
-	case ports.Renewed:
-		received := ports.ReceivedBundle{Renewed: &o.Bundle, ManagerURL: m.url(), ReceivedAt: m.w.Wall()}
-		m.keep(ctx, received)
-		if installed, err := m.finish(ctx, received); err != nil && !installed {
-			return fail(err.Error(), 0), true
-		}
-		return step{installed: true}, true
-	case ports.RenewNotOffered:
-		m.w.Log.Info(fmt.Sprintf("%s does not renew by itself (status %d): registering, the present certificate stays in use", m.host(), o.Status), event(eventEnrollRetry))
-		if _, _, err := m.book.failed(ctx, ports.ActivityRenew, target, failure{class: ports.Operator, state: notOffered, text: "not offered"}); err != nil {
-			m.w.Log.Debug(err.Error(), event(eventEnrollRetry))
-		}
-		return step{}, false
-	case ports.RenewTransient:
-		if ctx.Err() != nil {
-			return step{}, true
-		}
-		return fail(o.Reason, m.retryAfter(answer.RetryAfter, answer.ServerTime)), true
-	}
-	panic(fmt.Sprintf("app: unknown renew outcome %T", answer.Outcome)) // a linter checks that the switch is whole
-}
-
-// notOffered marks, in the retry record, a certificate that the manager does
-// not renew: the next one is asked about again.
-const notOffered = "not_offered"
-
-// renewalOffered reports whether the manager has not yet said that it does not
-// renew the present certificate.
-func (m *managerEnrollment) renewalOffered(ctx context.Context) bool {
-	entry, err := m.book.entry(ctx, ports.ActivityRenew, leafDigest(m.certs.judgement().Leaf))
-	return err != nil || entry.State != notOffered
 }
