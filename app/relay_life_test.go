@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -52,13 +53,20 @@ func TestRefusedForLongerThanADayEnrollmentIsTriedOncePerOperatorWait(t *testing
 		l := newLife(t)
 		var gate switched
 		l.relay.Accept = gate.Accept
+		var key atomic.Pointer[ports.Secret] // what the site gives; nil: it is down
+		first := ports.NewSecret("cak_memsite000000000001")
+		key.Store(&first)
+		l.site.Answer = func(context.Context, ports.SiteRequest) ports.SiteAnswer {
+			if k := key.Load(); k != nil {
+				return ports.SiteAnswer{Outcome: ports.SiteEnrolledAgain{Key: *k}}
+			}
+			return ports.SiteAnswer{Outcome: ports.SiteTransient{Reason: "down"}}
+		}
 		r := l.start()
 		defer r.stop()
 		gate.set(refuse(""))
+		key.Store(nil)
 		l.relay.Last().Drop()
-		l.site.Answer = func(context.Context, ports.SiteRequest) ports.SiteAnswer {
-			return ports.SiteAnswer{Outcome: ports.SiteTransient{Reason: "down"}}
-		}
 		pass(23 * time.Hour)
 		is.Equal(len(l.site.Requests()), 1)
 		pass(25 * time.Hour)
@@ -71,13 +79,14 @@ func TestRefusedForLongerThanADayEnrollmentIsTriedOncePerOperatorWait(t *testing
 		pass(time.Hour)
 		is.True(len(l.relay.Dials())-dials >= 10) // the key is retried beside it
 
+		second := ports.NewSecret("cak_memsite000000000002")
 		gate.set(func(_ context.Context, hello ports.RelayHello) error {
-			if hello.Key.Equal(l.site.Key(hello.MachineUID)) && hello.Key.Reveal() != "cak_memsite000000000001" {
+			if hello.Key.Equal(second) {
 				return nil
 			}
 			return &ports.RelayRefusedError{Status: 401}
 		})
-		l.site.Answer = nil
+		key.Store(&second)
 		pass(8 * time.Hour)
 		r.expect(ports.StateConnected)
 	})
@@ -139,12 +148,12 @@ func TestUnknownAgentThatIsKnownAgainEnrollsNoMore(t *testing.T) {
 		l := newLife(t)
 		var gate switched
 		l.relay.Accept = gate.Accept
+		key := ports.NewSecret("cak_memsite000000000001")
+		l.site.Script(ports.SiteEnrolledNew{Key: key})
+		l.site.Answer = always(ports.SiteRejected{}) // after that
 		r := l.start()
 		defer r.stop()
 		gate.set(refuse(ports.RefusedUnknownAgent))
-		l.site.Answer = func(context.Context, ports.SiteRequest) ports.SiteAnswer {
-			return ports.SiteAnswer{Outcome: ports.SiteRejected{}}
-		}
 		l.relay.Last().Drop()
 		pass(time.Hour)
 		r.expect(ports.StateBlocked)

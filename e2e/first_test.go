@@ -183,9 +183,12 @@ func TestAServerMayLieBelowAPath(t *testing.T) {
 	is := is.New(t)
 	s := startServer(t)
 	var w *wiretap
+	listening := make(chan struct{})
 	w = tap(t, s, func(rw http.ResponseWriter, r *http.Request) {
+		<-listening
 		http.StripPrefix("/fleet/muster", w.pass).ServeHTTP(rw, r)
 	})
+	close(listening)
 	m := newMachine(t, nil)
 	m.configure(w.URL+"/fleet/muster/", w.CA)
 	m.start().connected()

@@ -118,7 +118,9 @@ func TestNoPartOfAPollingTokenOrPrivateKeyShows(t *testing.T) {
 			c := newCanary(t)
 			front := &manners{c: c}
 			var w *wiretap
+			listening := make(chan struct{})
 			w = tap(t, s, func(rw http.ResponseWriter, r *http.Request) {
+				<-listening
 				asked := strings.Contains(r.URL.Path, "/enroll/status/")
 				front.mu.Lock()
 				var rude *action
@@ -148,6 +150,7 @@ func TestNoPartOfAPollingTokenOrPrivateKeyShows(t *testing.T) {
 				rw.WriteHeader(answer.Code)
 				_, _ = rw.Write(answer.Body.Bytes())
 			})
+			close(listening)
 			echo := `{"error":"the token TOKEN is not known here, see /api/v1/enroll/status/TOKEN","status":"TOKEN","code":"TOKEN"}`
 			for _, status := range []int{200, 400, 401, 403, 409, 429, 500, 503} {
 				front.rude = append(front.rude, action{Status: status, Body: echo}, action{Status: status, Body: "TOKEN"})

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,13 +31,14 @@ func TestKilledWhileTheManagerAnswers(t *testing.T) {
 			s := startManager(t, "--approve", row.approve)
 			done, hold := make(chan struct{}), make(chan struct{})
 			defer close(hold)
-			struck := false
+			var struck atomic.Bool
 			var w *wiretap
+			listening := make(chan struct{})
 			w = tap(t, s, func(rw http.ResponseWriter, r *http.Request) {
+				<-listening
 				answer := httptest.NewRecorder()
 				w.pass(answer, r)
-				if strings.Contains(r.URL.Path, row.path) && !struck {
-					struck = true
+				if strings.Contains(r.URL.Path, row.path) && !struck.Swap(true) {
 					close(done)
 					<-hold
 					panic(http.ErrAbortHandler)
@@ -47,6 +49,7 @@ func TestKilledWhileTheManagerAnswers(t *testing.T) {
 				rw.WriteHeader(answer.Code)
 				_, _ = rw.Write(answer.Body.Bytes()) // a client that was killed needs no answer
 			})
+			close(listening)
 			m := newHost(t, s)
 			m.env["MUSTER_MANAGER_URL"], m.env["MUSTER_MANAGER_TRUST_CA_FILE"] = w.URL, w.CA
 			m.delay("OPERATOR", time.Second, time.Second)
