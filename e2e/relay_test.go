@@ -88,7 +88,7 @@ func TestAReenrollFrameIsObeyedOnceAnHour(t *testing.T) {
 	is := is.New(t)
 	s := startServer(t)
 	m := newMachine(t, s)
-	m.delays(20*time.Millisecond, 40*time.Millisecond)
+	m.delays(time.Second, time.Second) // at least 200 ms to look at what is kept meanwhile
 	a := m.start().connected()
 	s.onlyMachine(m)
 	old, id := m.key(), m.agentID()
