@@ -150,7 +150,6 @@ func TestNoPartOfAPollingTokenOrPrivateKeyShows(t *testing.T) {
 				rw.WriteHeader(answer.Code)
 				_, _ = rw.Write(answer.Body.Bytes())
 			})
-			close(listening)
 			echo := `{"error":"the token TOKEN is not known here, see /api/v1/enroll/status/TOKEN","status":"TOKEN","code":"TOKEN"}`
 			for _, status := range []int{200, 400, 401, 403, 409, 429, 500, 503} {
 				front.rude = append(front.rude, action{Status: status, Body: echo}, action{Status: status, Body: "TOKEN"})
@@ -163,6 +162,7 @@ func TestNoPartOfAPollingTokenOrPrivateKeyShows(t *testing.T) {
 				action{Status: 200, Body: echo + strings.Repeat(" ", 600)},
 				action{Status: 200, Body: `{"status":"approved","ca_crt":"TOKEN","server_crt":"TOKEN","server_key":"TOKEN` + strings.Repeat("TOKEN", 20)},
 			)
+			close(listening)
 			m := newHost(t, s)
 			m.env["MUSTER_MANAGER_URL"], m.env["MUSTER_MANAGER_TRUST_CA_FILE"] = w.URL, w.CA
 			a := m.start()
