@@ -52,9 +52,13 @@ func demo(ctx context.Context, args []string, stdout, stderr io.Writer) (err err
 		return err
 	}
 	// A closed terminal, or a reader of the output that has enough of it, must
-	// not end the demo before it has cleaned up.
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP, syscall.SIGPIPE)
+	// not end the demo before it has cleaned up. SIGPIPE is caught and not acted
+	// upon: asked for, it comes for every connection that broke, too.
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
 	defer stop()
+	pipes := make(chan os.Signal, 1)
+	signal.Notify(pipes, syscall.SIGPIPE)
+	defer signal.Stop(pipes)
 	path, err := findMuster(*muster)
 	if err != nil {
 		return err
