@@ -62,7 +62,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err != nil {
 		return unlessStopped(ctx, err)
 	}
-	defer a.giveBack(unlock)
+	defer a.giveBack(unlock) // once all parts have ended
 	defer parts.Wait()
 	defer stop()
 	answer()

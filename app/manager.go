@@ -383,7 +383,13 @@ func (m *managerEnrollment) decided(ctx context.Context, next enrollment.Manager
 
 // failed notes a failure, shows it and says how long to wait.
 func (m *managerEnrollment) failed(ctx context.Context, activity ports.Activity, next enrollment.ManagerNext, retryAfter time.Duration) step {
-	delay, attempt, err := m.book.failed(ctx, activity, m.target(), failure{class: next.Class, state: string(next.State), text: next.Advice, retryAfter: retryAfter})
+	return m.failedAt(ctx, activity, m.target(), next, retryAfter)
+}
+
+// failedAt is failed for an activity whose counts belong to another target
+// than the manager: a renewal's to the certificate.
+func (m *managerEnrollment) failedAt(ctx context.Context, activity ports.Activity, target string, next enrollment.ManagerNext, retryAfter time.Duration) step {
+	delay, attempt, err := m.book.failed(ctx, activity, target, failure{class: next.Class, state: string(next.State), text: next.Advice, retryAfter: retryAfter})
 	if err != nil && !errors.Is(err, context.Canceled) {
 		m.w.Log.Debug(err.Error(), event(eventEnrollRetry))
 	}

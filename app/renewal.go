@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/muster-agent/muster/domain/enrollment"
@@ -17,13 +16,7 @@ func (m *managerEnrollment) renew(ctx context.Context) (done step, offered bool)
 	target := leafDigest(m.certs.judgement().Leaf)
 	fail := func(reason string, retryAfter time.Duration) step {
 		next := enrollment.ManagerNext{Class: ports.Transient, State: ports.ManagerStateRetrying, Event: eventEnrollRetry, Advice: reason}
-		delay, attempt, err := m.book.failed(ctx, ports.ActivityRenew, target, failure{class: next.Class, state: string(next.State), text: reason, retryAfter: retryAfter})
-		if err != nil && !errors.Is(err, context.Canceled) {
-			m.w.Log.Debug(err.Error(), event(eventEnrollRetry))
-		}
-		m.show(next, delay)
-		m.w.Log.Warn(reason, event(next.Event), slog.Duration("wait", delay), slog.String("class", string(next.Class)), slog.Int("attempt", attempt))
-		return step{next: next, wait: delay, attempt: attempt}
+		return m.failedAt(ctx, ports.ActivityRenew, target, next, retryAfter)
 	}
 	facts, err := m.w.Host.Describe(ctx, m.w.Settings.ManagerURL.Hostname())
 	if err != nil {
