@@ -50,6 +50,10 @@ func (c *certificates) look(ctx context.Context) (cert.Judgement, error) {
 	c.known = j
 	c.use(files, j)
 	c.show(found, j)
+	if j.Servable() {
+		// After show: the first peer that asks is not told of the set before.
+		c.once.Do(func() { close(c.served) })
+	}
 	return j, nil
 }
 
@@ -70,7 +74,6 @@ func (c *certificates) use(files cert.Files, j cert.Judgement) {
 	}
 	c.w.InUse.Use(&ports.CertificateInUse{Certificate: pair, Roots: peers(files, j), Revoked: cert.Revoked(files)})
 	c.inUseUntil = j.End
-	c.once.Do(func() { close(c.served) })
 }
 
 // peers are the CAs that a peer's certificate may come from: those of ca.pem,
