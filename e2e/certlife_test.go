@@ -18,7 +18,7 @@ func TestACertificateIsRenewedUnderTrafficWithoutAFailedRequest(t *testing.T) {
 	t.Parallel()
 	const (
 		renewals = 10
-		lifetime = 3 * time.Second
+		lifetime = 6 * time.Second        // a busy machine may take seconds for a renewal
 		pace     = 100 * time.Millisecond // of new connections
 	)
 	is := is.New(t)
@@ -100,7 +100,7 @@ func TestACertificateIsRenewedUnderTrafficWithoutAFailedRequest(t *testing.T) {
 		serials[c.Serial] = true
 	}
 	is.True(len(serials) >= renewals+1)
-	is.True(int64(took/pace)*8/10 <= fresh.Load()) // the machine kept up
+	is.True(fresh.Load() >= 5*renewals) // there was traffic
 	t.Logf("%d renewals in %v: %d requests on the connection that is kept, %d on new ones, %d failed",
 		renewals, took.Round(time.Millisecond), kept.Load(), fresh.Load(), failed.Load())
 	eventually(t, func() string {
