@@ -1,10 +1,10 @@
 package e2e
 
 import (
-	"fmt"
 	"bytes"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
