@@ -260,17 +260,23 @@ func (a *agent) endsWithin(limit time.Duration) bool {
 
 func TestAHostKilledAtEachStepOfARenewalServesAllTheTime(t *testing.T) {
 	t.Parallel()
-	const lanes = 8
+	const (
+		lanes = 8
+		most  = 300 // steps: four times as many as there are
+	)
 	var kills atomic.Int64
 	t.Run("lanes", func(t *testing.T) {
 		for lane := range lanes {
 			t.Run(fmt.Sprint(lane+1), func(t *testing.T) {
 				t.Parallel()
 				is := is.New(t)
-				s := startManager(t, "--cert-lifetime", "3s")
+				s := startManager(t, "--cert-lifetime", "6s") // of which a third is left at a kill
 				m := newHost(t, s)
 				m.must(0, "enroll")
 				for n := lane + 1; ; n += lanes {
+					if n > most {
+						t.Fatalf("step %d, and the renewal has not ended", n)
+					}
 					at := m.killAtRenewal(n)
 					if at == "" {
 						break
