@@ -17,7 +17,8 @@ import (
 // CertificateFiles is the suite of ports.CertificateFiles. Each fresh is an
 // empty place; each open the start of a process over it, the former one being
 // gone.
-func CertificateFiles(t *testing.T, fresh func(*testing.T) (open func() ports.CertificateFiles)) {
+func CertificateFiles[S ports.CertificateFiles](t *testing.T, fresh func(*testing.T) (open func() S)) {
+	names(t, "CertificateFiles")
 	t.Run("an empty place has no files, at paths of their own", func(t *testing.T) {
 		is := is.New(t)
 		found, err := fresh(t)().Read(t.Context())

@@ -18,6 +18,7 @@ import (
 // of a host that does not change meanwhile; several calls may give the same
 // host. cutOff is a describer of a host without any address.
 func HostDescriber(t *testing.T, fresh, cutOff func(*testing.T) ports.HostDescriber) {
+	names(t, "HostDescriber")
 	const manager = "127.0.0.1" // reached without a network
 
 	t.Run("describes a host within 10 s", func(t *testing.T) {

@@ -19,7 +19,8 @@ import (
 const maxAnswer = 16 << 20
 
 // ManagerJournal is the suite of ports.ManagerJournal; see CredentialStore.
-func ManagerJournal(t *testing.T, fresh func(*testing.T) (open func() ports.ManagerJournal)) {
+func ManagerJournal[S ports.ManagerJournal](t *testing.T, fresh func(*testing.T) (open func() S)) {
+	names(t, "ManagerJournal")
 	t.Run("pending enrollment", func(t *testing.T) {
 		journaled(t, fresh, pending, map[string]ports.PendingEnrollment{
 			"full":           pending(1),
@@ -28,7 +29,7 @@ func ManagerJournal(t *testing.T, fresh func(*testing.T) (open func() ports.Mana
 				ManagerURL: "https://[::1]:8443/päth/", IdempotencyKey: "0d6e5a0c-6a40-4b0f-8f53-0c8a3f5d7e11",
 			},
 			"unusual token": {ManagerURL: "https://a.example", Token: ports.NewSecret("<&>\"\\/ \u2028é\x7f")},
-		}, func(j ports.ManagerJournal) kept[ports.PendingEnrollment] {
+		}, func(j S) kept[ports.PendingEnrollment] {
 			return kept[ports.PendingEnrollment]{accessors[ports.PendingEnrollment]{j.LoadPending, j.SavePending}, j.ErasePending}
 		})
 	})
@@ -38,7 +39,7 @@ func ManagerJournal(t *testing.T, fresh func(*testing.T) (open func() ports.Mana
 			"many lines":     ports.NewSecret(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: make([]byte, 2400)}))),
 			"CRLF line ends": ports.NewSecret(strings.ReplaceAll(privateKey(1).Reveal(), "\n", "\r\n")),
 			"no line end":    ports.NewSecret(strings.TrimSpace(privateKey(1).Reveal())),
-		}, func(j ports.ManagerJournal) kept[ports.Secret] {
+		}, func(j S) kept[ports.Secret] {
 			return kept[ports.Secret]{accessors[ports.Secret]{j.LoadKey, j.SaveKey}, j.EraseKey}
 		})
 	})
@@ -55,7 +56,7 @@ func ManagerJournal(t *testing.T, fresh func(*testing.T) (open func() ports.Mana
 			"a renewal with a key":    {Renewed: &ports.Bundle{CA: []byte("ca"), Cert: []byte("cert"), Key: privateKey(1)}, ManagerURL: "https://a.example"},
 			"a renewal with nothing":  {Renewed: &ports.Bundle{}, ManagerURL: "https://a.example"},
 			"a renewal that is bytes": {Renewed: &ports.Bundle{CA: []byte{0, 0xff}, CRL: []byte{}}, ManagerURL: "https://a.example"},
-		}, func(j ports.ManagerJournal) kept[ports.ReceivedBundle] {
+		}, func(j S) kept[ports.ReceivedBundle] {
 			return kept[ports.ReceivedBundle]{accessors[ports.ReceivedBundle]{j.LoadBundle, j.SaveBundle}, j.EraseBundle}
 		})
 	})
@@ -166,9 +167,9 @@ type kept[T any] struct {
 }
 
 // journaled states what everything in a journal promises.
-func journaled[T any](
-	t *testing.T, fresh func(*testing.T) func() ports.ManagerJournal,
-	value func(int) T, values map[string]T, of func(ports.ManagerJournal) kept[T],
+func journaled[T any, S ports.ManagerJournal](
+	t *testing.T, fresh func(*testing.T) (open func() S),
+	value func(int) T, values map[string]T, of func(S) kept[T],
 ) {
 	keeps(t, subject[T]{
 		fresh: func(t *testing.T) func() accessors[T] {

@@ -44,6 +44,7 @@ type ListenerConn interface {
 // Listener is the suite of ports.Listener and ports.CertificateHolder. Each
 // fresh is a listener of its own, with no certificate in use.
 func Listener(t *testing.T, fresh func(*testing.T) ListenerUnderTest) {
+	names(t, "Listener")
 	ca, stranger := newListenerCA(t, "the CA"), newListenerCA(t, "another CA")
 	server, client := ca.issue(t, listenerLeaf{}), ca.issue(t, listenerLeaf{})
 	inUse := func(c tls.Certificate) *ports.CertificateInUse {
@@ -118,6 +119,9 @@ func Listener(t *testing.T, fresh func(*testing.T) ListenerUnderTest) {
 		addr, _ := serveListener(t, l, l.FreeAddress, healthy)
 		err := l.Listener.Serve(within(t, promptly), addr, healthy, func(string) { t.Error("it was opened twice") })
 		is.True(errors.Is(err, ports.ErrAddressInUse))
+		var inUse *ports.AddressInUseError
+		is.True(errors.As(err, &inUse))
+		is.Equal(inUse.Addr, addr)
 		is.True(strings.Contains(err.Error(), addr))
 		_, err = askListener(l, addr, client, ca.pool())
 		is.NoErr(err) // the first goes on

@@ -15,7 +15,8 @@ import (
 
 // ProcessLock is the suite of ports.ProcessLock. Each fresh is a state
 // directory that nobody holds; each open another process over it.
-func ProcessLock(t *testing.T, fresh func(*testing.T) (open func() ports.ProcessLock)) {
+func ProcessLock[S ports.ProcessLock](t *testing.T, fresh func(*testing.T) (open func() S)) {
+	names(t, "ProcessLock")
 	t.Run("the second locker is told who holds the lock", func(t *testing.T) {
 		is := is.New(t)
 		open := fresh(t)

@@ -11,6 +11,8 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"net/url"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -60,6 +62,7 @@ const (
 // ManagerEnroller is the suite of ports.ManagerEnroller. Each fresh is a
 // manager of its own.
 func ManagerEnroller(t *testing.T, fresh func(*testing.T, ManagerScript) ScriptedManager) {
+	names(t, "ManagerEnroller")
 	date := time.Date(2031, 5, 6, 7, 8, 9, 0, time.UTC)
 	token := ports.NewSecret(managerToken)
 	request := ports.RegisterRequest{
@@ -192,6 +195,27 @@ func ManagerEnroller(t *testing.T, fresh func(*testing.T, ManagerScript) Scripte
 			is.Equal(got.Reason != "", script.Reason != "")
 			managerWords(t, got)
 			is.Equal(manager.Requests(), []ManagerRequest{{Kind: "crl"}})
+		})
+	}
+
+	// As of a site's server: the words of another.
+	tail := "\x1b[31m\r\n\x00" + strings.Repeat("and so on, é ", 40)
+	unfit := "the token " + managerToken + " or " + url.PathEscape(managerToken) + " and " + managerKey + tail
+	for name, script := range map[string]ManagerScript{
+		// A registration knows no token that could be echoed.
+		"host exists":          {Register: ports.RegisterAnswer{Outcome: ports.HostExists{Detail: managerKey + tail}}},
+		"register, unexpected": {Register: ports.RegisterAnswer{Outcome: ports.RegisterUnexpected{Status: 400, Detail: managerKey + tail}}},
+		"poll, unexpected":     {Poll: ports.PollAnswer{Outcome: ports.PollUnexpected{Status: 400, Detail: unfit}}},
+	} {
+		t.Run("words that are not fit for people: "+name, func(t *testing.T) {
+			var got, want any
+			if script.Poll.Outcome != nil {
+				got, want = fresh(t, script).Enroller.Poll(t.Context(), token).Outcome, script.Poll.Outcome
+			} else {
+				got, want = fresh(t, script).Enroller.Register(t.Context(), request).Outcome, script.Register.Outcome
+			}
+			is.New(t).Equal(reflect.TypeOf(got), reflect.TypeOf(want))
+			managerWords(t, got)
 		})
 	}
 
@@ -328,10 +352,14 @@ func managerWords(t *testing.T, outcome any) {
 	case nil:
 		t.Error("no outcome")
 	}
+	most := serversWords
+	if reason {
+		most += ourWords
+	}
 	if reason && words == "" {
 		t.Error("a failure without a reason")
 	}
-	if utf8.RuneCountInString(words) > 500 || strings.ContainsFunc(words, unicode.IsControl) {
+	if utf8.RuneCountInString(words) > most || strings.ContainsFunc(words, unicode.IsControl) {
 		t.Errorf("not fit for a log: %q", words)
 	}
 	for _, secret := range []string{managerToken, "contract", "7Hq2Zr", "PRIVATE KEY", "MIG"} {
@@ -361,6 +389,7 @@ type LiveManager struct {
 // answers, so that a manager in memory is one like others. Each fresh is a
 // manager of its own, which leaves decisions to its operator.
 func ManagerLife(t *testing.T, fresh func(*testing.T, ManagerKind) LiveManager) {
+	names(t, "ManagerLife")
 	t.Run("from registration to a bundle, which is given once", func(t *testing.T) {
 		is := is.New(t)
 		m := fresh(t, ManagerKind{})

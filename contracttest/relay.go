@@ -3,7 +3,9 @@ package contracttest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -53,6 +55,7 @@ const promptly = 5 * time.Second
 // RelayDialer is the suite of ports.RelayDialer and ports.RelayConn. Each
 // fresh is a relay of its own.
 func RelayDialer(t *testing.T, fresh func(*testing.T, RelayScript) RelayServer) {
+	names(t, "RelayDialer")
 	hello := ports.RelayHello{
 		AgentID: "6b0f4a3e-8b1c-4d59-9a4e-0c1d2e3f4a5b", MachineUID: "muid_" + strings.Repeat("0123456789abcdef", 4),
 		Hostname: "desk 17 & co?/ü", Key: ports.NewSecret("cak_contract+/=%&0123456789"),
@@ -173,6 +176,33 @@ func RelayDialer(t *testing.T, fresh func(*testing.T, RelayScript) RelayServer) 
 			is.NoErr(conn.Ping(within(t, promptly)))
 		}
 		is.NoErr(conn.Close(t.Context()))
+		relayError(t, <-received)
+	})
+	t.Run("many send and ping at once while one receives", func(t *testing.T) {
+		is := is.New(t)
+		conn, peer := dial(t, RelayScript{})
+		received := receiving(conn)
+		ctx := within(t, time.Minute)
+		var wg sync.WaitGroup
+		const senders = 8
+		for n := range senders {
+			wg.Go(func() {
+				if err := conn.Send(ctx, ports.AgentStatus{Version: fmt.Sprint(n)}); err != nil {
+					t.Errorf("Send: %v", err)
+				}
+				if err := conn.Ping(ctx); err != nil {
+					t.Errorf("Ping: %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		eventually(t, "the frames arrive", func() bool { return len(peer.Sent()) == senders })
+		seen := map[string]bool{}
+		for _, s := range peer.Sent() {
+			seen[s.Version] = true
+		}
+		is.Equal(len(seen), senders)
+		is.NoErr(conn.Close(within(t, promptly)))
 		relayError(t, <-received)
 	})
 	t.Run("a ping without a pong", func(t *testing.T) {

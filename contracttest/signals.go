@@ -17,6 +17,7 @@ import (
 // a machine that does not change meanwhile; several calls may give the same
 // machine.
 func SignalReader(t *testing.T, fresh func(*testing.T) ports.SignalReader) {
+	names(t, "SignalReader")
 	t.Run("reads within 5 s and without an error, whatever is missing", func(t *testing.T) {
 		start := time.Now()
 		if _, err := fresh(t).Read(t.Context()); err != nil {

@@ -3,6 +3,7 @@ package contracttest
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -34,6 +35,7 @@ type SiteServer struct {
 // SiteEnroller is the suite of ports.SiteEnroller. Each fresh is a server of
 // its own.
 func SiteEnroller(t *testing.T, fresh func(*testing.T, SiteScript) SiteServer) {
+	names(t, "SiteEnroller")
 	key := ports.NewSecret("cak_contract0123456789")
 	request := siteRequest("muid_" + strings.Repeat("0123456789abcdef", 4))
 	date := time.Date(2031, 5, 6, 7, 8, 9, 0, time.UTC)
@@ -75,6 +77,19 @@ func SiteEnroller(t *testing.T, fresh func(*testing.T, SiteScript) SiteServer) {
 		})
 	}
 
+	// What a server says is its own: it may be long, may hold what a terminal
+	// obeys, and may echo the request.
+	unfit := "your key is " + request.EnrollmentKey.Reveal() + "\x1b[31m\r\n\x00" + strings.Repeat("and so on, é ", 40)
+	for name, outcome := range map[string]ports.SiteOutcome{
+		"rejected": ports.SiteRejected{Detail: unfit}, "site conflict": ports.SiteConflict{Detail: unfit},
+		"unexpected": ports.SiteUnexpected{Status: 400, Detail: unfit},
+	} {
+		t.Run("words that are not fit for people: "+name, func(t *testing.T) {
+			got := fresh(t, SiteScript{Answer: ports.SiteAnswer{Outcome: outcome}}).Enroller.Enroll(t.Context(), request).Outcome
+			is.New(t).Equal(reflect.TypeOf(got), reflect.TypeOf(outcome))
+			siteWords(t, got)
+		})
+	}
 	t.Run("empty labels", func(t *testing.T) {
 		is := is.New(t)
 		server := fresh(t, SiteScript{Answer: answers[0].answer})
@@ -116,7 +131,9 @@ func SiteEnroller(t *testing.T, fresh func(*testing.T, SiteScript) SiteServer) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		server := fresh(t, SiteScript{Answer: answers[0].answer})
+		start := time.Now()
 		siteInterrupted(t, server.Enroller.Enroll(ctx, request))
+		is.New(t).True(time.Since(start) < promptly)
 	})
 	t.Run("a context that ends while the server is silent", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -158,10 +175,16 @@ func siteInterrupted(t *testing.T, answer ports.SiteAnswer) {
 	siteWords(t, answer.Outcome)
 }
 
+const (
+	serversWords = 200 // characters that a server may say at the most (protocols.md, part 1)
+	ourWords     = 300 // and what an adapter may say around them
+)
+
 // siteWords checks what people will read.
 func siteWords(t *testing.T, outcome ports.SiteOutcome) {
 	t.Helper()
 	var words string
+	most := serversWords
 	switch o := outcome.(type) {
 	case ports.SiteRejected:
 		words = o.Detail
@@ -170,6 +193,7 @@ func siteWords(t *testing.T, outcome ports.SiteOutcome) {
 	case ports.SiteUnexpected:
 		words = o.Detail
 	case ports.SiteTransient:
+		most += ourWords
 		if words = o.Reason; words == "" {
 			t.Error("a failure without a reason")
 		}
@@ -177,7 +201,7 @@ func siteWords(t *testing.T, outcome ports.SiteOutcome) {
 	case nil:
 		t.Error("no outcome")
 	}
-	if utf8.RuneCountInString(words) > 500 || strings.ContainsFunc(words, unicode.IsControl) {
+	if utf8.RuneCountInString(words) > most || strings.ContainsFunc(words, unicode.IsControl) {
 		t.Errorf("not fit for a log: %q", words)
 	}
 	for _, secret := range []string{"cek_", "cak_", "contract0123"} {

@@ -29,7 +29,8 @@ type Store interface {
 
 // CredentialStore is the suite of ports.CredentialStore. Each fresh is an empty
 // place; each open the start of a process over it, the former one being gone.
-func CredentialStore(t *testing.T, fresh func(*testing.T) (open func() ports.CredentialStore)) {
+func CredentialStore[S ports.CredentialStore](t *testing.T, fresh func(*testing.T) (open func() S)) {
+	names(t, "CredentialStore")
 	keeps(t, subject[ports.Credential]{
 		fresh: func(t *testing.T) func() accessors[ports.Credential] {
 			open := fresh(t)
@@ -120,7 +121,8 @@ func CredentialStore(t *testing.T, fresh func(*testing.T) (open func() ports.Cre
 }
 
 // IdentityStore is the suite of ports.IdentityStore; see CredentialStore.
-func IdentityStore(t *testing.T, fresh func(*testing.T) (open func() ports.IdentityStore)) {
+func IdentityStore[S ports.IdentityStore](t *testing.T, fresh func(*testing.T) (open func() S)) {
+	names(t, "IdentityStore")
 	full := identity(1)
 	keeps(t, subject[ports.Identity]{
 		fresh: func(t *testing.T) func() accessors[ports.Identity] {
@@ -141,7 +143,8 @@ func IdentityStore(t *testing.T, fresh func(*testing.T) (open func() ports.Ident
 }
 
 // RetryStore is the suite of ports.RetryStore; see CredentialStore.
-func RetryStore(t *testing.T, fresh func(*testing.T) (open func() ports.RetryStore)) {
+func RetryStore[S ports.RetryStore](t *testing.T, fresh func(*testing.T) (open func() S)) {
+	names(t, "RetryStore")
 	keeps(t, subject[ports.RetryRecord]{
 		fresh: func(t *testing.T) func() accessors[ports.RetryRecord] {
 			open := fresh(t)
@@ -165,7 +168,8 @@ func RetryStore(t *testing.T, fresh func(*testing.T) (open func() ports.RetrySto
 }
 
 // StateDirectory is the suite of ports.StateDirectory; see CredentialStore.
-func StateDirectory(t *testing.T, fresh func(*testing.T) (open func() Store)) {
+func StateDirectory[S Store](t *testing.T, fresh func(*testing.T) (open func() S)) {
+	names(t, "StateDirectory")
 	t.Run("everything is moved out of the way", func(t *testing.T) {
 		is := is.New(t)
 		open := fresh(t)

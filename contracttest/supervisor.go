@@ -11,6 +11,7 @@ import (
 
 // Supervisor is the suite of ports.Supervisor.
 func Supervisor(t *testing.T, fresh func(*testing.T) ports.Supervisor) {
+	names(t, "Supervisor")
 	t.Run("a whole life is told without an error", func(t *testing.T) {
 		is := is.New(t)
 		s := fresh(t)

@@ -3,24 +3,28 @@
 // what each method guarantees, what it returns in each case, what must survive
 // a crash. It imports only the standard library.
 //
-// Every adapter of a port passes the port's suite in contracttest:
+// Every adapter of a port passes the port's suites in contracttest, which hold
+// this table against the code:
 //
-//	port                adapters                                        suite
-//	SiteEnroller        siteapi (HTTP), memsite                         SiteEnroller
-//	RelayDialer         wsrelay (WebSocket), memrelay                   RelayDialer
-//	ManagerEnroller     managerapi (HTTP), memmanager                   ManagerEnroller, ManagerLife
-//	CredentialStore     statedir (files), memstore                      CredentialStore
-//	IdentityStore       statedir, memstore                              IdentityStore
-//	RetryStore          statedir, memstore                              RetryStore
-//	StateDirectory      statedir, memstore                              StateDirectory
-//	ManagerJournal      statedir, memstore                              ManagerJournal
-//	CertificateFiles    certfiles (files), memstore                     CertificateFiles
-//	ProcessLock         processlock (flock, LockFileEx), memstore       ProcessLock
-//	SignalReader        machine (Linux), machine.Static                 SignalReader
-//	HostDescriber       hostfacts, hostfacts.Static                     HostDescriber
-//	Listener,           mtls (TCP), mtls.Memory                         Listener
-//	CertificateHolder
-//	Supervisor          systemd, unsupervised                           Supervisor
-//	StatusServer,       statussocket (Unix socket; on Windows a named   none yet: its own tests
-//	StatusClient        pipe is to come)
+//	port               adapters                                    suites
+//	SiteEnroller       siteapi (HTTP), memsite                     SiteEnroller
+//	RelayDialer        wsrelay (WebSocket), memrelay               RelayDialer
+//	RelayConn          wsrelay, memrelay                           RelayDialer
+//	ManagerEnroller    managerapi (HTTP), memmanager               ManagerEnroller, ManagerLife
+//	CredentialStore    statedir (files), memstore                  CredentialStore, StoreTroubles
+//	IdentityStore      statedir, memstore                          IdentityStore, StoreTroubles
+//	RetryStore         statedir, memstore                          RetryStore, StoreTroubles
+//	ManagerJournal     statedir, memstore                          ManagerJournal, StoreTroubles
+//	StateDirectory     statedir, memstore                          StateDirectory
+//	CertificateFiles   certfiles (files), memstore                 CertificateFiles, CertificateTroubles
+//	ProcessLock        processlock (flock, LockFileEx), memstore   ProcessLock
+//	SignalReader       machine (Linux), machine.Static             SignalReader
+//	HostDescriber      hostfacts, hostfacts.Static                 HostDescriber
+//	Listener           mtls (TCP), mtls.Memory                     Listener
+//	CertificateHolder  mtls (TCP), mtls.Memory                     Listener
+//	Supervisor         systemd, unsupervised                       Supervisor
+//	StatusServer       statussocket (Unix socket), memstatus       LocalStatus
+//	StatusClient       statussocket (Unix socket), memstatus       LocalStatus
+//
+// On Windows the status socket will be a named pipe.
 package ports

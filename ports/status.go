@@ -129,7 +129,7 @@ type SiteStatus struct {
 // ManagerStatus is the manager enrollment.
 type ManagerStatus struct {
 	State       ManagerState
-	Since       time.Time
+	Since       time.Time // not told to callers of StatusServer
 	Polls       int
 	NextAttempt time.Time
 	LastError   string
@@ -163,6 +163,11 @@ var (
 )
 
 // StatusClient asks the running agent.
+//
+// A method that gets no answer returns an error of kind ErrNotRunning,
+// ErrNeedsRights or ErrNotAnswering; this last one at once when ctx is done.
+// Times may be cut to whole seconds. Calls may be concurrent. No error holds a
+// secret.
 type StatusClient interface {
 	// Status is how the agent stands. It answers within 2 s.
 	Status(ctx context.Context) (Status, error)
@@ -177,15 +182,21 @@ type RenewResult struct {
 	Line string // for the person who asked
 }
 
-// LocalCalls are what local callers may ask of an agent.
+// LocalCalls are what local callers may ask of an agent. They may be called
+// concurrently.
 type LocalCalls struct {
-	Status            func() Status
+	Status func() Status
+	// RenewCertificates is given a context that is done when the server's is.
+	// An error is for the agent's own log: the caller learns only that there
+	// is no answer.
 	RenewCertificates func(ctx context.Context) (RenewResult, error)
 }
 
 // StatusServer answers local callers.
 type StatusServer interface {
 	// Serve answers each caller by calls until ctx is done; it then returns
-	// nil. It returns an error if the endpoint cannot be opened.
+	// nil, once the calls under way have returned. A caller who is slow, or
+	// who has gone, keeps no other waiting. It returns an error if the
+	// endpoint cannot be opened. It may be called again once it has returned.
 	Serve(ctx context.Context, calls LocalCalls) error
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/matryer/is"
 
-	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -86,22 +85,6 @@ func holds(t testing.TB, f *Files, want ports.CertificateSet) {
 	got := content(t, f)
 	if string(got.CA) != string(want.CA) || string(got.Server) != string(want.Server) || string(got.CRL) != string(want.CRL) || !got.Key.Equal(want.Key) {
 		t.Errorf("found %s, want %s", got, want)
-	}
-}
-
-func TestContract(t *testing.T) {
-	t.Parallel()
-	for name, paths := range map[string]func(string) Paths{"one directory": at, "several directories": apart} {
-		t.Run(name, func(t *testing.T) {
-			contracttest.CertificateFiles(t, func(t *testing.T) func() ports.CertificateFiles {
-				dir := certsDir(t)
-				return func() ports.CertificateFiles {
-					f := New(paths(dir))
-					f.Recovered = func(r ports.Recovery) { t.Errorf("recovered from %+v", r) }
-					return f
-				}
-			})
-		})
 	}
 }
 

@@ -43,6 +43,15 @@ func (c *Client) Register(ctx context.Context, r ports.RegisterRequest) ports.Re
 	if failure != "" || answer.Outcome == nil {
 		return ports.RegisterAnswer{Outcome: ports.RegisterTransient{Reason: "registering failed: " + failure}}
 	}
+	switch o := answer.Outcome.(type) {
+	case ports.HostExists:
+		answer.Outcome = ports.HostExists{Detail: fit(o.Detail, "")}
+	case ports.RegisterUnexpected:
+		answer.Outcome = ports.RegisterUnexpected{Status: o.Status, Detail: fit(o.Detail, "")}
+	case ports.RegisterTransient:
+		answer.Outcome = ports.RegisterTransient{Reason: fit(o.Reason, "")}
+	case ports.Registered, ports.RegisterRateLimited:
+	}
 	return answer
 }
 
@@ -57,6 +66,13 @@ func (c *Client) Poll(ctx context.Context, token ports.Secret) ports.PollAnswer 
 	})
 	if failure != "" || answer.Outcome == nil {
 		return ports.PollAnswer{Outcome: ports.PollTransient{Reason: "polling failed: " + failure}}
+	}
+	switch o := answer.Outcome.(type) {
+	case ports.PollUnexpected:
+		answer.Outcome = ports.PollUnexpected{Status: o.Status, Detail: fit(o.Detail, token.Reveal())}
+	case ports.PollTransient:
+		answer.Outcome = ports.PollTransient{Reason: fit(o.Reason, token.Reveal())}
+	case ports.PollAnswered, ports.PollGone:
 	}
 	return answer
 }

@@ -6,8 +6,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/muster-agent/muster/ports"
 )
@@ -73,7 +75,39 @@ func (e *Enroller) Enroll(ctx context.Context, request ports.SiteRequest) ports.
 	if answer.Outcome == nil {
 		return failed(ctx)
 	}
+	answer.Outcome = fit(answer.Outcome, request.EnrollmentKey)
 	return answer
+}
+
+// fit keeps the words of an outcome to what ports.SiteEnroller allows.
+func fit(outcome ports.SiteOutcome, key ports.Secret) ports.SiteOutcome {
+	words := func(s string) string {
+		if !key.Empty() {
+			s = strings.ReplaceAll(s, key.Reveal(), "[redacted]")
+		}
+		s = strings.Map(func(r rune) rune {
+			if unicode.IsControl(r) {
+				return -1
+			}
+			return r
+		}, s)
+		if runes := []rune(s); len(runes) > 200 {
+			return string(runes[:200])
+		}
+		return s
+	}
+	switch o := outcome.(type) {
+	case ports.SiteRejected:
+		return ports.SiteRejected{Detail: words(o.Detail)}
+	case ports.SiteConflict:
+		return ports.SiteConflict{Detail: words(o.Detail)}
+	case ports.SiteUnexpected:
+		return ports.SiteUnexpected{Status: o.Status, Detail: words(o.Detail)}
+	case ports.SiteTransient:
+		return ports.SiteTransient{Reason: words(o.Reason)}
+	case ports.SiteEnrolledNew, ports.SiteEnrolledAgain, ports.SiteCollisionPending, ports.SiteRateLimited:
+	}
+	return outcome
 }
 
 // take notes a request and returns what answers it.

@@ -18,8 +18,9 @@ func (p *Place) Rejected() []ports.ReceivedBundle {
 // LoadPending implements ports.ManagerJournal.
 func (s *Store) LoadPending(ctx context.Context) (e ports.PendingEnrollment, err error) {
 	err = s.call(ctx, func(f Faults) error { return f.LoadPending }, func(p *Place) error {
-		if p.pending == nil {
-			return notStored("pending enrollment")
+		if err := p.lost(Pending, p.pending == nil); err != nil {
+			p.pending = nil
+			return err
 		}
 		e = *p.pending
 		return nil
@@ -31,6 +32,7 @@ func (s *Store) LoadPending(ctx context.Context) (e ports.PendingEnrollment, err
 func (s *Store) SavePending(ctx context.Context, e ports.PendingEnrollment) error {
 	return s.call(ctx, func(f Faults) error { return f.SavePending }, func(p *Place) error {
 		e.RegisteredAt = onDisk(e.RegisteredAt)
+		delete(p.damaged, Pending)
 		p.pending = &e
 		return nil
 	})
@@ -39,6 +41,7 @@ func (s *Store) SavePending(ctx context.Context, e ports.PendingEnrollment) erro
 // ErasePending implements ports.ManagerJournal.
 func (s *Store) ErasePending(ctx context.Context) error {
 	return s.call(ctx, func(f Faults) error { return f.ErasePending }, func(p *Place) error {
+		delete(p.damaged, Pending)
 		p.pending = nil
 		return nil
 	})
@@ -47,8 +50,9 @@ func (s *Store) ErasePending(ctx context.Context) error {
 // LoadKey implements ports.ManagerJournal.
 func (s *Store) LoadKey(ctx context.Context) (key ports.Secret, err error) {
 	err = s.call(ctx, func(f Faults) error { return f.LoadKey }, func(p *Place) error {
-		if p.key.Empty() {
-			return notStored("private key")
+		if err := p.lost(Key, p.key.Empty()); err != nil {
+			p.key = ports.Secret{}
+			return err
 		}
 		key = p.key
 		return nil
@@ -59,6 +63,7 @@ func (s *Store) LoadKey(ctx context.Context) (key ports.Secret, err error) {
 // SaveKey implements ports.ManagerJournal.
 func (s *Store) SaveKey(ctx context.Context, key ports.Secret) error {
 	return s.call(ctx, func(f Faults) error { return f.SaveKey }, func(p *Place) error {
+		delete(p.damaged, Key)
 		p.key = key
 		return nil
 	})
@@ -67,6 +72,7 @@ func (s *Store) SaveKey(ctx context.Context, key ports.Secret) error {
 // EraseKey implements ports.ManagerJournal.
 func (s *Store) EraseKey(ctx context.Context) error {
 	return s.call(ctx, func(f Faults) error { return f.EraseKey }, func(p *Place) error {
+		delete(p.damaged, Key)
 		p.key = ports.Secret{}
 		return nil
 	})
@@ -80,8 +86,9 @@ func (s *Store) ReserveBundle(ctx context.Context) error {
 // LoadBundle implements ports.ManagerJournal.
 func (s *Store) LoadBundle(ctx context.Context) (b ports.ReceivedBundle, err error) {
 	err = s.call(ctx, func(f Faults) error { return f.LoadBundle }, func(p *Place) error {
-		if p.bundle == nil {
-			return notStored("bundle")
+		if err := p.lost(Bundle, p.bundle == nil); err != nil {
+			p.bundle = nil
+			return err
 		}
 		b = cloneReceived(*p.bundle)
 		return nil
@@ -93,6 +100,7 @@ func (s *Store) LoadBundle(ctx context.Context) (b ports.ReceivedBundle, err err
 func (s *Store) SaveBundle(ctx context.Context, b ports.ReceivedBundle) error {
 	return s.call(ctx, func(f Faults) error { return f.SaveBundle }, func(p *Place) error {
 		b = cloneReceived(b)
+		delete(p.damaged, Bundle)
 		p.bundle = &b
 		return nil
 	})
@@ -101,6 +109,7 @@ func (s *Store) SaveBundle(ctx context.Context, b ports.ReceivedBundle) error {
 // EraseBundle implements ports.ManagerJournal.
 func (s *Store) EraseBundle(ctx context.Context) error {
 	return s.call(ctx, func(f Faults) error { return f.EraseBundle }, func(p *Place) error {
+		delete(p.damaged, Bundle)
 		p.bundle = nil
 		return nil
 	})
@@ -110,8 +119,9 @@ func (s *Store) EraseBundle(ctx context.Context) error {
 // Place.Rejected.
 func (s *Store) RejectBundle(ctx context.Context) (where string, err error) {
 	err = s.call(ctx, func(f Faults) error { return f.RejectBundle }, func(p *Place) error {
-		if p.bundle == nil {
-			return notStored("bundle")
+		if err := p.lost(Bundle, p.bundle == nil); err != nil {
+			p.bundle = nil
+			return err
 		}
 		p.rejected = append(p.rejected, *p.bundle)
 		p.bundle = nil

@@ -27,6 +27,7 @@ type Place struct {
 	key        ports.Secret
 	bundle     *ports.ReceivedBundle
 	rejected   []ports.ReceivedBundle
+	damaged    map[Record]bool
 	// certificates are the present files, previous those that are kept; nil
 	// for none.
 	certificates, previous *ports.FoundSet
@@ -36,9 +37,8 @@ type Place struct {
 
 // Faults are errors that what is opened over the place answers with instead of
 // doing its work, until they are taken back. What is stored stays as it is. Each
-// should be of a kind that the port names, such as ports.ErrUnreadable. (On a
-// disk ErrDamaged comes once: what was damaged is set aside, and then nothing
-// is stored.)
+// should be of a kind that the port names, such as ports.ErrUnreadable. (Of
+// damage on a disk see Place.Damage.)
 type Faults struct {
 	Load, Reserve, Save, Erase error // of the credential
 	LoadIdentity, SaveIdentity error
@@ -67,6 +67,43 @@ func (p *Place) Inject(f Faults) {
 	p.faults = f
 }
 
+// Record names one thing that is kept.
+type Record string
+
+// The records.
+const (
+	Credential Record = "credential"
+	Identity   Record = "identity"
+	Retries    Record = "retries"
+	Pending    Record = "pending enrollment"
+	Key        Record = "private key"
+	Bundle     Record = "received bundle"
+)
+
+// Damage does to a stored record what a failing disk does: the next call that
+// reads it says so, once, and from then on nothing is stored.
+func (p *Place) Damage(r Record) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.damaged == nil {
+		p.damaged = map[Record]bool{}
+	}
+	p.damaged[r] = true
+}
+
+// lost says why a record cannot be read, nil if it can.
+func (p *Place) lost(r Record, absent bool) error {
+	kind := ports.ErrNotStored
+	switch {
+	case p.damaged[r]:
+		delete(p.damaged, r)
+		kind = ports.ErrDamaged
+	case !absent:
+		return nil
+	}
+	return fmt.Errorf("%s in memory: %w", r, kind)
+}
+
 // Store is a process's view of a Place. It implements ports.CredentialStore,
 // ports.IdentityStore, ports.RetryStore, ports.ManagerJournal and
 // ports.StateDirectory.
@@ -91,8 +128,9 @@ func (s *Store) call(ctx context.Context, fault func(Faults) error, f func(p *Pl
 // Load implements ports.CredentialStore.
 func (s *Store) Load(ctx context.Context) (c ports.Credential, err error) {
 	err = s.call(ctx, func(f Faults) error { return f.Load }, func(p *Place) error {
-		if p.credential == nil {
-			return notStored("credential")
+		if err := p.lost(Credential, p.credential == nil); err != nil {
+			p.credential = nil
+			return err
 		}
 		c = cloneCredential(*p.credential)
 		return nil
@@ -109,6 +147,7 @@ func (s *Store) Reserve(ctx context.Context) error {
 func (s *Store) Save(ctx context.Context, c ports.Credential) error {
 	return s.call(ctx, func(f Faults) error { return f.Save }, func(p *Place) error {
 		c = cloneCredential(c)
+		delete(p.damaged, Credential)
 		p.credential = &c
 		return nil
 	})
@@ -117,6 +156,7 @@ func (s *Store) Save(ctx context.Context, c ports.Credential) error {
 // Erase implements ports.CredentialStore.
 func (s *Store) Erase(ctx context.Context) error {
 	return s.call(ctx, func(f Faults) error { return f.Erase }, func(p *Place) error {
+		delete(p.damaged, Credential)
 		p.credential = nil
 		return nil
 	})
@@ -135,8 +175,9 @@ func (s *Store) Protection() string {
 // LoadIdentity implements ports.IdentityStore.
 func (s *Store) LoadIdentity(ctx context.Context) (id ports.Identity, err error) {
 	err = s.call(ctx, func(f Faults) error { return f.LoadIdentity }, func(p *Place) error {
-		if p.identity == nil {
-			return notStored("identity")
+		if err := p.lost(Identity, p.identity == nil); err != nil {
+			p.identity = nil
+			return err
 		}
 		id = cloneIdentity(*p.identity)
 		return nil
@@ -148,6 +189,7 @@ func (s *Store) LoadIdentity(ctx context.Context) (id ports.Identity, err error)
 func (s *Store) SaveIdentity(ctx context.Context, id ports.Identity) error {
 	return s.call(ctx, func(f Faults) error { return f.SaveIdentity }, func(p *Place) error {
 		id = cloneIdentity(id)
+		delete(p.damaged, Identity)
 		p.identity = &id
 		return nil
 	})
@@ -156,8 +198,9 @@ func (s *Store) SaveIdentity(ctx context.Context, id ports.Identity) error {
 // LoadRetries implements ports.RetryStore.
 func (s *Store) LoadRetries(ctx context.Context) (r ports.RetryRecord, err error) {
 	err = s.call(ctx, func(f Faults) error { return f.LoadRetries }, func(p *Place) error {
-		if p.retries == nil {
-			return notStored("retry record")
+		if err := p.lost(Retries, p.retries == nil); err != nil {
+			p.retries = nil
+			return err
 		}
 		r = cloneRetries(*p.retries)
 		return nil
@@ -169,6 +212,7 @@ func (s *Store) LoadRetries(ctx context.Context) (r ports.RetryRecord, err error
 func (s *Store) SaveRetries(ctx context.Context, r ports.RetryRecord) error {
 	return s.call(ctx, func(f Faults) error { return f.SaveRetries }, func(p *Place) error {
 		r = cloneRetries(r)
+		delete(p.damaged, Retries)
 		p.retries = &r
 		return nil
 	})
@@ -186,15 +230,13 @@ func (s *Store) SetAside(ctx context.Context) (where string, err error) {
 		}
 		p.credential, p.identity, p.retries = nil, nil, nil
 		p.pending, p.key, p.bundle, p.rejected = nil, ports.Secret{}, nil, nil
-		p.certificates, p.previous = nil, nil
+		p.certificates, p.previous, p.damaged = nil, nil, nil
 		p.setAside++
 		where = fmt.Sprintf("memory/cloned-%d", p.setAside)
 		return nil
 	})
 	return where, err
 }
-
-func notStored(what string) error { return fmt.Errorf("%s in memory: %w", what, ports.ErrNotStored) }
 
 // The clones below share nothing with the original and hold times as a disk
 // brings them back: in UTC, without a monotonic reading; maps are never nil.

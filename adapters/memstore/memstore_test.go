@@ -7,47 +7,8 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/muster-agent/muster/adapters/memstore"
-	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
 )
-
-func place[T any](as func(*memstore.Store) T) func(*testing.T) func() T {
-	return func(*testing.T) func() T {
-		p := new(memstore.Place)
-		return func() T { return as(memstore.Open(p)) }
-	}
-}
-
-func TestContracts(t *testing.T) {
-	t.Parallel()
-	t.Run("CredentialStore", func(t *testing.T) {
-		contracttest.CredentialStore(t, place(func(s *memstore.Store) ports.CredentialStore { return s }))
-	})
-	t.Run("IdentityStore", func(t *testing.T) {
-		contracttest.IdentityStore(t, place(func(s *memstore.Store) ports.IdentityStore { return s }))
-	})
-	t.Run("RetryStore", func(t *testing.T) {
-		contracttest.RetryStore(t, place(func(s *memstore.Store) ports.RetryStore { return s }))
-	})
-	t.Run("ManagerJournal", func(t *testing.T) {
-		contracttest.ManagerJournal(t, place(func(s *memstore.Store) ports.ManagerJournal { return s }))
-	})
-	t.Run("CertificateFiles", func(t *testing.T) {
-		contracttest.CertificateFiles(t, func(*testing.T) func() ports.CertificateFiles {
-			p := new(memstore.Place)
-			return func() ports.CertificateFiles { return memstore.OpenCertificates(p) }
-		})
-	})
-	t.Run("StateDirectory", func(t *testing.T) {
-		contracttest.StateDirectory(t, place(func(s *memstore.Store) contracttest.Store { return s }))
-	})
-	t.Run("ProcessLock", func(t *testing.T) {
-		contracttest.ProcessLock(t, func(*testing.T) func() ports.ProcessLock {
-			p := new(memstore.Place)
-			return func() ports.ProcessLock { return memstore.OpenLock(p) }
-		})
-	})
-}
 
 // TestFaults shows that every fault is answered with, changes nothing, and can
 // be taken back.

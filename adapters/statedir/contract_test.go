@@ -1,43 +1,92 @@
 package statedir
 
 import (
+	"bytes"
+	"io/fs"
+	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
 )
 
-func place[T any](as func(*Dir) T) func(*testing.T) func() T {
-	return func(t *testing.T) func() T {
-		path := filepath.Join(t.TempDir(), "state")
-		return func() T {
-			d, err := Open(path, Options{Version: "1.0.0", Recovered: func(r ports.Recovery) {
-				t.Errorf("recovered from %+v", r)
-			}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return as(d)
-		}
+func place(t *testing.T) func() *Dir {
+	path := newDir(t)
+	return func() *Dir {
+		return open(t, path, Options{Version: "1.0.0", Recovered: func(r ports.Recovery) { t.Errorf("recovered from %+v", r) }})
 	}
 }
 
 func TestContracts(t *testing.T) {
 	t.Parallel()
-	t.Run("CredentialStore", func(t *testing.T) {
-		contracttest.CredentialStore(t, place(func(d *Dir) ports.CredentialStore { return d }))
-	})
-	t.Run("IdentityStore", func(t *testing.T) {
-		contracttest.IdentityStore(t, place(func(d *Dir) ports.IdentityStore { return d }))
-	})
-	t.Run("RetryStore", func(t *testing.T) {
-		contracttest.RetryStore(t, place(func(d *Dir) ports.RetryStore { return d }))
-	})
-	t.Run("ManagerJournal", func(t *testing.T) {
-		contracttest.ManagerJournal(t, place(func(d *Dir) ports.ManagerJournal { return d }))
-	})
-	t.Run("StateDirectory", func(t *testing.T) {
-		contracttest.StateDirectory(t, place(func(d *Dir) contracttest.Store { return d }))
-	})
+	t.Run("CredentialStore", func(t *testing.T) { contracttest.CredentialStore(t, place) })
+	t.Run("IdentityStore", func(t *testing.T) { contracttest.IdentityStore(t, place) })
+	t.Run("RetryStore", func(t *testing.T) { contracttest.RetryStore(t, place) })
+	t.Run("ManagerJournal", func(t *testing.T) { contracttest.ManagerJournal(t, place) })
+	t.Run("StateDirectory", func(t *testing.T) { contracttest.StateDirectory(t, place) })
+	t.Run("StoreTroubles", func(t *testing.T) { contracttest.StoreTroubles(t, troubled) })
+}
+
+// troubled is a directory on a disk that fails, or whose files someone
+// changes.
+func troubled(t *testing.T) contracttest.TroubledPlace[*Dir] {
+	path := newDir(t)
+	var around func(op op, path string, call func() error) error
+	return contracttest.TroubledPlace[*Dir]{
+		Open: func() *Dir {
+			d := open(t, path, Options{Version: "1.0.0"})
+			d.disk.around = func(op op, path string, call func() error) error {
+				if around != nil {
+					return around(op, path, call)
+				}
+				return unsynced(op, path, call)
+			}
+			return d
+		},
+		Befall: func(r contracttest.Record, trouble contracttest.Trouble) (end func()) {
+			file := filepath.Join(path, filepath.FromSlash(fileOf[r]))
+			sound := read(t, file)
+			switch trouble {
+			case contracttest.NoSpace:
+				around = func(op op, path string, call func() error) error {
+					if op == opWrite {
+						return syscall.ENOSPC
+					}
+					return unsynced(op, path, call)
+				}
+			case contracttest.Unreadable:
+				around = func(op op, path string, call func() error) error {
+					if op == opRead && strings.HasPrefix(path, file) {
+						return fs.ErrPermission
+					}
+					return unsynced(op, path, call)
+				}
+			case contracttest.Damaged:
+				must(t, os.Truncate(file, int64(len(sound)/2)))
+			case contracttest.NewerFormat:
+				newer, err := seal(2, "9.8.7", []byte(`"a form not known yet"`))
+				must(t, err)
+				write(t, file, newer)
+				return func() {
+					if !bytes.Equal(read(t, file), newer) {
+						t.Error("it was written over")
+					}
+					write(t, file, sound)
+				}
+			}
+			return func() { around = nil }
+		},
+	}
+}
+
+var fileOf = map[contracttest.Record]string{
+	contracttest.RecordCredential: "credentials/agent.cak",
+	contracttest.RecordIdentity:   "identity.json",
+	contracttest.RecordRetries:    "enrollment/retry.json",
+	contracttest.RecordPending:    "enrollment/pending.json",
+	contracttest.RecordKey:        "enrollment/key.pem",
+	contracttest.RecordBundle:     "enrollment/bundle.json",
 }

@@ -1,8 +1,17 @@
 // Command gotest runs `go test -json` with the arguments it is given, shows
-// what failed in full and what was skipped with its reason, and closes with a
-// line that counts the tests:
+// what failed in full and what was skipped with its reason, and closes with
+// the suites of contracttest that ran for each adapter, the pact interactions
+// that were written and verified, and a line that counts the tests:
 //
+//	suites:
+//	  CredentialStore     memstore N, statedir N
+//	  …
+//	pact: N interactions written, N verified
 //	N passed, N failed, N skipped
+//
+// Two runs are summed up as one where the first is told -save=FILE, which
+// keeps its counts and leaves the suites to the next, and the second -add=FILE.
+// Both stand before the arguments of go test.
 //
 // It ends with 0 only if tests ran and none failed. Where the environment says
 // CI=true, a skipped test counts as a failure, unless tools/allowed-skips.txt
@@ -33,6 +42,7 @@ func main() {
 
 // run runs the tests and reports to w; ok says whether all is well.
 func run(args []string, strict bool, w io.Writer) (ok bool, err error) {
+	save, add, args := between(args)
 	var allowed map[string]string
 	if strict {
 		if allowed, err = readAllowedSkips("tools/allowed-skips.txt"); err != nil {
@@ -59,10 +69,28 @@ func run(args []string, strict bool, w io.Writer) (ok bool, err error) {
 		return false, fmt.Errorf("read what go test says: %w", readErr)
 	}
 	ok = report.close(strict, allowed)
+	if err := report.sumUp(save, add); err != nil {
+		return false, err
+	}
 	if waitErr != nil && ok {
 		return false, fmt.Errorf("go test: %w", waitErr)
 	}
 	return ok, nil
+}
+
+// between splits off the flags that sum up two runs as one.
+func between(args []string) (save, add string, rest []string) {
+	for len(args) > 0 {
+		if file, found := strings.CutPrefix(args[0], "-save="); found {
+			save = file
+		} else if file, found := strings.CutPrefix(args[0], "-add="); found {
+			add = file
+		} else {
+			break
+		}
+		args = args[1:]
+	}
+	return save, add, args
 }
 
 // read takes the events of go test as they come.

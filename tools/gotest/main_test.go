@@ -79,3 +79,56 @@ func write(t *testing.T, name, text string) {
 		t.Fatal(err)
 	}
 }
+
+// Two packages run a suite, one of them twice, and a third is of pact; the
+// counts of a run that is followed by another are the other's too.
+func TestSuitesAndInteractions(t *testing.T) {
+	dir := t.TempDir()
+	const (
+		suite = "func suite(t *testing.T) { t.Attr(`contract-suite`, `Store`); t.Run(`a`, func(*testing.T) {}); t.Run(`b`, func(t *testing.T) { t.Run(`c`, func(*testing.T) {}) }) }\n"
+		pact  = "func TestA(t *testing.T) { t.Attr(`pact-interaction-written`, `one`); t.Attr(`pact-interaction-written`, `one`); t.Attr(`pact-interaction-written`, `another one`); t.Attr(`pact-interaction-verified`, `one`) }\n"
+	)
+	for name, text := range map[string]string{
+		"go.mod":                  "module m\n\ngo 1.26\n",
+		"adapters/x/a_test.go":    header + suite + "func TestA(t *testing.T) { suite(t) }\nfunc TestB(*testing.T) {}\n",
+		"adapters/y/a_test.go":    header + suite + "func TestA(t *testing.T) { t.Run(`1`, suite); t.Run(`2`, suite) }\n",
+		"adapters/z/a_test.go":    header + "func TestA(t *testing.T) { t.Attr(`contract-suite`, `Store`); t.Run(`a`, func(*testing.T) {}); t.Run(`b`, func(t *testing.T) { t.Fail() }) }\n",
+		"pact/a_test.go":          header + pact,
+		"other/a_test.go":         header + "func TestA(t *testing.T) { t.Attr(`colour`, `blue`) }\n",
+		"adapters/w/none_test.go": header + "func TestA(t *testing.T) { t.Attr(`contract-suite`, `Empty`); t.Run(`a`, func(t *testing.T) { t.Fail() }) }\n",
+	} {
+		write(t, filepath.Join(dir, name), text)
+	}
+	t.Chdir(dir)
+	closing := func(args ...string) string {
+		t.Helper()
+		var out strings.Builder
+		if _, err := run(args, false, &out); err != nil {
+			t.Errorf("%v: %v", args, err)
+		}
+		_, after, _ := strings.Cut(out.String(), "\n\n")
+		return after
+	}
+	for _, c := range []struct {
+		args string
+		want string
+	}{
+		{"./adapters/x ./adapters/y", "suites:\n  Store               x 2, y 4\n7 passed, 0 failed, 0 skipped\n"},
+		{"./adapters/z", "failed: m/adapters/z.TestA/b\nsuites:\n  Store               z 1\n1 passed, 1 failed, 0 skipped\n"},
+		{"./adapters/w", "failed: m/adapters/w.TestA/a\nsuites:\n  Empty               w 0\n0 passed, 1 failed, 0 skipped\n"},
+		{"./pact", "pact: 2 interactions written, 1 verified\n1 passed, 0 failed, 0 skipped\n"},
+		{"./other", "1 passed, 0 failed, 0 skipped\n"},
+		{"-save=t ./adapters/x", "3 passed, 0 failed, 0 skipped\n"},
+		{"-add=t -save=u ./adapters/y", "7 passed, 0 failed, 0 skipped\n"},
+		{"-add=u ./pact", "suites:\n  Store               x 2, y 4\npact: 2 interactions written, 1 verified\n8 passed, 0 failed, 0 skipped\n"},
+		{"-add=absent ./other", "1 passed, 0 failed, 0 skipped\n"},
+	} {
+		if got := closing(strings.Fields(c.args)...); got != c.want {
+			t.Errorf("%s closes with\n%s\nwant\n%s", c.args, got, c.want)
+		}
+	}
+	write(t, "damaged", "{")
+	if ok, err := run([]string{"-add=damaged", "./other"}, false, &strings.Builder{}); ok || err == nil {
+		t.Error("counts that cannot be read are passed over")
+	}
+}

@@ -17,15 +17,16 @@ type event struct {
 	Elapsed     float64 // seconds
 	Output      string
 	FailedBuild string
+	Key, Value  string // of an attribute
 }
 
 // report is what is known of the tests so far.
 type report struct {
 	w        io.Writer
 	packages map[string]*pkg
-	passed   int
 	failed   []string
 	skipped  []skip
+	tally    *tally
 }
 
 // pkg is a package whose tests are under way.
@@ -38,6 +39,7 @@ type pkg struct {
 
 type test struct {
 	text   []string
+	suite  string // that it runs, if any
 	ended  string // "", pass, fail or skip
 	parent bool   // has subtests, and is counted by them
 	broken bool   // a subtest failed
@@ -46,7 +48,7 @@ type test struct {
 type skip struct{ name, reason string }
 
 func newReport(w io.Writer) *report {
-	return &report{w: w, packages: map[string]*pkg{}}
+	return &report{w: w, packages: map[string]*pkg{}, tally: newTally()}
 }
 
 // print shows text at once. A report that cannot be shown has no one to tell.
@@ -83,6 +85,16 @@ func (r *report) add(e event) {
 		if !strings.HasPrefix(e.Output, "=== ") { // go test's notes of what runs now
 			t.text = append(t.text, e.Output)
 		}
+	case "attr":
+		switch e.Key {
+		case attrSuite:
+			t.suite = e.Value
+			r.tally.suite(e.Value, e.Package, 0)
+		case attrWritten:
+			r.tally.Written[e.Value] = true
+		case attrVerified:
+			r.tally.Verified[e.Value] = true
+		}
 	case "pass", "fail", "skip":
 		r.end(e.Package, p, e.Test, e.Action)
 	}
@@ -105,7 +117,13 @@ func (r *report) end(path string, p *pkg, name, action string) {
 	case t.parent:
 		return
 	case action == "pass":
-		r.passed++
+		r.tally.Passed++
+		for of := name; of != ""; of = parentOf(of) {
+			if around := p.tests[of]; around != nil && around.suite != "" {
+				r.tally.suite(around.suite, path, 1)
+				break
+			}
+		}
 	case action == "skip":
 		r.skipped = append(r.skipped, skip{full, reason(t.text)})
 	}
@@ -147,27 +165,48 @@ func (r *report) addPackage(p *pkg, e event) {
 	}
 }
 
-// close prints the summary and says whether all is well.
+// close says what was skipped and what failed, and whether all is well.
 func (r *report) close(strict bool, allowed map[string]string) bool {
 	r.print("\n")
-	skipped := 0
 	for _, s := range r.skipped {
 		if strict && allowed[s.name] == "" {
 			r.failed = append(r.failed, s.name+" (skipped, which CI does not allow: "+s.reason+")")
 			continue
 		}
-		skipped++
+		r.tally.Skipped++
 		r.print(fmt.Sprintf("skipped: %s: %s\n", s.name, s.reason))
 	}
 	for _, name := range r.failed {
 		r.print("failed: " + name + "\n")
 	}
-	if r.passed+len(r.failed) == 0 {
+	r.tally.Failed = len(r.failed)
+	if r.tally.Passed+r.tally.Failed == 0 {
 		r.print("no test ran\n")
 		return false
 	}
-	r.print(fmt.Sprintf("%d passed, %d failed, %d skipped\n", r.passed, len(r.failed), skipped))
-	return len(r.failed) == 0
+	return r.tally.Failed == 0
+}
+
+// sumUp prints the counts, with those that the run before has left in the file
+// add, and leaves them in the file save for the next; either may be empty.
+func (r *report) sumUp(save, add string) error {
+	if add != "" {
+		if err := r.tally.load(add); err != nil {
+			return err
+		}
+	}
+	if save != "" {
+		if err := r.tally.save(save); err != nil {
+			return err
+		}
+	}
+	if save == "" || r.tally.Failed > 0 { // nothing follows a failure
+		r.print(r.tally.details())
+	}
+	if r.tally.Passed+r.tally.Failed > 0 {
+		r.print(fmt.Sprintf("%d passed, %d failed, %d skipped\n", r.tally.Passed, r.tally.Failed, r.tally.Skipped))
+	}
+	return nil
 }
 
 // parentOf names the test that name is a subtest of; "" for none.

@@ -1,0 +1,48 @@
+package certfiles
+
+import (
+	"syscall"
+	"testing"
+
+	"github.com/muster-agent/muster/contracttest"
+	"github.com/muster-agent/muster/ports"
+)
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	for name, paths := range map[string]func(string) Paths{"one directory": at, "several directories": apart} {
+		t.Run(name, func(t *testing.T) {
+			contracttest.CertificateFiles(t, func(t *testing.T) func() *Files {
+				dir := certsDir(t)
+				return func() *Files {
+					f := New(paths(dir))
+					f.Recovered = func(r ports.Recovery) { t.Errorf("recovered from %+v", r) }
+					return f
+				}
+			})
+		})
+	}
+}
+
+func TestTroubles(t *testing.T) {
+	t.Parallel()
+	contracttest.CertificateTroubles(t, func(t *testing.T) contracttest.TroubledFiles {
+		dir, full := certsDir(t), false
+		return contracttest.TroubledFiles{
+			Open: func() ports.CertificateFiles {
+				f := New(at(dir))
+				f.disk.around = func(op op, _ string, call func() error) error {
+					if op == opWrite && full {
+						return syscall.ENOSPC
+					}
+					return call()
+				}
+				return f
+			},
+			Full: func() (end func()) {
+				full = true
+				return func() { full = false }
+			},
+		}
+	})
+}

@@ -1,0 +1,125 @@
+// Package memstatus lets callers ask an agent in the same process how it
+// stands, for tests, in a synctest bubble too.
+package memstatus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/muster-agent/muster/ports"
+)
+
+// limit is how long ports.StatusClient lets Status take.
+const limit = 2 * time.Second
+
+var (
+	errBrokeOff = errors.New("it broke off")
+	errClosed   = errors.New("the endpoint in memory is closed")
+)
+
+// Endpoint is where an agent serves and callers ask. It implements
+// ports.StatusServer and ports.StatusClient. The zero value is one where no
+// agent runs; it must not be copied.
+type Endpoint struct {
+	// Closed: it cannot be opened. Set it before the first call.
+	Closed bool
+	// Forbidden: no caller may ask. Set it before the first call.
+	Forbidden bool
+
+	mu     sync.Mutex
+	server *server // nil: no agent is running
+}
+
+// server is one call of Serve.
+type server struct {
+	ctx   context.Context
+	calls ports.LocalCalls
+	asked sync.WaitGroup // by callers; added to only while it is the endpoint's
+}
+
+var (
+	_ ports.StatusServer = (*Endpoint)(nil)
+	_ ports.StatusClient = (*Endpoint)(nil)
+)
+
+// Serve implements ports.StatusServer. The newest call is the one that
+// answers.
+func (e *Endpoint) Serve(ctx context.Context, calls ports.LocalCalls) error {
+	if e.Closed {
+		return errClosed
+	}
+	s := &server{ctx: ctx, calls: calls}
+	e.mu.Lock()
+	e.server = s
+	e.mu.Unlock()
+	<-ctx.Done()
+	e.mu.Lock()
+	if e.server == s {
+		e.server = nil
+	}
+	e.mu.Unlock()
+	s.asked.Wait()
+	return nil
+}
+
+// Status implements ports.StatusClient.
+func (e *Endpoint) Status(ctx context.Context) (ports.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return ask(ctx, e, func(s *server) (ports.Status, error) {
+		status := s.calls.Status()
+		if status.ClockSkew != nil {
+			status.ClockSkew = new(*status.ClockSkew)
+		}
+		return status, nil
+	})
+}
+
+// RenewCertificates implements ports.StatusClient.
+func (e *Endpoint) RenewCertificates(ctx context.Context) (ports.RenewResult, error) {
+	return ask(ctx, e, func(s *server) (ports.RenewResult, error) { return s.calls.RenewCertificates(s.ctx) })
+}
+
+// ask waits for an answer until ctx is done. A call that goes on beyond that
+// has nobody to answer any more.
+func ask[T any](ctx context.Context, e *Endpoint, call func(*server) (T, error)) (answer T, err error) {
+	if err := ctx.Err(); err != nil {
+		return answer, notAnswering(err)
+	}
+	if e.Forbidden {
+		return answer, fmt.Errorf("asking the agent in memory: %w", ports.ErrNeedsRights)
+	}
+	e.mu.Lock()
+	s := e.server
+	if s == nil || s.ctx.Err() != nil {
+		e.mu.Unlock()
+		return answer, fmt.Errorf("asking the agent in memory: %w", ports.ErrNotRunning)
+	}
+	s.asked.Add(1)
+	e.mu.Unlock()
+
+	answered, failed := make(chan T, 1), make(chan struct{})
+	go func() {
+		defer s.asked.Done()
+		if a, err := call(s); err != nil {
+			close(failed) // the agent keeps its reasons to itself, as on a socket
+		} else {
+			answered <- a
+		}
+	}()
+	select {
+	case answer = <-answered:
+		return answer, nil
+	case <-failed:
+		return answer, notAnswering(errBrokeOff)
+	case <-ctx.Done():
+		return answer, notAnswering(ctx.Err())
+	}
+}
+
+func notAnswering(why error) error {
+	return fmt.Errorf("asking the agent in memory: %w (%w)", ports.ErrNotAnswering, why)
+}

@@ -1,0 +1,424 @@
+package contracttest_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/muster-agent/muster/adapters/hostfacts"
+	"github.com/muster-agent/muster/adapters/machine"
+	"github.com/muster-agent/muster/adapters/memmanager"
+	"github.com/muster-agent/muster/adapters/memrelay"
+	"github.com/muster-agent/muster/adapters/memsite"
+	"github.com/muster-agent/muster/adapters/memstatus"
+	"github.com/muster-agent/muster/adapters/memstore"
+	"github.com/muster-agent/muster/adapters/mtls"
+	"github.com/muster-agent/muster/adapters/unsupervised"
+	"github.com/muster-agent/muster/contracttest"
+	"github.com/muster-agent/muster/ports"
+)
+
+// brokenCase names the case that this binary runs instead of its tests.
+const brokenCase = "CONTRACTTEST_BROKEN"
+
+// TestBrokenAdaptersFail hands each suite an adapter that breaks a guarantee,
+// and shows that the guarantee's test fails, and passes for the same adapter
+// in one piece.
+func TestBrokenAdaptersFail(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range brokenAdapters {
+		t.Run(c.suite+" "+c.subtest, func(t *testing.T) {
+			t.Parallel()
+			// A name is printed, and matched, with its spaces replaced.
+			name := strings.ReplaceAll(c.subtest, " ", "_")
+			levels := strings.Split(name, "/")
+			for i, level := range levels {
+				levels[i] = "^" + regexp.QuoteMeta(level) + "$"
+			}
+			for how, want := range map[string]string{"whole": "--- PASS: ", "broken": "--- FAIL: "} {
+				cmd := exec.Command(self, "-test.v", "-test.run=^TestOneBrokenAdapter$/"+strings.Join(levels, "/"))
+				cmd.Env = append(os.Environ(), brokenCase+"="+how+" "+c.suite+" "+c.subtest)
+				out, err := cmd.CombinedOutput()
+				if (err == nil) != (how == "whole") || !strings.Contains(string(out), want+"TestOneBrokenAdapter/"+name+" ") {
+					t.Errorf("the adapter is %s, and the test ends with %v:\n%s", how, err, out)
+				}
+			}
+		})
+	}
+	for _, suite := range functions(t, ".") {
+		if !slices.ContainsFunc(brokenAdapters, func(c brokenAdapter) bool { return c.suite == suite }) {
+			t.Errorf("%s is handed no broken adapter: what does it find?", suite)
+		}
+	}
+}
+
+// TestOneBrokenAdapter is run by TestBrokenAdaptersFail.
+func TestOneBrokenAdapter(t *testing.T) {
+	how, name, _ := strings.Cut(os.Getenv(brokenCase), " ")
+	for _, c := range brokenAdapters {
+		if name == c.suite+" "+c.subtest {
+			c.run(t, how == "broken")
+		}
+	}
+}
+
+// brokenAdapter is a suite, one of its tests, and a run of it.
+type brokenAdapter struct {
+	suite, subtest string
+	run            func(t *testing.T, broken bool)
+}
+
+var brokenAdapters = []brokenAdapter{
+	{"CredentialStore", "read back after a restart: full", func(t *testing.T, broken bool) {
+		contracttest.CredentialStore(t, places(broken, memstore.Open))
+	}},
+	{"CredentialStore", "erased means gone", func(t *testing.T, broken bool) {
+		contracttest.CredentialStore(t, stores(broken))
+	}},
+	{"IdentityStore", "read back after a restart: saved by identify", func(t *testing.T, broken bool) {
+		contracttest.IdentityStore(t, places(broken, memstore.Open))
+	}},
+	{"RetryStore", "a done context is answered with its error and changes nothing", func(t *testing.T, broken bool) {
+		contracttest.RetryStore(t, stores(broken))
+	}},
+	{"ManagerJournal", "private key/erased means gone", func(t *testing.T, broken bool) {
+		contracttest.ManagerJournal(t, stores(broken))
+	}},
+	{"StateDirectory", "everything is moved out of the way", func(t *testing.T, broken bool) {
+		contracttest.StateDirectory(t, stores(broken))
+	}},
+	{"StoreTroubles", "credential: a failed write leaves what was stored", func(t *testing.T, broken bool) {
+		contracttest.StoreTroubles(t, func(*testing.T) contracttest.TroubledPlace[store] {
+			p := new(memstore.Place)
+			return contracttest.TroubledPlace[store]{
+				Open: func() store { return store{memstore.Open(p), broken} },
+				Befall: func(contracttest.Record, contracttest.Trouble) (end func()) {
+					p.Inject(memstore.Faults{Save: ports.ErrNotWritten, Reserve: ports.ErrNotWritten})
+					return func() { p.Inject(memstore.Faults{}) }
+				},
+			}
+		})
+	}},
+	{"CertificateFiles", "the previous set comes back", func(t *testing.T, broken bool) {
+		contracttest.CertificateFiles(t, func(*testing.T) func() files {
+			p := new(memstore.Place)
+			return func() files { return files{memstore.OpenCertificates(p), broken} }
+		})
+	}},
+	{"CertificateTroubles", "the revocation list stays as it was", func(t *testing.T, broken bool) {
+		contracttest.CertificateTroubles(t, func(*testing.T) contracttest.TroubledFiles {
+			p := new(memstore.Place)
+			return contracttest.TroubledFiles{
+				Open: func() ports.CertificateFiles { return files{memstore.OpenCertificates(p), broken} },
+				Full: func() (end func()) {
+					p.Inject(memstore.Faults{InstallCRL: ports.ErrNotWritten})
+					return func() { p.Inject(memstore.Faults{}) }
+				},
+			}
+		})
+	}},
+	{"ProcessLock", "of many at once one gets it", func(t *testing.T, broken bool) {
+		contracttest.ProcessLock(t, places(broken, memstore.OpenLock))
+	}},
+	{"SignalReader", "fails at once with the context's error when it is done", func(t *testing.T, broken bool) {
+		contracttest.SignalReader(t, func(*testing.T) ports.SignalReader { return reader{broken: broken} })
+	}},
+	{"HostDescriber", "names what to configure where there is no address", func(t *testing.T, broken bool) {
+		describer := func(*testing.T) ports.HostDescriber { return describer{hostfacts.Static{Hostname: "web-3"}, broken} }
+		contracttest.HostDescriber(t, describer, describer)
+	}},
+	{"Supervisor", "a whole life is told without an error", func(t *testing.T, broken bool) {
+		contracttest.Supervisor(t, func(*testing.T) ports.Supervisor { return supervisor{broken: broken} })
+	}},
+	{"Listener", "gives nothing to whom it does not believe/revoked", func(t *testing.T, broken bool) {
+		contracttest.Listener(t, func(*testing.T) contracttest.ListenerUnderTest {
+			l := &mtls.Memory{Holder: new(mtls.Holder)}
+			return contracttest.ListenerUnderTest{
+				Listener: l, Holder: holder{l.Holder, broken}, FreeAddress: "127.0.0.1:0",
+				Connect: func(addr string, client tls.Certificate, roots *x509.CertPool) (contracttest.ListenerConn, error) {
+					leaf, err := x509.ParseCertificate(client.Certificate[0])
+					if err != nil {
+						return nil, err
+					}
+					conn, err := l.Connect(addr, []*x509.Certificate{leaf}, roots)
+					return listenerConn{conn}, err
+				},
+			}
+		})
+	}},
+	{"SiteEnroller", "one request for each call", func(t *testing.T, broken bool) {
+		contracttest.SiteEnroller(t, func(*testing.T, contracttest.SiteScript) contracttest.SiteServer {
+			e := new(memsite.Enroller)
+			return contracttest.SiteServer{Enroller: site{e, broken}, Requests: func() []ports.SiteRequest {
+				return make([]ports.SiteRequest, len(e.Requests()))
+			}}
+		})
+	}},
+	{"ManagerEnroller", "poll: unavailable", func(t *testing.T, broken bool) {
+		contracttest.ManagerEnroller(t, func(_ *testing.T, script contracttest.ManagerScript) contracttest.ScriptedManager {
+			m := &memmanager.Manager{OnPoll: func(context.Context, ports.Secret, func() ports.PollAnswer) ports.PollAnswer {
+				script.Poll.Outcome = ports.PollTransient{Reason: "it answered 503"}
+				return script.Poll
+			}}
+			return contracttest.ScriptedManager{Enroller: manager{ManagerEnroller: m.Client(nil), broken: broken}, Requests: func() (out []contracttest.ManagerRequest) {
+				for _, r := range m.Requests() {
+					out = append(out, contracttest.ManagerRequest{Kind: string(r.Kind), Token: r.Token})
+				}
+				return out
+			}}
+		})
+	}},
+	{"ManagerLife", "denied", func(t *testing.T, broken bool) {
+		contracttest.ManagerLife(t, func(*testing.T, contracttest.ManagerKind) contracttest.LiveManager {
+			m := &memmanager.Manager{Manual: true}
+			return contracttest.LiveManager{Enroller: manager{ManagerEnroller: m.Client(nil), broken: broken}, Deny: m.Deny}
+		})
+	}},
+	{"RelayDialer", "closed while nobody receives", func(t *testing.T, broken bool) {
+		contracttest.RelayDialer(t, func(*testing.T, contracttest.RelayScript) contracttest.RelayServer {
+			s := new(memrelay.Server)
+			return contracttest.RelayServer{Dialer: dialer{s, broken}, Peer: func() contracttest.RelayPeer { return peer{conn: s.Last()} }}
+		})
+	}},
+	{"LocalStatus", "status: nobody runs, before and after", func(t *testing.T, broken bool) {
+		contracttest.LocalStatus(t, func(*testing.T) contracttest.LocalEndpoint {
+			e := new(memstatus.Endpoint)
+			return contracttest.LocalEndpoint{Server: e, Client: client{e, broken}}
+		})
+	}},
+}
+
+// places makes what is opened over a place in memory; broken, each process
+// has a place of its own.
+func places[S any](broken bool, open func(*memstore.Place) S) func(*testing.T) func() S {
+	return func(*testing.T) func() S {
+		p := new(memstore.Place)
+		return func() S {
+			if broken {
+				p = new(memstore.Place)
+			}
+			return open(p)
+		}
+	}
+}
+
+func stores(broken bool) func(*testing.T) func() store {
+	return places(false, func(p *memstore.Place) store { return store{memstore.Open(p), broken} })
+}
+
+// store, broken, erases nothing that it should and a credential before it
+// saves another, sets nothing aside, and does not heed a context.
+type store struct {
+	*memstore.Store
+	broken bool
+}
+
+func (s store) Save(ctx context.Context, c ports.Credential) error {
+	if s.broken {
+		if err := s.Store.Erase(ctx); err != nil {
+			return err
+		}
+	}
+	return s.Store.Save(ctx, c)
+}
+
+func (s store) Erase(ctx context.Context) error {
+	if s.broken {
+		return nil
+	}
+	return s.Store.Erase(ctx)
+}
+
+func (s store) EraseKey(ctx context.Context) error {
+	if s.broken {
+		return ctx.Err()
+	}
+	return s.Store.EraseKey(ctx)
+}
+
+func (s store) SaveRetries(ctx context.Context, r ports.RetryRecord) error {
+	if s.broken {
+		ctx = context.WithoutCancel(ctx)
+	}
+	return s.Store.SaveRetries(ctx, r)
+}
+
+func (s store) SetAside(ctx context.Context) (string, error) {
+	if s.broken {
+		return "nowhere", nil
+	}
+	return s.Store.SetAside(ctx)
+}
+
+// files, broken, restore nothing and do not say that a list was not written.
+type files struct {
+	*memstore.Certificates
+	broken bool
+}
+
+func (f files) RestorePrevious(ctx context.Context) error {
+	if f.broken {
+		return nil
+	}
+	return f.Certificates.RestorePrevious(ctx)
+}
+
+func (f files) InstallCRL(ctx context.Context, pem []byte) error {
+	if err := f.Certificates.InstallCRL(ctx, pem); !f.broken {
+		return err
+	}
+	return nil
+}
+
+// reader, broken, does not heed a context.
+type reader struct {
+	machine.Static
+	broken bool
+}
+
+func (r reader) Read(ctx context.Context) (ports.MachineSignals, error) {
+	if r.broken {
+		ctx = context.WithoutCancel(ctx)
+	}
+	return r.Static.Read(ctx)
+}
+
+// describer, broken, does not say what to configure.
+type describer struct {
+	hostfacts.Static
+	broken bool
+}
+
+func (d describer) Describe(ctx context.Context, managerHost string) (ports.HostFacts, error) {
+	facts, err := d.Static.Describe(ctx, managerHost)
+	if d.broken && err != nil {
+		err = errors.New("no address")
+	}
+	return facts, err
+}
+
+// supervisor, broken, cannot be told that the agent stops.
+type supervisor struct {
+	unsupervised.Supervisor
+	broken bool
+}
+
+func (s supervisor) Stopping() error {
+	if s.broken {
+		return errors.New("nobody is there")
+	}
+	return nil
+}
+
+// holder, broken, passes no revocations on.
+type holder struct {
+	*mtls.Holder
+	broken bool
+}
+
+func (h holder) Use(c *ports.CertificateInUse) {
+	if h.broken && c != nil {
+		c.Revoked = nil
+	}
+	h.Holder.Use(c)
+}
+
+type listenerConn struct{ *mtls.MemoryConn }
+
+func (c listenerConn) Served() *x509.Certificate { return c.MemoryConn.Served }
+func (c listenerConn) Close()                    {}
+
+// site, broken, tries again by itself.
+type site struct {
+	*memsite.Enroller
+	broken bool
+}
+
+func (s site) Enroll(ctx context.Context, r ports.SiteRequest) ports.SiteAnswer {
+	if s.broken {
+		s.Enroller.Enroll(ctx, r)
+	}
+	return s.Enroller.Enroll(ctx, r)
+}
+
+// manager, broken, lets the token into a text and takes a refusal for a
+// pending decision.
+type manager struct {
+	ports.ManagerEnroller
+	broken bool
+}
+
+func (m manager) Poll(ctx context.Context, token ports.Secret) ports.PollAnswer {
+	answer := m.ManagerEnroller.Poll(ctx, token)
+	if o, ok := answer.Outcome.(ports.PollTransient); ok && m.broken {
+		answer.Outcome = ports.PollTransient{Reason: o.Reason + " at /enroll/status/" + token.Reveal()}
+	}
+	return answer
+}
+
+func (m manager) Interpret(body ports.Secret) ports.PollDecision {
+	decision := m.ManagerEnroller.Interpret(body)
+	if _, denied := decision.(ports.DecisionDenied); denied && m.broken {
+		return ports.DecisionPending{}
+	}
+	return decision
+}
+
+// dialer, broken, gives connections that take what nobody receives.
+type dialer struct {
+	*memrelay.Server
+	broken bool
+}
+
+func (d dialer) Dial(ctx context.Context, hello ports.RelayHello) (ports.RelayConn, error) {
+	conn, err := d.Server.Dial(ctx, hello)
+	if err != nil {
+		return nil, err
+	}
+	return relayConn{conn, d.broken}, nil
+}
+
+type relayConn struct {
+	ports.RelayConn
+	broken bool
+}
+
+func (c relayConn) Send(ctx context.Context, s ports.AgentStatus) error {
+	if err := c.RelayConn.Send(ctx, s); !c.broken {
+		return err
+	}
+	return nil
+}
+
+// peer is as much of the relay's end as is asked for.
+type peer struct {
+	contracttest.RelayPeer
+	conn *memrelay.Conn
+}
+
+func (p peer) ClosedNormally() bool { return p.conn.ClosedNormally() }
+
+// client, broken, knows how an agent stands that does not run.
+type client struct {
+	*memstatus.Endpoint
+	broken bool
+}
+
+func (c client) Status(ctx context.Context) (ports.Status, error) {
+	status, err := c.Endpoint.Status(ctx)
+	if c.broken && errors.Is(err, ports.ErrNotRunning) {
+		return ports.Status{State: ports.StateStopped}, nil
+	}
+	return status, err
+}
