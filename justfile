@@ -13,6 +13,10 @@ demo *args:
 test *args:
     @exec sh tools/test.sh "$@"
 
+# runs the contract tests with pact, or verifies the server at MUSTER_CONTRACT_URL
+pact *args:
+    @exec sh tools/pact.sh "$@"
+
 # runs the tests under the race detector (needs a C compiler)
 test-race *args:
     @exec sh tools/test-race.sh "$@"
@@ -36,3 +40,7 @@ bench *args:
 # runs each fuzz target for a while (10s each, or as the argument says)
 fuzz *args:
     @exec sh tools/fuzz.sh "$@"
+
+# breaks the contract in many ways, one at a time, and shows that the tests notice (WORD … for some of them)
+contract-mutants *args:
+    @. tools/env.sh && exec go run ./tools/mutants "$@"
