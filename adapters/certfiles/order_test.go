@@ -1,0 +1,38 @@
+package certfiles
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/matryer/is"
+)
+
+// TestOnDiskBeforeItTakesAFilesPlace shows the order that a power cut relies
+// on: content, name, directory.
+func TestOnDiskBeforeItTakesAFilesPlace(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	dir := certsDir(t)
+	f := New(at(dir))
+	is.NoErr(f.Install(t.Context(), set("1"))) // makes the directory, which is a sync of its own
+	var calls []string
+	f.disk.around = func(op op, path string, call func() error) error {
+		calls = append(calls, string(op)+" "+filepath.Base(path))
+		return call()
+	}
+	is.NoErr(f.Install(t.Context(), set("2")))
+	index := func(call string) int { return slices.Index(calls, call) }
+	renamed := -1
+	for _, name := range []string{"ca.pem", "server.pem", "server.key.pem", "crl.pem"} {
+		written, synced := index("write "+name+newSuffix), index("sync "+name+newSuffix)
+		renamed = index("rename " + name)
+		is.True(written >= 0)
+		is.True(synced > written)
+		is.True(renamed > synced)
+	}
+	last := calls[len(calls)-1]
+	is.True(strings.HasPrefix(last, string(opSyncDir)))
+	is.True(len(calls)-1 > renamed)
+}

@@ -1,0 +1,267 @@
+package managerapi_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/adapters/managerapi"
+	"github.com/muster-agent/muster/ports"
+)
+
+// The messages in testdata are written by hand, from protocols.md, part 2.
+
+const csrPEM = "-----BEGIN CERTIFICATE REQUEST-----\nTUlJQg==\n-----END CERTIFICATE REQUEST-----\n"
+
+var (
+	plain = ports.RegisterRequest{
+		MachineID:      "00112233445566778899aabbccddeeff",
+		FQDN:           "web-3.example.org",
+		Hostname:       "web-3",
+		IdempotencyKey: "5f0e7c64-0f5b-4d0c-9d43-2f9a7a2b6c11",
+	}
+	full = func() ports.RegisterRequest {
+		r := plain
+		r.IPAddress, r.CSR = "10.20.0.7", []byte(csrPEM)
+		r.OS = ports.OSDetails{Distro: "Debian GNU/Linux", Name: "debian", Version: "12", Codename: "bookworm", Kernel: "6.1.0-18-amd64"}
+		return r
+	}()
+	// pollingToken is one that changes when it is put into a URL.
+	pollingToken = ports.NewSecret("ept_3f/a?b")
+)
+
+func TestGoldenRequests(t *testing.T) {
+	t.Parallel()
+	for name, ask := range map[string]func(context.Context, *managerapi.Client){
+		"register":        func(ctx context.Context, c *managerapi.Client) { c.Register(ctx, full) },
+		"register-no-csr": func(ctx context.Context, c *managerapi.Client) { c.Register(ctx, plain) },
+		"poll":            func(ctx context.Context, c *managerapi.Client) { c.Poll(ctx, pollingToken) },
+		"renew":           func(ctx context.Context, c *managerapi.Client) { c.Renew(ctx, []byte(csrPEM)) },
+		"crl":             func(ctx context.Context, c *managerapi.Client) { c.CRL(ctx) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := &wire{t: t}
+			ask(t.Context(), w.client(name == "renew"))
+			w.sent(name)
+		})
+	}
+}
+
+// What a poll's 200 says, after Interpret.
+type decided struct{ ports.PollDecision }
+
+func TestGoldenAnswers(t *testing.T) {
+	t.Parallel()
+	const (
+		ca    = "-----BEGIN CERTIFICATE-----\nQ0E=\n-----END CERTIFICATE-----\n"
+		leaf  = "-----BEGIN CERTIFICATE-----\nTEVBRg==\n-----END CERTIFICATE-----\n"
+		key   = "-----BEGIN PRIVATE KEY-----\nS0VZ\n-----END PRIVATE KEY-----\n"
+		chain = "-----BEGIN CERTIFICATE-----\nSU5URVI=\n-----END CERTIFICATE-----\n"
+		crl   = "-----BEGIN X509 CRL-----\nQ1JM\n-----END X509 CRL-----\n"
+	)
+	bundle := func(key, chain, crl string) ports.Bundle {
+		return ports.Bundle{CA: []byte(ca), Cert: []byte(leaf), Key: ports.NewSecret(key), Chain: []byte(chain), CRL: []byte(crl)}
+	}
+	tests := map[string]struct {
+		outcome    any // of the method that the name begins with
+		retryAfter string
+	}{
+		"register-202":                       {ports.Registered{Token: pollingToken}, "60"},
+		"register-202-unknown-fields":        {ports.Registered{Token: pollingToken}, ""},
+		"register-202-no-token":              {ports.RegisterTransient{}, ""},
+		"register-202-token-of-another-type": {ports.RegisterTransient{}, ""},
+		"register-409":                       {ports.HostExists{Detail: "this host exists already"}, ""},
+		"register-429":                       {ports.RegisterRateLimited{}, "60"},
+		"register-503":                       {ports.RegisterTransient{}, "30"},
+		"register-403":                       {ports.RegisterUnexpected{Status: 403, Detail: "this network may not register"}, ""},
+		"register-200":                       {ports.RegisterUnexpected{Status: 200}, ""},
+
+		"poll-pending":                 {decided{ports.DecisionPending{}}, ""},
+		"poll-pending-unknown-fields":  {decided{ports.DecisionPending{}}, ""},
+		"poll-approved":                {decided{ports.DecisionApproved{Bundle: bundle(key, chain, crl)}}, ""},
+		"poll-approved-least":          {decided{ports.DecisionApproved{Bundle: bundle("", "", "")}}, ""},
+		"poll-approved-empty-options":  {decided{ports.DecisionApproved{Bundle: bundle(key, "", "")}}, ""},
+		"poll-approved-no-certificate": {decided{ports.DecisionUnreadable{}}, ""},
+		"poll-approved-no-ca":          {decided{ports.DecisionUnreadable{}}, ""},
+		"poll-denied":                  {decided{ports.DecisionDenied{}}, ""},
+		"poll-notfound":                {decided{ports.DecisionUnknown{}}, ""},
+		"poll-not_found":               {decided{ports.DecisionUnknown{}}, ""},
+		"poll-unknown-status":          {decided{ports.DecisionUnreadable{}}, ""},
+		"poll-404":                     {ports.PollGone{}, ""},
+		"poll-429":                     {ports.PollTransient{}, "120"},
+		"poll-403":                     {ports.PollUnexpected{Status: 403, Detail: "not from here"}, ""},
+
+		"renew-200":       {ports.Renewed{Bundle: bundle("", chain, crl)}, ""},
+		"renew-200-least": {ports.Renewed{Bundle: bundle("", "", "")}, ""},
+		"renew-404":       {ports.RenewNotOffered{Status: 404}, ""},
+		"renew-409":       {ports.RenewNotOffered{Status: 409}, ""},
+		"renew-429":       {ports.RenewTransient{}, "60"},
+
+		"crl-200": {ports.CRLAnswer{PEM: []byte(crl)}, ""},
+		"crl-503": {ports.CRLAnswer{}, "30"},
+	}
+	files, err := filepath.Glob("testdata/*.response.http")
+	is.New(t).NoErr(err)
+	is.New(t).Equal(len(files), len(tests)) // every answer in testdata is tested
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			is := is.New(t)
+			method, _, _ := strings.Cut(name, "-")
+			client := (&wire{t: t, answer: name}).client(method == "renew")
+			outcome, serverTime, retryAfter := ask(t.Context(), client, method)
+			is.Equal(wordless(t, outcome), tt.outcome)
+			is.Equal(retryAfter, tt.retryAfter)
+			is.Equal(serverTime.Equal(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)), name == "register-202")
+			is.Equal(serverTime.IsZero(), name != "register-202")
+		})
+	}
+}
+
+// ask calls a method and takes its answer apart.
+func ask(ctx context.Context, c *managerapi.Client, method string) (outcome any, serverTime time.Time, retryAfter string) {
+	switch method {
+	case "register":
+		a := c.Register(ctx, full)
+		return a.Outcome, a.ServerTime, a.RetryAfter
+	case "poll":
+		a := c.Poll(ctx, pollingToken)
+		if answered, ok := a.Outcome.(ports.PollAnswered); ok {
+			return decided{c.Interpret(answered.Body)}, a.ServerTime, a.RetryAfter
+		}
+		return a.Outcome, a.ServerTime, a.RetryAfter
+	case "renew":
+		a := c.Renew(ctx, []byte(csrPEM))
+		return a.Outcome, a.ServerTime, a.RetryAfter
+	default:
+		a := c.CRL(ctx)
+		return ports.CRLAnswer{PEM: a.PEM, Reason: a.Reason}, a.ServerTime, a.RetryAfter
+	}
+}
+
+// wordless is an outcome without its reason, which must be there and whose
+// words are not the protocol's.
+func wordless(t *testing.T, outcome any) any {
+	t.Helper()
+	reason := "none is wanted"
+	switch o := outcome.(type) {
+	case ports.RegisterTransient:
+		outcome, reason = ports.RegisterTransient{}, o.Reason
+	case ports.PollTransient:
+		outcome, reason = ports.PollTransient{}, o.Reason
+	case ports.RenewTransient:
+		outcome, reason = ports.RenewTransient{}, o.Reason
+	case decided:
+		if unreadable, ok := o.PollDecision.(ports.DecisionUnreadable); ok {
+			outcome, reason = decided{ports.DecisionUnreadable{}}, unreadable.Reason
+		}
+	case ports.CRLAnswer:
+		if o.PEM == nil {
+			outcome, reason = ports.CRLAnswer{}, o.Reason
+		}
+	}
+	is.New(t).True(reason != "")
+	return outcome
+}
+
+// wire is a transport without a network: it answers with a message from
+// testdata and keeps the requests.
+type wire struct {
+	t        *testing.T
+	answer   string // the name of the answer; empty for none
+	requests []*http.Request
+	bodies   [][]byte
+}
+
+// client is one whose renewals, or all else, go over w.
+func (w *wire) client(renewals bool) *managerapi.Client {
+	base := &url.URL{Scheme: "https", Host: "manager.example.org"}
+	var plain, mtls http.RoundTripper = w, unused{w.t}
+	if renewals {
+		plain, mtls = mtls, plain
+	}
+	return managerapi.New(base, plain, mtls, "muster/1.2.3 (linux; amd64)", error.Error)
+}
+
+type unused struct{ t *testing.T }
+
+func (u unused) RoundTrip(*http.Request) (*http.Response, error) {
+	u.t.Error("the request went over the other transport")
+	return nil, errors.New("the other transport")
+}
+
+func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	var body []byte
+	if r.Body != nil {
+		var err error
+		body, err = io.ReadAll(r.Body)
+		is.New(w.t).NoErr(err)
+	}
+	w.requests, w.bodies = append(w.requests, r), append(w.bodies, body)
+	if w.answer == "" {
+		return nil, errors.New("the network is down")
+	}
+	return http.ReadResponse(open(w.t, w.answer+".response.http"), r)
+}
+
+// sent compares the one request that was made with a message from testdata:
+// all of its header, and its body as JSON.
+func (w *wire) sent(name string) {
+	w.t.Helper()
+	is := is.New(w.t)
+	golden := open(w.t, name+".request.http")
+	want, err := http.ReadRequest(golden)
+	is.NoErr(err)
+	body, err := io.ReadAll(golden) // it has no Content-Length
+	is.NoErr(err)
+
+	is.Equal(len(w.requests), 1)
+	got := w.requests[0]
+	is.Equal(got.Method, want.Method)
+	is.Equal(got.URL.String(), "https://"+want.Host+want.RequestURI)
+	is.Equal(got.Header, want.Header)
+	is.True(got.GetBody == nil)                           // no transport may send it again by itself
+	is.Equal(tokens(w.t, w.bodies[0]), tokens(w.t, body)) // no member twice
+	is.Equal(value(w.t, w.bodies[0]), value(w.t, body))
+}
+
+func open(t *testing.T, name string) *bufio.Reader {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", name))
+	is.New(t).NoErr(err)
+	return bufio.NewReader(bytes.NewReader(data))
+}
+
+// value is what JSON says; nil for no body.
+func value(t *testing.T, body []byte) (v any) {
+	t.Helper()
+	if len(body) > 0 {
+		is.New(t).NoErr(json.Unmarshal(body, &v))
+	}
+	return v
+}
+
+// tokens counts the tokens of JSON.
+func tokens(t *testing.T, body []byte) (n int) {
+	t.Helper()
+	for d := json.NewDecoder(bytes.NewReader(body)); ; n++ {
+		if _, err := d.Token(); errors.Is(err, io.EOF) {
+			return n
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,28 @@
+package app_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/adapters/memmanager"
+)
+
+func TestAPollingTokenIsSentToNoOtherManager(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		c := newCertLife(t)
+		c.manager.Manual = true
+		c.start().stop()
+		c.manager.OnRegister = isDown // it gives no token of its own
+		c.settings.ManagerURL = mustParse(t, "https://another.example.org")
+		registrations, polls := c.manager.Count(memmanager.Register), c.manager.Count(memmanager.Poll)
+		r := c.start()
+		defer r.stop()
+		pass(time.Hour)
+		is.True(c.manager.Count(memmanager.Register) > registrations)
+		is.Equal(c.manager.Count(memmanager.Poll), polls)
+	})
+}
