@@ -1,0 +1,326 @@
+package main
+
+import "slices"
+
+// table is every mutant, where it is put and which tests should notice. The
+// tests named are few, because each mutant compiles and runs them again; what
+// the crash tests of the stores find takes them seconds.
+func table() []mutant {
+	return slices.Concat(siteAgent(), managerAgent(), relayAgent(), decisions(), stores(), host(), fake(), pacts())
+}
+
+// The agent's side of protocols.md, part 1.
+func siteAgent() []mutant {
+	s := tests("", "./adapters/siteapi")
+	return slices.Concat(
+		in("adapters/siteapi/wire.go", s,
+			swap("rename site_code", `"site_code"`, `"site"`),
+			swap("drop a label", `"department"`, `"-"`),
+			swap("drop unset tags", `"tags"`, `"tags,omitempty"`),
+			swap("tags of another type", `Tags       []string `, `Tags       any `).
+				also(`append([]string{}, r.Labels.Tags...)`, `strings.Join(r.Labels.Tags, ",")`),
+			swap("take the key of another member", `fields["key"]`, `fields["api_key"]`),
+			swap("take a key that is too short", `>= 20`, `>= 8`),
+			swap("take a key of another kind", `HasPrefix(key, "cak_")`, `HasPrefix(key, "c")`),
+			swap("site answer: body limit dropped", `len(body) > maxBody`, `len(body) > 2*maxBody`),
+		),
+		in("adapters/siteapi/client.go", s,
+			swap("site: another path", `JoinPath("api", "enroll")`, `JoinPath("api", "v1", "enroll")`),
+			swap("site: another method", `http.MethodPost`, `http.MethodPut`),
+			swap("site: another content type", `"Content-Type", "application/json"`, `"Content-Type", "text/json"`),
+			swap("take a key on 202", `status == http.StatusOK:`, `status == http.StatusOK || status == http.StatusAccepted:`),
+			swap("200 and 201 swapped", `if status == http.StatusCreated {`, `if status == http.StatusOK {`),
+			swap("409 taken for 401", `case http.StatusUnauthorized:`, `case http.StatusUnauthorized, http.StatusGone:`).
+				also(`return answer(ports.SiteConflict{Detail: detail})`, `return answer(ports.SiteRejected{Detail: detail})`),
+			swap("site: follow a redirect", `c.transport.RoundTrip(req)`, `(&http.Client{Transport: c.transport}).Do(req)`),
+			swap("site: ignore Retry-After", `resp.Header.Get("Retry-After")`, `""`),
+			swap("site: ignore the server's clock", `= serverTime(resp)`, `= time.Time{}`),
+			swap("enrollment key in an error", `scrub.secret(reason)`, `reason`),
+			swap("server's words with a key in them", `scrub.detail(decodeDetail(body))`, `decodeDetail(body)`),
+			swap("site: a transport may ask twice", `req.GetBody = nil`, `_ = req.GetBody`),
+		),
+	)
+}
+
+// The agent's side of protocols.md, part 2.
+func managerAgent() []mutant {
+	s := tests("", "./adapters/managerapi")
+	return slices.Concat(
+		in("adapters/managerapi/wire.go", s,
+			swap("rename machine_id", `"machine_id"`, `"machine_uid"`),
+			swap("drop id_like", `"id_like"`, `"-"`),
+			swap("csr_pem there without a CSR", `"csr_pem,omitempty"`, `"csr_pem"`),
+			swap("rename csr_pem of a renewal", "`json:\"csr_pem\"`", "`json:\"csr\"`"),
+			swap("rename polling_token", `o.text("polling_token")`, `o.text("token")`),
+			swap("server_key required", `"ca_crt", "server_crt"}`, `"ca_crt", "server_crt", "server_key"}`),
+			swap("ca_chain dropped", `[]byte(o.text("ca_chain"))`, `nil`),
+		),
+		in("adapters/managerapi/client.go", s,
+			swap("renewal without the certificate", `c.mtls,`, `c.transport,`),
+			swap("poll: token not escaped", `url.PathEscape(token.Reveal())`, `token.Reveal()`),
+			swap("polling token in an error", `"asking " + c.host + " for its decision"`, `"asking " + c.host + " for its decision on " + token.Reveal()`),
+			swap("crl: another path", `"/pki/crl.pem"`, `"/pki/crl"`),
+			swap("a registration's 409 taken for a failure", `ports.HostExists{Detail: reply.detail}`, `ports.RegisterTransient{Reason: reply.detail}`),
+			swap("a poll's 404 taken for a failure", `ports.PollGone{}`, `ports.PollTransient{Reason: "404"}`),
+			swap("/api/v1 twice", `strings.TrimSuffix(strings.TrimRight(u.String(), "/"), version)`, `strings.TrimRight(u.String(), "/")`),
+		),
+		in("adapters/managerapi/exchange.go", s,
+			swap("Idempotency-Key not sent", `req.Header.Set("Idempotency-Key", q.idempotencyKey)`, ``),
+			swap("manager: a transport may ask twice", `req.GetBody = nil`, `_ = req.GetBody`),
+			swap("manager: ignore Retry-After", `resp.Header.Get("Retry-After")`, `""`),
+			swap("read less of a bundle", `maxBundle      = 16 << 20`, `maxBundle      = 1 << 20`),
+			swap("read more of a bundle", `maxBundle      = 16 << 20`, `maxBundle      = 64 << 20`),
+			swap("token in a transport's error", `scrub.secret(reason)`, `reason`),
+		),
+		in("adapters/managerapi/interpret.go", s,
+			swap("denied treated as notfound", `return ports.DecisionDenied{}`, `return ports.DecisionUnknown{}`),
+			swap("not_found not known", `case "notfound", "not_found":`, `case "notfound":`),
+			swap("approved without a certificate", `if err != nil {
+			return unreadable("is approved`, `if err != nil && false {
+			return unreadable("is approved`),
+		),
+	)
+}
+
+// The agent's side of protocols.md, part 3.
+func relayAgent() []mutant {
+	s := tests("", "./adapters/wsrelay")
+	return slices.Concat(
+		in("adapters/wsrelay/frame.go", s,
+			swap("rename uptime_seconds", `"uptime_seconds"`, `"uptime"`),
+			swap("not_after left out", `"not_after"`, `"not_after,omitempty"`),
+			swap("not_after in local time", `t.UTC().Format`, `t.Format`),
+		),
+		in("adapters/wsrelay/endpoint.go", s,
+			swap("relay: another path", `server.JoinPath("ws", "agent")`, `server.JoinPath("ws")`),
+		),
+		in("adapters/wsrelay/dial.go", s,
+			swap("key in the header, not the query", `if d.authHeader {`, `if !d.authHeader {`),
+			swap("key in both", `u := *d.endpoint`, `query.Set("api_key", hello.Key.Reveal())
+	u := *d.endpoint`),
+			swap("rename machine_uid of the handshake", `query.Set("machine_uid"`, `query.Set("machine_id"`),
+			swap("403 taken for a failure", ` || status == http.StatusForbidden`, ``),
+			swap("refusal's code ignored", `		return code
+`, `		return ""
+`),
+			swap("frame limit dropped", `ws.SetReadLimit(maxFrame)`, `ws.SetReadLimit(-1)`),
+		),
+		in("adapters/wsrelay/words.go", s,
+			swap("key in the relay's errors", `if key := w.key.Reveal(); key != ""`, `if key := ""; key != ""`),
+		),
+		in("adapters/statussocket/wire.go", tests("", "./adapters/statussocket"),
+			swap("rename next_attempt of the status", "NextAttempt *time.Time `json:\"next_attempt\"`\n\t\tLastError   *string    `json:\"last_error\"`\n\t}\n\tmanagerJSON", "NextAttempt *time.Time `json:\"next\"`\n\t\tLastError   *string    `json:\"last_error\"`\n\t}\n\tmanagerJSON"),
+			swap("unknown status value left out", `"listener"`, `"listener,omitzero"`),
+		),
+	)
+}
+
+// What the agent makes of it.
+func decisions() []mutant {
+	return slices.Concat(
+		in("domain/enrollment/site.go", tests("", "./domain/enrollment"),
+			swap("a conflict taken for a transient failure", `Class: ports.Operator, State: ports.SiteStateConflict`, `Class: ports.Transient, State: ports.SiteStateConflict`),
+		),
+		in("domain/credential/credential.go", tests("", "./domain/credential"),
+			swap("key sent to another server", `CanonicalURL(c.ServerURL) != CanonicalURL(serverURL)`, `c.ServerURL == ""`),
+			swap("enroll over a record that cannot be read", `return BlockedUnreadable`, `return Enroll`),
+		),
+		in("domain/backoff/retryafter.go", tests("", "./domain/backoff"),
+			swap("Retry-After undercut", `return max(wait, between(`, `return min(wait, between(`),
+		),
+		in("app/manager.go", tests("[oO]therManager|CouldNotBeStored|CannotBeStoredAtFirst|AManagerThatIsDown", "./app"),
+			swap("polling token sent to another manager", `credential.CanonicalManagerURL(pending.ManagerURL) == credential.CanonicalManagerURL(m.url())`, `pending.ManagerURL != ""`),
+			swap("no room made for a bundle", `m.w.Journal.ReserveBundle(ctx)`, `error(nil)`),
+			swap("a bundle not kept before it is looked at", `if kept {
+		m.keep(`, `if false {
+		m.keep(`),
+			swap("Idempotency-Key not kept", `m.pending.IdempotencyKey == "" {
+		m.pending.IdempotencyKey = newUUID`, `true {
+		m.pending.IdempotencyKey = newUUID`),
+		),
+		in("app/site.go", tests("WithoutRoomForAKey|CannotBeStoredIsUsed", "./app"),
+			swap("no room made for a key", `s.w.Credentials.Reserve(ctx)`, `error(nil)`),
+			swap("a key that cannot be stored is dropped", `done.stored = a.saveLater(ctx, *done.unsaved)`, `done.stored = true`),
+		),
+		in("app/agent.go", tests("Supervisor|Watchdog|FirstStart", "./app"),
+			swap("watchdog not fed", `a.told(a.w.Supervisor.Alive())`, ``),
+		),
+		in("ports/secret.go", tests("", "./ports"),
+			swap("secrets in logs", `return slog.StringValue(redacted)`, `return slog.StringValue(s.Reveal())`),
+			swap("secrets in errors", `f.Write([]byte(redacted))`, `f.Write([]byte(s.Reveal()))`),
+			swap("secrets in JSON", `return nil, ErrSecretEncoding`, `return []byte(s.Reveal()), nil`),
+		),
+	)
+}
+
+// What is on disk.
+func stores() []mutant {
+	s := tests("Golden|Contracts|Modes|Syncs|NewerFormat|Reserve|ReadBack|Erase|EveryByte|Exposed|ModeComes|RemovalIs", "./adapters/statedir")
+	c := tests("Contract|Troubles|TestModes|TestErase|NoRoom|OnDisk", "./adapters/certfiles")
+	return slices.Concat(
+		in("adapters/statedir/replace.go", s,
+			swap("file not synced", `err = f.do(opSync, name, file.Sync)`, `err = nil`),
+			swap("directory not synced", `if err := f.sync(); err != nil {
+		f.putBack`, `if err := error(nil); err != nil {
+		f.putBack`),
+			swap("no read-back", `if err == nil && r.readBack {`, `if false {`),
+			swap("files for everyone to read", `os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)`, `os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)`),
+			swap("written before the mode is set", `os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)`, `os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)`).
+				also(`return file.Close()
+}
+
+func (f *folder) create`, `return errors.Join(file.Chmod(r.mode), file.Close())
+}
+
+func (f *folder) create`),
+			swap("placeholder not written", `err := f.write(tmp, data, replacement{mode: 0o600, reserved: reserved})`, `err := error(nil)`),
+		),
+		in("adapters/statedir/replace.go", tests("FaultAtEveryStep", "./adapters/statedir"),
+			swap("a failed replacement left behind", `if f.remove(name) != nil {`, `if false {`),
+		),
+		in("adapters/statedir/replace.go", tests("CrashAtEveryStep", "./adapters/statedir"),
+			swap("replaced before it is written", `	err := f.write(tmp, data, r)
+	if err == nil {
+		err = f.rename(tmp, name)
+	}
+	if err != nil {
+		f.discard(tmp)
+		return err`, `	_ = f.remove(name)
+	err := f.write(tmp, data, r)
+	if err == nil {
+		err = f.rename(tmp, name)
+	}
+	if err != nil {
+		f.discard(tmp)
+		return err`),
+		),
+		in("adapters/statedir/erase.go", s,
+			swap("erased but a copy set aside stays", `r.name+damagedInfix, r.name+newSuffix+damagedInfix)`, `r.name+newSuffix+damagedInfix)`),
+			swap("erased but not synced", `if err := f.sync(); err != nil {
+		return notErased(f.path, err)`, `if err := error(nil); err != nil {
+		return notErased(f.path, err)`),
+			swap("erased but not gone", `return f.eraseNames([]string{r.name, r.name + newSuffix},`, `return f.eraseNames([]string{r.name + newSuffix},`),
+		),
+		in("adapters/statedir/record.go", s,
+			swap("a newer format overwritten", `if e.Format > r.format {`, `if false {`),
+			swap("a file that others may read is used", `if err == nil && r.private {`, `if false {`),
+		),
+		in("adapters/statedir/envelope.go", s,
+			swap("checksum not looked at", `e.SHA256 != e.sum()`, `e.SHA256 == ""`),
+		),
+		in("adapters/statedir/pending.go", s,
+			swap("pending.json without a format version", `name: pendingFile, format: 1,`, `name: pendingFile, format: 1, bare: true,`),
+			swap("rename polling_token on disk", `"polling_token,omitempty"`, `"token,omitempty"`),
+			swap("polls forgotten", `Polls:          j.Polls,`, ``),
+		),
+		in("adapters/statedir/credential.go", s,
+			swap("rename server_url on disk", `"server_url"`, `"server"`),
+		),
+		in("adapters/certfiles/folder.go", c,
+			swap("certificate not synced", `err = d.do(opSync, tmp, file.Sync)`, `err = nil`),
+		),
+		in("adapters/certfiles/apply.go", c,
+			swap("certificates' directory not synced", `if err := folders[path].sync(); err != nil {`, `if err := error(nil); err != nil {`),
+		),
+		in("adapters/certfiles/paths.go", c,
+			swap("private key for everyone to read", `keyMode    fs.FileMode = 0o600`, `keyMode    fs.FileMode = 0o644`),
+			swap("certificates for their owner only", `publicMode fs.FileMode = 0o644`, `publicMode fs.FileMode = 0o600`),
+		),
+		in("adapters/certfiles/files.go", c,
+			swap("an empty CRL replaces the present one", `if len(set.CRL) > 0 {`, `if true {`),
+		),
+	)
+}
+
+// The machine that the agent runs on.
+func host() []mutant {
+	return slices.Concat(
+		in("adapters/processlock/lock_unix.go", tests("Contract|SharedLock", "./adapters/processlock"),
+			swap("lock not exclusive", `how = syscall.LOCK_EX`, `how = syscall.LOCK_SH`),
+		),
+		in("adapters/systemd/notifier.go", tests("", "./adapters/systemd"),
+			swap("watchdog fed too late", `feeds = 2`, `feeds = 1`),
+			swap("ready not said", `"READY=1"`, `"STATUS=ready"`),
+		),
+		in("adapters/transport/trust.go", tests("Trust|TLSVersion|ClientCertificate", "./adapters/transport"),
+			swap("TLS 1.1 accepted", `MinVersion: tls.VersionTLS12, RootCAs: t.roots, Get`, `MinVersion: tls.VersionTLS11, RootCAs: t.roots, Get`),
+			swap("pinned server's name not looked at", `DNSName: host, CurrentTime`, `CurrentTime`),
+		),
+	)
+}
+
+// The fake server: one that forgives hides bugs.
+func fake() []mutant {
+	s := tests("", "./fakeserver")
+	return slices.Concat(
+		in("fakeserver/strict.go", s,
+			swap("fake: accept an unknown member", `len(left) > 0`, `len(left) > 1`),
+			swap("fake: accept a missing member", `o.fail(name, "is missing")`, ``),
+			swap("fake: accept a wrong type", `!bytes.ContainsAny(value[:1], first)`, `!bytes.ContainsAny(value[:1], first+"0123456789")`).
+				also(`o.fail(name, "is not a string")`, ``),
+			swap("fake: accept a member twice", `twice := members[name]; twice`, `twice := members[name]; twice && name != "hostname"`),
+			swap("fake: accept what follows the object", `err != io.EOF`, `err != io.EOF && err != nil`),
+		),
+		in("fakeserver/answer.go", s,
+			swap("fake: body limit dropped", `maxBody = 64 << 10`, `maxBody = 64 << 20`),
+			swap("fake: any content type", `mediaType != "application/json"`, `mediaType == ""`),
+			swap("fake: no Retry-After", `w.Header().Set("Retry-After"`, `w.Header().Set("X-Retry-After"`),
+			swap("fake: no Date", `w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))`, `w.Header()["Date"] = nil`),
+		),
+		in("fakeserver/site.go", s,
+			swap("fake: a key on 202", `map[string]string{"state": "collision_pending"}`, `map[string]string{"state": "collision_pending", "key": mint(apiKeyPrefix)}`),
+			swap("fake: 201 for a known machine", `status = http.StatusOK`, `status = http.StatusCreated`),
+			swap("fake: rename ENROLL_SITE_CONFLICT", `"ENROLL_SITE_CONFLICT"`, `"SITE_CONFLICT"`),
+			swap("fake: machine_uid of any length", "`^muid_[0-9a-f]{64}$`", "`^muid_[0-9a-f]+$`"),
+			swap("fake: rename key", `"key": key, "state"`, `"api_key": key, "state"`),
+			swap("fake: the former key stays valid", `hashKey(m.key.version+1, key)`, `orDefault(m.key, hashKey(1, key))`),
+		),
+		in("fakeserver/manager.go", s,
+			swap("fake: a bundle retrieved twice", `e.state, e.reapproved, e.token = EnrollmentEnrolled, false, ""`, `e.reapproved, e.token = false, ""`),
+			swap("fake: Idempotency-Key ignored", `e.idempotencyKey == idempotencyKey && e.answers()`, `e.idempotencyKey == "" && e.answers()`),
+			swap("fake: a known host registers again", `!s.AllowReRegister && !older.reapproved`, `false`),
+			swap("fake: rename polling_token", `map[string]string{"polling_token": token}`, `map[string]string{"token": token}`),
+			swap("fake: 200 for a registration", `writeJSON(w, http.StatusAccepted, map`, `writeJSON(w, http.StatusOK, map`),
+		),
+		in("fakeserver/issue.go", s,
+			swap("fake: renewal without a certificate", `r.TLS == nil || len(r.TLS.VerifiedChains) == 0`, `r.TLS == nil`),
+			swap("fake: renewal with a revoked certificate", `case !c.revokedAt.IsZero():`, `case c == nil:`),
+			swap("fake: a server_key in spite of a CSR", `if e.csr != nil && !s.IgnoreCSR {`, `if false {`),
+			swap("fake: drop ca_chain", `"ca_chain"`, `"-"`),
+			swap("fake: CRL of another type", `"X509 CRL"`, `"CRL"`),
+		),
+		in("fakeserver/server.go", s,
+			swap("fake: another method for a poll", `r.Get("/enroll/status/{token}"`, `r.HandleFunc("/enroll/status/{token}"`),
+			swap("fake: another path for the CRL", `"/pki/crl.pem"`, `"/pki/crl"`),
+		),
+		in("fakeserver/relay.go", s,
+			swap("fake: a revoked key connects", `case m.revoked:`, `case false:`),
+			swap("fake: UNKNOWN_AGENT not said", `code: "UNKNOWN_AGENT"`, `code: ""`),
+			swap("fake: status of another machine", `status.MachineUID != x.MachineUID`, `status.MachineUID == ""`),
+			swap("fake: frame limit dropped", `maxFrame = 64 << 10`, `maxFrame = 64 << 20`),
+			swap("fake: certificate without a date", `"valid":          true`, `"valid":          false`),
+		),
+		in("fakeserver/history.go", s,
+			swap("fake: secrets in its history", `"enrollment_key": true,`, ``).
+				also(`	case string:
+		return redact(v)
+`, ``),
+		),
+	)
+}
+
+// What is left to pact alone, on either side.
+func pacts() []mutant {
+	return slices.Concat(
+		in("adapters/siteapi/wire.go", pact("^TestConsumer$"),
+			swap("pact: rename machine_uid", `"machine_uid"`, `"machine_id"`),
+		),
+		in("adapters/managerapi/client.go", pact("^TestConsumer$"),
+			swap("pact: another path for a renewal", `"/enroll/renew"`, `"/renew"`),
+		),
+		in("fakeserver/issue.go", pact("^TestProvider$"),
+			swap("pact: the fake drops server_crt", `"server_crt"`, `"cert"`),
+			swap("pact: the fake's CRL of another type", `"X509 CRL"`, `"CRL"`),
+		),
+	)
+}
