@@ -21,6 +21,8 @@
 //	Listener,           mtls (TCP), mtls.Memory                         Listener
 //	CertificateHolder
 //	Supervisor          systemd, unsupervised                           Supervisor
+//	ServiceManager      systemdunit (systemd), memservice               ServiceManager
+//	EnrollmentKeyPlace  envconfig (its file, the key's), memstore       EnrollmentKeyPlace
 //	StatusServer,       statussocket (Unix socket; on Windows a named   none yet: its own tests
 //	StatusClient        pipe is to come)
 package ports

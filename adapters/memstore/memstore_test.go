@@ -2,6 +2,7 @@ package memstore_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/matryer/is"
@@ -47,6 +48,20 @@ func TestContracts(t *testing.T) {
 			return func() ports.ProcessLock { return memstore.OpenLock(p) }
 		})
 	})
+}
+
+func TestEnrollmentKeyPlace(t *testing.T) {
+	t.Parallel()
+	place := func(fault error) func(*testing.T) contracttest.KeyPlace {
+		return func(*testing.T) contracttest.KeyPlace {
+			k := new(memstore.KeyPlace)
+			k.Inject(fault)
+			return contracttest.KeyPlace{Place: k, Present: k.Present}
+		}
+	}
+	type places = map[string]func(*testing.T) contracttest.KeyPlace
+	contracttest.EnrollmentKeyPlace(t, places{"in memory": place(nil)},
+		places{"with a fault": place(fmt.Errorf("%w: it is carved in stone", ports.ErrNotRemovable))})
 }
 
 // TestFaults shows that every fault is answered with, changes nothing, and can
