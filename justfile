@@ -21,6 +21,10 @@ pact *args:
 test-race *args:
     @exec sh tools/test-race.sh "$@"
 
+# runs the service's tests on a real systemd, in namespaces (Linux, root)
+test-systemd *args:
+    @exec sh tools/test-systemd.sh "$@"
+
 # runs the linters
 lint:
     @exec sh tools/lint.sh
@@ -32,6 +36,14 @@ build *args:
 # builds twice, in two places, and compares
 build-check:
     @exec sh tools/build-check.sh
+
+# puts the deb and the rpm, for amd64 and arm64, into dist/
+package *args:
+    @exec sh tools/package.sh "$@"
+
+# builds the packages twice, compares, looks into them and, as root, installs them in a copy of this system
+package-check:
+    @exec sh tools/package-check.sh
 
 # measures the agent beside a floor program (Linux)
 bench *args:

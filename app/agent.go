@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -22,6 +23,7 @@ type Agent struct {
 	certs   *certificates
 	manager *managerEnrollment // nil where no manager is configured
 	carer   *carer
+	pulse   *pulse
 	started time.Time
 	unknown map[string]bool // frame types that were logged as unknown
 
@@ -30,7 +32,7 @@ type Agent struct {
 
 // New prepares an agent; nothing happens before Run or Enroll.
 func New(w World) *Agent {
-	a := &Agent{w: &w, keys: newKeyring(), desk: newDesk(), carer: newCarer(), started: time.Now(), unknown: map[string]bool{}}
+	a := &Agent{w: &w, keys: newKeyring(), desk: newDesk(), carer: newCarer(), pulse: newPulse(), started: time.Now(), unknown: map[string]bool{}}
 	a.board = newBoard(a.w, a.blank(), func(sentence string) { a.told(w.Supervisor.Status(sentence)) })
 	a.clock = &clock{wall: w.Wall, board: a.board, log: w.Log}
 	a.book = &retryBook{store: w.Retries, policy: w.Settings.Delays, wall: w.Wall, chance: w.Chance}
@@ -42,6 +44,11 @@ func New(w World) *Agent {
 	}
 	return a
 }
+
+// ErrReplaced is the cause with which a ctx ends whose agent makes way for
+// another one of this process, after a change of the configuration: the
+// supervisor is not told that the service stops.
+var ErrReplaced = errors.New("another agent takes over with a new configuration")
 
 // Run lives until ctx is done and then returns nil. It returns an error only
 // for what keeps it from starting: another service that holds the state
@@ -55,10 +62,12 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer parts.Wait()
 	defer stop()
 	parts.Go(func() { a.feedWatchdog(ctx) })
+	starting, started := a.pulse.begin(ctx, "start")
+	defer started()
 
 	// Not before it is clear that no other service answers there.
 	answer := sync.OnceFunc(func() { parts.Go(func() { a.serveStatus(ctx) }) })
-	unlock, err := a.takeTurn(ctx, answer)
+	unlock, err := a.takeTurn(starting, answer)
 	if err != nil {
 		return unlessStopped(ctx, err)
 	}
@@ -66,36 +75,48 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer parts.Wait()
 	defer stop()
 	answer()
-	a.told(a.w.Supervisor.Ready())
+	a.ready()
 
-	if err := a.settleIdentity(ctx); err != nil {
+	if err := a.settleIdentity(starting); err != nil {
 		return unlessStopped(ctx, err)
 	}
-	parts.Go(func() { a.keepEnrolled(ctx) })
-	parts.Go(func() { a.keepConnected(ctx) })
+	keep := func(name string, part func(context.Context)) {
+		ctx, ended := a.pulse.begin(ctx, name)
+		parts.Go(func() { defer ended(); part(ctx) })
+	}
+	keep("site enrollment", a.keepEnrolled)
+	keep("relay connection", a.keepConnected)
 	if a.w.Certificates != nil {
-		parts.Go(func() { a.keepCertified(ctx) })
+		keep("certificate", a.keepCertified)
 	}
 	if a.w.Listener != nil {
-		parts.Go(func() { a.keepListening(ctx) })
+		keep("mTLS listener", a.keepListening)
 	}
 	if a.manager != nil {
-		parts.Go(func() { a.keepRevocations(ctx) })
+		keep("revocation list", a.keepRevocations)
 	}
+	started()
 
 	<-ctx.Done()
 	a.sayStopping(ctx)
 	return nil
 }
 
-// sayStopping says, once, that the agent was told to stop, if it was.
+// sayStopping says, once, that the agent was told to stop, if it was; one that
+// is replaced says nothing.
 func (a *Agent) sayStopping(ctx context.Context) {
-	if ctx.Err() != nil {
-		a.stopping.Do(func() {
-			a.told(a.w.Supervisor.Stopping())
-			a.w.Log.Info("told to stop", event(eventStopping))
-		})
+	if ctx.Err() == nil {
+		return
 	}
+	a.stopping.Do(func() {
+		a.board.close()
+		if errors.Is(context.Cause(ctx), ErrReplaced) {
+			return
+		}
+		a.told(a.w.Supervisor.Stopping())
+		a.told(a.w.Supervisor.Status("stopping"))
+		a.w.Log.Info("told to stop", event(eventStopping))
+	})
 }
 
 // unlessStopped is err, or nil if the agent was told to stop.
@@ -150,25 +171,6 @@ func (a *Agent) serveStatus(ctx context.Context) {
 			slog.String("class", string(ports.Transient)), slog.Int("attempt", attempt))
 		if wait(ctx, a.w.Wall, delay, nil) != nil {
 			return
-		}
-	}
-}
-
-// feedWatchdog tells the supervisor that the agent is alive, if it wants to
-// know.
-func (a *Agent) feedWatchdog(ctx context.Context) {
-	interval := a.w.Supervisor.WatchdogInterval()
-	if interval <= 0 {
-		return
-	}
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			a.told(a.w.Supervisor.Alive())
 		}
 	}
 }

@@ -22,8 +22,10 @@ type board struct {
 
 	mu       sync.Mutex
 	status   ports.Status
+	waiting  string            // what is waited for before anything is done
 	blocked  map[string]string // what a person must do, by the part that needs it
 	sentence string
+	closed   bool // nothing is told any more
 }
 
 func newBoard(w *World, initial ports.Status, told func(string)) *board {
@@ -51,6 +53,23 @@ func (b *board) block(part, advice string) {
 	b.changed()
 }
 
+// await says what is waited for before anything else can be done; an empty text
+// says that the wait is over.
+func (b *board) await(text string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.waiting = text
+	b.changed()
+}
+
+// close has nothing told any more: what the parts meet while they end is no
+// news.
+func (b *board) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+}
+
 // snapshot is the status as it stands now.
 func (b *board) snapshot() ports.Status {
 	b.mu.Lock()
@@ -66,6 +85,9 @@ func (b *board) whole() ports.Status {
 		advice = append(advice, b.blocked[part])
 	}
 	s.Blocked = strings.Join(advice, "; ")
+	if b.waiting != "" {
+		s.Site.LastError, s.Manager.LastError, s.Relay.LastError = b.waiting, b.waiting, b.waiting
+	}
 	s.State = standing.Overall(s, b.threshold, b.wall())
 	return s
 }
@@ -73,7 +95,11 @@ func (b *board) whole() ports.Status {
 // changed tells the supervisor, if there is something new to tell. The caller
 // holds mu, so that what is told comes in order.
 func (b *board) changed() {
-	if sentence := standing.Sentence(b.whole(), b.wall()); sentence != b.sentence {
+	sentence := b.waiting
+	if sentence == "" {
+		sentence = standing.Sentence(b.whole(), b.wall())
+	}
+	if sentence != b.sentence && !b.closed {
 		b.sentence = sentence
 		b.told(sentence)
 	}

@@ -27,7 +27,7 @@ func (s *siteEnrollment) find(ctx context.Context) (credential.Found, ports.Cred
 }
 
 // useStored makes a stored credential the key in use.
-func (s *siteEnrollment) useStored(cred ports.Credential) {
+func (s *siteEnrollment) useStored(ctx context.Context, cred ports.Credential) {
 	s.w.Log.Info("a stored key is in use", event(eventCredentialLoaded), slog.String("fingerprint", cred.Key.Fingerprint()), slog.String("site", cred.SiteCode))
 	s.board.update(func(st *ports.Status) {
 		st.Credential = ports.CredentialStatus{
@@ -37,6 +37,7 @@ func (s *siteEnrollment) useStored(cred ports.Credential) {
 		st.Site = ports.SiteStatus{State: ports.SiteStateEnrolled, Since: cred.StoredAt}
 	})
 	s.keys.use(cred.Key)
+	s.forget(ctx) // a crash may have come between the enrollment and this
 }
 
 // settleCredential decides which key is used, waiting for as long as only a
@@ -50,7 +51,7 @@ func (a *Agent) settleCredential(ctx context.Context) error {
 		}
 		switch credential.Decide(found) {
 		case credential.UseStored:
-			a.site.useStored(cred)
+			a.site.useStored(ctx, cred)
 			return nil
 		case credential.Enroll, credential.EnrollKeepingOld:
 			a.desk.ask(ordered)

@@ -80,10 +80,12 @@ func (d *desk) await(ctx context.Context) (demand, error) {
 		if standing != noDemand {
 			return standing, ctx.Err()
 		}
+		resume := resting(ctx)
 		select {
 		case <-ctx.Done():
 			return noDemand, ctx.Err()
 		case <-changed:
 		}
+		resume()
 	}
 }

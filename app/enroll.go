@@ -144,6 +144,7 @@ func (a *Agent) enrollSite(ctx, limited context.Context, o EnrollOptions) exitco
 	case credential.UseStored:
 		if !o.Force {
 			o.Say(fmt.Sprintf("This machine is enrolled at %s, site %s. Nothing to do; --force enrolls it again.", cred.ServerURL, cred.SiteCode))
+			a.site.forget(ctx)
 			return exitcode.Done
 		}
 	case credential.Enroll, credential.EnrollKeepingOld:

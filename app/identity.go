@@ -121,10 +121,23 @@ func (k *identityKeeper) recorded(ctx context.Context) (id *ports.Identity, stor
 		k.w.Log.Info("which machine this is was rebuilt from the credential's record", event(eventStoreRecovered))
 		return &cred.Identity, false, nil
 	case err == nil, errors.Is(err, ports.ErrNotStored), errors.Is(err, ports.ErrDamaged):
-		return nil, false, nil
+		return k.handedOver(ctx), false, nil
 	default: // it may hold the identity: wait until it can be read
 		return nil, false, err
 	}
+}
+
+// handedOver is the identity that a process with more rights left for this one;
+// nil if there is none.
+func (k *identityKeeper) handedOver(ctx context.Context) *ports.Identity {
+	if k.w.Handover == nil {
+		return nil
+	}
+	id, err := k.w.Handover.LoadIdentity(ctx)
+	if err != nil { // then this process finds out by itself
+		return nil
+	}
+	return &id
 }
 
 // introduce says how a new machine is known.
@@ -202,13 +215,27 @@ func (a *Agent) newerState(ctx context.Context) error {
 }
 
 // Identify finds out which machine this is and writes it to the state
-// directory.
+// directory, or, where that cannot be written now, to the Handover too. Where
+// the machine is enrolled it also forgets the enrollment key, for an agent that
+// lacks the rights.
 func (a *Agent) Identify(ctx context.Context) (ports.Identity, error) {
-	err := a.who.establish(ctx)
-	if err == nil {
-		err = a.who.save(ctx)
+	if err := a.who.establish(ctx); err != nil {
+		return a.who.identity(), err
 	}
+	err := a.who.save(ctx)
+	if err != nil {
+		err = errors.Join(err, a.HandOver(ctx))
+	}
+	a.site.forgetIfEnrolled(ctx)
 	return a.who.identity(), err
+}
+
+// HandOver leaves the identity for an agent that may not read the signals.
+func (a *Agent) HandOver(ctx context.Context) error {
+	if a.w.Handover == nil {
+		return nil
+	}
+	return a.w.Handover.SaveIdentity(ctx, a.who.identity())
 }
 
 // Look finds out which machine this is and changes nothing; stored says that

@@ -16,12 +16,14 @@ func (a *Agent) keepListening(ctx context.Context) {
 		if !a.servable(ctx) {
 			return
 		}
+		resume := resting(ctx) // callers are served in goroutines of their own
 		err := a.w.Listener.Serve(ctx, a.w.Settings.ListenAddr, a.health, func(addr string) {
 			attempt = 0
 			a.board.block("listener", "")
 			a.board.update(func(st *ports.Status) { st.ListenerAddr = addr })
 			a.w.Log.Info("listening on "+addr, event(eventListening), slog.String("addr", addr))
 		})
+		resume()
 		a.board.update(func(st *ports.Status) { st.ListenerAddr = "" })
 		if err == nil {
 			return
@@ -38,6 +40,7 @@ func (a *Agent) keepListening(ctx context.Context) {
 // servable waits until there is a certificate to serve with; false means that
 // ctx is done.
 func (a *Agent) servable(ctx context.Context) bool {
+	defer resting(ctx)()
 	select {
 	case <-ctx.Done():
 		return false

@@ -28,10 +28,12 @@ func (a *Agent) keepConnected(ctx context.Context) {
 	for ctx.Err() == nil {
 		key, changed := a.keys.current()
 		if key.Empty() {
+			resume := resting(ctx)
 			select {
 			case <-ctx.Done():
 			case <-changed:
 			}
+			resume()
 			continue
 		}
 		delay := a.connect(ctx, key, changed)
@@ -199,7 +201,9 @@ func (a *Agent) serve(ctx context.Context, conn ports.RelayConn, changed <-chan 
 			}
 		}
 	}()
+	resume := func() {}
 	stop := func(why error) error {
+		resume()
 		close(done)
 		a.farewell(conn)
 		<-broken
@@ -215,6 +219,7 @@ func (a *Agent) serve(ctx context.Context, conn ports.RelayConn, changed <-chan 
 	ticker := time.NewTicker(pingEvery)
 	defer ticker.Stop()
 	for tick := 1; ; {
+		resume = resting(ctx)
 		select {
 		case <-ctx.Done():
 			return stop(ctx.Err())
@@ -224,13 +229,16 @@ func (a *Agent) serve(ctx context.Context, conn ports.RelayConn, changed <-chan 
 			broken <- err
 			return stop(err)
 		case frame := <-frames:
+			resume()
 			a.obey(ctx, frame)
 		case <-proven.C:
+			resume()
 			a.w.Log.Debug("the connection has lasted", event(eventRelayConnected), slog.Duration("for", time.Since(started)))
 			a.noted(a.book.succeeded(ctx, ports.ActivityRelay))
 			a.board.block("relay", "")
 			a.desk.withdrawUnlessOrdered()
 		case <-ticker.C:
+			resume()
 			if err := a.ping(ctx, conn); err != nil {
 				return stop(err)
 			}

@@ -23,6 +23,8 @@ type siteEnrollment struct {
 	board *board
 	clock *clock
 	keys  *keyring
+
+	forgotten bool // see forget
 }
 
 // attempted is how one attempt ended.
@@ -176,6 +178,9 @@ func (s *siteEnrollment) store(ctx context.Context, cred ports.Credential) error
 		}
 	})
 	s.keys.use(cred.Key)
+	if stored {
+		s.forget(ctx)
+	}
 	return err
 }
 
@@ -274,6 +279,7 @@ func (a *Agent) waitForKeyless(ctx context.Context) bool {
 	a.w.Log.Error(advice, event(eventNotConfigured))
 	defer a.board.block("site", "")
 	_, changed := a.desk.standing()
+	defer resting(ctx)()
 	select {
 	case <-ctx.Done():
 		return false

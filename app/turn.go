@@ -23,7 +23,7 @@ const (
 // service. While it waits, it has answer called, so that callers are told.
 func (a *Agent) takeTurn(ctx context.Context, answer func()) (unlock func() error, err error) {
 	defer a.board.block("lock", "")
-	defer a.board.update(func(st *ports.Status) { st.Site.LastError = "" })
+	defer a.board.await("")
 	waitingFor := 0
 	for attempt := 1; ; attempt++ {
 		unlock, err := a.w.Lock.TryLock(ctx, commandRun)
@@ -32,6 +32,7 @@ func (a *Agent) takeTurn(ctx context.Context, answer func()) (unlock func() erro
 		case err == nil:
 			return unlock, nil
 		case !errors.As(err, &held):
+			a.ready() // from here on it supervises itself
 			if a.blocked(ctx, "lock", err, attempt) != nil {
 				return nil, ctx.Err()
 			}
@@ -53,9 +54,12 @@ func (a *Agent) takeTurn(ctx context.Context, answer func()) (unlock func() erro
 func (a *Agent) waitFor(held *ports.LockedError) {
 	text := fmt.Sprintf("waiting for 'muster %s' (process %d) to end", held.Command, held.PID)
 	a.w.Log.Info(text, event(eventLock), slog.Int("pid", held.PID))
-	a.board.update(func(st *ports.Status) { st.Site.LastError = text })
-	a.told(a.w.Supervisor.Ready()) // a person may take long; that is no start that hangs
+	a.board.await(text)
+	a.ready() // a person may take long; that is no start that hangs
 }
+
+// ready tells the supervisor that the agent supervises itself.
+func (a *Agent) ready() { a.told(a.w.Supervisor.Ready()) }
 
 // giveBack releases the lock; it goes with the process anyhow.
 func (a *Agent) giveBack(unlock func() error) {

@@ -27,6 +27,7 @@ func wait(ctx context.Context, wall func() time.Time, d time.Duration, wake <-ch
 
 // waitOrWake is wait for a caller who needs to know whether it was woken.
 func waitOrWake(ctx context.Context, wall func() time.Time, d time.Duration, wake <-chan struct{}) (woken bool, err error) {
+	defer resting(ctx)()
 	start := time.Now()
 	deadline := wall().Add(d)
 	piece := min(max(d/60, shortestPiece), longestPiece)

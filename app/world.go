@@ -16,8 +16,12 @@ type World struct {
 	Version  string
 	Hostname string
 
-	Signals     ports.SignalReader
-	Identities  ports.IdentityStore
+	Signals    ports.SignalReader
+	Identities ports.IdentityStore
+	// Handover holds an identity for as long as the service runs that could
+	// not be written where it belongs: Identify leaves it there for an agent
+	// with fewer rights. It is nil where there is no such place.
+	Handover    ports.IdentityStore
 	Credentials ports.CredentialStore
 	Retries     ports.RetryStore
 	State       ports.StateDirectory
@@ -26,6 +30,8 @@ type World struct {
 
 	// Site is nil where site enrollment is not configured.
 	Site ports.SiteEnroller
+	// EnrollmentKey is where the enrollment key lies; nil where it stays.
+	EnrollmentKey ports.EnrollmentKeyPlace
 	// Relay is nil where there is no relay to connect to.
 	Relay ports.RelayDialer
 
@@ -80,6 +86,7 @@ const (
 	eventSupervisor        = "supervisor"
 	eventStatusServer      = "status.server"
 	eventLock              = "lock"
+	eventEnrollmentKey     = "enrollment_key"
 )
 
 // event is the attribute that makes a log line stable to search for.

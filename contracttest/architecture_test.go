@@ -49,10 +49,12 @@ var layers = []layer{
 	{folder: "adapters", may: []string{"ports"}, tests: []string{"contracttest", "fakeserver"}},
 	{folder: "contracttest", may: []string{"ports"}, tests: []string{""}, others: []string{"github.com/matryer/is"}},
 	{folder: "fakeserver"},
-	{folder: "cmd/muster", may: []string{""}, not: []string{"fakeserver", "contracttest", "cmd", "e2e", "bench", "tools"}, tests: []string{"fakeserver", "contracttest"}},
+	{folder: "cmd/muster", may: []string{""}, not: []string{"fakeserver", "contracttest", "cmd", "e2e", "systemdtest", "bench", "tools"}, tests: []string{"fakeserver", "contracttest"}},
 	{folder: "cmd/fakeserver", may: []string{"fakeserver"}},
-	{folder: "e2e"}, // drives the programs from outside
+	{folder: "e2e"},         // drives the programs from outside
+	{folder: "systemdtest"}, // the same, as systemd does
 	{folder: "bench", others: nothing},
+	{folder: "packaging", others: nothing},
 	{folder: "tools", others: nothing},
 }
 
@@ -62,7 +64,7 @@ const testLibrary = "github.com/matryer/is"
 // notInAgent is what the agent's binary must not hold, with all below it.
 var notInAgent = []string{
 	"testing", "github.com/go-chi/chi", "github.com/matryer/is", "github.com/pact-foundation",
-	module + "/fakeserver", module + "/contracttest", module + "/e2e", module + "/bench", module + "/tools",
+	module + "/fakeserver", module + "/contracttest", module + "/e2e", module + "/systemdtest", module + "/bench", module + "/tools",
 }
 
 // listed is what go list says of a package.

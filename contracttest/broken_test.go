@@ -16,6 +16,7 @@ import (
 	"github.com/muster-agent/muster/adapters/machine"
 	"github.com/muster-agent/muster/adapters/memmanager"
 	"github.com/muster-agent/muster/adapters/memrelay"
+	"github.com/muster-agent/muster/adapters/memservice"
 	"github.com/muster-agent/muster/adapters/memsite"
 	"github.com/muster-agent/muster/adapters/memstatus"
 	"github.com/muster-agent/muster/adapters/memstore"
@@ -80,6 +81,19 @@ type brokenAdapter struct {
 }
 
 var brokenAdapters = []brokenAdapter{
+	{"EnrollmentKeyPlace", "in memory/a forgotten key is gone, and forgetting it again is no error", func(t *testing.T, broken bool) {
+		contracttest.EnrollmentKeyPlace(t, map[string]func(*testing.T) contracttest.KeyPlace{
+			"in memory": func(*testing.T) contracttest.KeyPlace {
+				k := new(memstore.KeyPlace)
+				return contracttest.KeyPlace{Place: k, Present: func() bool { return broken || k.Present() }}
+			},
+		}, nil)
+	}},
+	{"ServiceManager", "a whole life, each step twice", func(t *testing.T, broken bool) {
+		contracttest.ServiceManager(t, contracttest.ServiceMachines{
+			Fresh: func(*testing.T) ports.ServiceManager { return &memservice.Manager{Broken: broken} },
+		})
+	}},
 	{"CredentialStore", "read back after a restart: full", func(t *testing.T, broken bool) {
 		contracttest.CredentialStore(t, places(broken, memstore.Open))
 	}},

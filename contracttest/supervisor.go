@@ -16,7 +16,7 @@ func Supervisor(t *testing.T, fresh func(*testing.T) ports.Supervisor) {
 		is := is.New(t)
 		s := fresh(t)
 		is.NoErr(s.Ready())
-		is.NoErr(s.Status("waiting for an operator's approval since 10:04, next check in 58s"))
+		is.NoErr(s.Status("waiting for an operator's approval since 10:04, next check in 58 s"))
 		is.NoErr(s.Alive())
 		is.NoErr(s.Reloading())
 		is.NoErr(s.Ready())

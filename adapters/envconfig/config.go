@@ -39,6 +39,7 @@ type Config struct {
 
 	settings ports.Settings
 	values   []Value
+	keyPlace *KeyPlace
 }
 
 // Value is one variable as it is in force.
@@ -94,5 +95,5 @@ func Load(src Source) (*Config, error) {
 	if len(l.problems) > 0 {
 		return nil, &Error{Problems: l.problems, Warnings: l.warnings}
 	}
-	return &Config{Warnings: l.warnings, settings: v.settings(l), values: values}, nil
+	return &Config{Warnings: l.warnings, settings: v.settings(l), values: values, keyPlace: l.place(environment)}, nil
 }

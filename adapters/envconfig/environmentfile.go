@@ -8,7 +8,7 @@ import (
 // assignment is NAME=value in a configuration file.
 type assignment struct {
 	name, value string
-	line        int // where it begins, from 1
+	line, last  int // where it begins and ends, from 1
 }
 
 // fault is what is wrong with a line. Its text repeats nothing of the line,
@@ -72,7 +72,7 @@ func parseEnvironmentFile(text string) (assignments []assignment, faults []fault
 		case !closed:
 			faults = append(faults, fault{line, "a quote is opened and never closed; close it"})
 		default:
-			assignments = append(assignments, assignment{name, value, line})
+			assignments = append(assignments, assignment{name, value, line, s.line})
 		}
 	}
 	return assignments, faults

@@ -92,7 +92,7 @@ func TestParseEnvironmentFileLines(t *testing.T) {
 	is := is.New(t)
 	assignments, faults := parseEnvironmentFile("#\r\nA='x\r\ny'\r\nB=x\\\r\ny\r\n\r\nC=1")
 	is.Equal(faults, nil)
-	is.Equal(assignments, []assignment{{"A", "x\ny", 2}, {"B", "xy", 4}, {"C", "1", 7}})
+	is.Equal(assignments, []assignment{{"A", "x\ny", 2, 3}, {"B", "xy", 4, 5}, {"C", "1", 7, 7}})
 }
 
 // quoted writes assignments so that they are read as they are.

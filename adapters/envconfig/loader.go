@@ -43,6 +43,7 @@ type loader struct {
 	warnings  []string
 
 	enrollmentKeyFile string // where the enrollment key was read from; "" if not from a file of its own
+	keyInFile         string // the configuration file, if it assigns an enrollment key
 }
 
 func newLoader() *loader {
@@ -152,6 +153,9 @@ func (l *loader) readFile(path string, environment map[string]string) {
 		if strings.HasPrefix(a.name, prefix) || slices.Contains(proxyVariables(), a.name) {
 			delete(l.effective, a.name) // the last one counts, an empty one too
 			l.set(a.name, setting{text: a.value, from: from, line: a.line})
+			if a.name == enrollmentKeyVariable && a.value != "" {
+				l.keyInFile = path
+			}
 		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/matryer/is"
 )
 
 func TestJudgeWriters(t *testing.T) {
@@ -64,6 +66,29 @@ func TestUnreadableFiles(t *testing.T) {
 	}
 	src.CredentialStored = func(string) bool { return true } // excuses an absent key, not this
 	expect(t, problems(t, src), "file "+src.File+"|may not read it", "MUSTER_ENROLLMENT_KEY_FILE|may not read it", "MUSTER_TRUST_CA_FILE|may not read it")
+}
+
+// systemd in a container may hand over a directory of credentials that the
+// service's user may not look into; the machine must not end at the start limit
+// for it.
+func TestAClosedCredentialsDirectoryHoldsNoKey(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() == 0 {
+		t.Skip("root may read every file")
+	}
+	is := is.New(t)
+	key := write(t, "enrollment_key", enrollKey)
+	dir := filepath.Dir(key)
+	is.NoErr(os.Chmod(dir, 0))
+	t.Cleanup(func() { is.NoErr(os.Chmod(dir, 0o700)) }) // to be removed
+	c := load(t, source(t, "", "CREDENTIALS_DIRECTORY="+dir))
+	is.Equal(len(c.Warnings), 1)
+	is.True(strings.Contains(c.Warnings[0], dir))
+
+	is.NoErr(os.Chmod(dir, 0o700))
+	is.NoErr(os.Chmod(key, 0))
+	expect(t, problems(t, source(t, "", "MUSTER_SERVER_URL=https://h", "MUSTER_SITE_CODE=A", "CREDENTIALS_DIRECTORY="+dir)),
+		"$CREDENTIALS_DIRECTORY/enrollment_key|may not read it")
 }
 
 func TestFIFOsDoNotBlock(t *testing.T) {

@@ -2,6 +2,7 @@ package envconfig
 
 import (
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 )
@@ -36,3 +37,9 @@ func programData(environment map[string]string) string {
 // access on Windows, and reading access lists comes with the store that needs
 // it too.
 func checkWriters(fs.FileInfo) error { return nil }
+
+// sameAccess leaves a new file the access list that its directory gives it.
+func sameAccess(*os.File, fs.FileInfo) error { return nil }
+
+// syncDir does nothing: Windows has no such call.
+func syncDir(string) error { return nil }

@@ -3,6 +3,7 @@ package envconfig
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 )
@@ -40,6 +41,9 @@ func (l *loader) readSecrets(environment map[string]string, stored func() bool) 
 		path := filepath.Join(directory, "enrollment_key")
 		switch text, err := readSecretFile(path); {
 		case absent(err):
+		case errors.Is(err, fs.ErrPermission) && closed(directory):
+			l.warnings = append(l.warnings, "$CREDENTIALS_DIRECTORY: this user may not look into "+quotePath(directory)+", so no enrollment key is read there."+
+				" (systemd in a container cannot always hand credentials over.) Set "+enrollmentKeyVariable+fileSuffix+" if one is needed.")
 		case err != nil:
 			l.problem("$CREDENTIALS_DIRECTORY/enrollment_key", "the enrollment key cannot be used: %s", reason(err))
 			l.refused[enrollmentKeyVariable] = true
@@ -66,6 +70,14 @@ func (l *loader) readSecret(name, path string, stored func() bool) {
 			l.enrollmentKeyFile = path
 		}
 	}
+}
+
+// closed reports whether this user may not look into a directory, so that
+// there is nothing in it for this process: a file that is there and may not be
+// read is another thing.
+func closed(directory string) bool {
+	_, err := os.Stat(directory + string(filepath.Separator) + ".")
+	return errors.Is(err, fs.ErrPermission)
 }
 
 // errEmpty is a secret file without a secret, which counts as an absent one.

@@ -52,8 +52,15 @@ func (s *Server) Serve(ctx context.Context, calls ports.LocalCalls) error {
 	}
 }
 
+// exists is asked after a failed removal: a read-only file system refuses to
+// remove even what is not there.
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
 func (s *Server) listen(path string) (*net.UnixListener, error) {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(path); err != nil && exists(path) {
 		// Not a socket: a directory that holds something, say.
 		if err := os.Rename(path, path+".damaged-"+time.Now().UTC().Format("20060102T150405.000000000Z")); err != nil {
 			return nil, err

@@ -55,9 +55,17 @@ func New(environ []string) *Notifier {
 // Ready implements ports.Supervisor.
 func (n *Notifier) Ready() error { return n.send("READY=1") }
 
-// Status implements ports.Supervisor.
+// maxStatus bounds a status, in bytes: systemd drops a whole message that is
+// longer than 4096 (PIPE_BUF), and a line is for a person.
+const maxStatus = 1024
+
+// Status implements ports.Supervisor. A text that is too long is cut.
 func (n *Notifier) Status(text string) error {
-	return n.send("STATUS=" + strings.NewReplacer("\n", " ", "\r", " ").Replace(text))
+	text = strings.NewReplacer("\n", " ", "\r", " ").Replace(text)
+	if len(text) > maxStatus {
+		text = text[:maxStatus-len("…")] + "…"
+	}
+	return n.send("STATUS=" + strings.ToValidUTF8(text, "")) // systemd drops what is no UTF-8
 }
 
 // Reloading implements ports.Supervisor.

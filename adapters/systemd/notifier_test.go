@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/matryer/is"
 
@@ -68,6 +69,10 @@ func TestWhatSystemdIsTold(t *testing.T) {
 	is.Equal(next(), "READY=1")
 	is.NoErr(n.Status("waiting\nREADY=0"))
 	is.Equal(next(), "STATUS=waiting READY=0") // one line
+	is.NoErr(n.Status(strings.Repeat("é", 3000) + "\xff"))
+	long := next()
+	is.True(len(long) > 1000 && len(long) < 1100)
+	is.True(utf8.ValidString(long) && strings.HasSuffix(long, "é…"))
 	is.NoErr(n.Alive())
 	is.Equal(next(), "WATCHDOG=1")
 	is.NoErr(n.Reloading())

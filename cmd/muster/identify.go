@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"github.com/spf13/cobra"
@@ -19,7 +20,16 @@ func (p *program) identifyCommand() *cobra.Command {
 		Short: "Which machine this is, by which signal",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.identify(cmd.Context(), save, asJSON)
+			config, err := p.configure("")
+			if err != nil {
+				return err
+			}
+			err = p.identify(cmd.Context(), config, save, asJSON)
+			if err != nil && save && p.partOfUnit() && !errors.Is(err, app.ErrNeedsRights) {
+				_, _ = fmt.Fprintf(p.stderr, "muster: %v\nmuster: the service starts all the same and goes on by itself\n", err)
+				return nil
+			}
+			return err
 		},
 	}
 	cmd.Flags().BoolVar(&save, "save", false, "write it to the state directory (needs the rights to read the signals)")
@@ -27,11 +37,13 @@ func (p *program) identifyCommand() *cobra.Command {
 	return cmd
 }
 
-func (p *program) identify(ctx context.Context, save, asJSON bool) error {
-	config, err := p.configure("")
-	if err != nil {
-		return err
-	}
+// partOfUnit reports whether this command is a step of a systemd unit, which
+// must not keep the service from starting for what 'muster run' waits out.
+func (p *program) partOfUnit() bool {
+	return p.environment("INVOCATION_ID") != "" && p.environment("STATE_DIRECTORY") != ""
+}
+
+func (p *program) identify(ctx context.Context, config *configuration, save, asJSON bool) error {
 	id, err := p.whoIsThis(ctx, config, save)
 	if err != nil {
 		return err
@@ -61,9 +73,16 @@ func (p *program) whoIsThis(ctx context.Context, config *configuration, save boo
 		case err == nil:
 			defer p.release(unlock)
 		case errors.Is(err, ports.ErrLocked):
-			id, stored, lookErr := p.look(ctx, config)
+			onlooker, lookErr := p.onlooker(config)
+			if lookErr != nil {
+				return ports.Identity{}, lookErr
+			}
+			id, stored, lookErr := onlooker.Look(ctx)
 			if lookErr == nil && stored {
 				return id, nil
+			}
+			if lookErr == nil {
+				lookErr = onlooker.HandOver(ctx)
 			}
 			return id, stopFirst(errors.Join(err, lookErr))
 		default:
@@ -71,16 +90,19 @@ func (p *program) whoIsThis(ctx context.Context, config *configuration, save boo
 		}
 		return app.New(world).Identify(ctx)
 	}
-	id, _, err := p.look(ctx, config)
+	onlooker, err := p.onlooker(config)
+	if err != nil {
+		return ports.Identity{}, err
+	}
+	id, _, err := onlooker.Look(ctx)
 	return id, err
 }
 
-// look finds out the identity and changes nothing; stored says that the state
-// directory has it just so.
-func (p *program) look(ctx context.Context, config *configuration) (id ports.Identity, stored bool, err error) {
+// onlooker is an agent that changes nothing in the state directory.
+func (p *program) onlooker(config *configuration) (*app.Agent, error) {
 	world, err := p.world(config, slog.New(slog.DiscardHandler), true)
 	if err != nil {
-		return ports.Identity{}, false, err
+		return nil, err
 	}
-	return app.New(world).Look(ctx)
+	return app.New(world), nil
 }

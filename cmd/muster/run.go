@@ -66,7 +66,7 @@ func (p *program) root() *cobra.Command {
 	all.StringVar(&p.logLevel, "log-level", "", "debug, info, warn or error")
 	all.StringVar(&p.logFormat, "log-format", "", "text or json")
 	root.AddCommand(p.runCommand(), p.enrollCommand(), p.renewCommand(), p.statusCommand(), p.identifyCommand(),
-		p.configCommand(), p.unenrollCommand(), p.versionCommand())
+		p.serviceCommand(), p.configCommand(), p.unenrollCommand(), p.versionCommand())
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)

@@ -113,7 +113,7 @@ func TestUnenrollAsksFirst(t *testing.T) {
 }
 
 func TestWrongCallsAreErrors(t *testing.T) {
-	for _, args := range [][]string{{"dance"}, {"run", "now"}, {"--nonsense"}, {"enroll", "--wait", "soon"}, {"completion", "tcsh"}, {"completion"}} {
+	for _, args := range [][]string{{"dance"}, {"run", "now"}, {"--nonsense"}, {"enroll", "--wait", "soon"}, {"completion", "tcsh"}, {"completion"}, {"service"}, {"service", "dance"}, {"service", "start", "now"}} {
 		if code, _, errs := call(t, t.TempDir(), nil, args...); code != exitcode.Error || errs == "" {
 			t.Errorf("%v: code %d, %q", args, code, errs)
 		}

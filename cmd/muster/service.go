@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/muster-agent/muster/app"
-	"github.com/muster-agent/muster/domain/exitcode"
 )
 
 func (p *program) runCommand() *cobra.Command {
@@ -21,6 +19,8 @@ func (p *program) runCommand() *cobra.Command {
 }
 
 func (p *program) service(ctx context.Context) error {
+	reloads, stop := reloads() // first of all: unhandled, the signal ends the process
+	defer stop()
 	config, err := p.configure("")
 	if err != nil {
 		return err
@@ -28,6 +28,7 @@ func (p *program) service(ctx context.Context) error {
 	log := p.logger(config.settings)
 	if config.nothingToDo(ctx, time.Now()) {
 		log.Info(adviceToConfigure, event("not_configured"))
+		p.nothingToSupervise(log)
 		return nil
 	}
 	world, err := p.world(config, log, false)
@@ -35,11 +36,17 @@ func (p *program) service(ctx context.Context) error {
 		return err
 	}
 	log.Info("muster "+version+" starts", event("starting"), slog.String("state_dir", config.settings.StateDir))
-	if err := app.New(world).Run(ctx); err != nil {
-		log.Error(err.Error(), event("stopping"))
-		p.code = exitcode.Error
-	}
+	p.keepRunning(ctx, config, world, reloads)
 	return nil
+}
+
+// nothingToSupervise tells the supervisor that this is an end and no failed
+// start: systemd would try again.
+func (p *program) nothingToSupervise(log *slog.Logger) {
+	s := p.supervisor()
+	if err := errors.Join(s.Ready(), s.Status(adviceToConfigure), s.Stopping()); err != nil {
+		log.Debug("telling the supervisor: "+err.Error(), event("supervisor"))
+	}
 }
 
 // adviceToConfigure is what a person is told when there is nothing to do.

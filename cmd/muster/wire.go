@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/muster-agent/muster/adapters/certfiles"
@@ -37,14 +39,22 @@ type configuration struct {
 	settings ports.Settings
 	// enrolledAt: the manager comes from an enrollment, not from envconfig.
 	enrolledAt bool
+	// roots are the contents of the files of trusted CAs, each as a digest.
+	roots [2][sha256.Size]byte
 }
 
 // configure reads the configuration in force. managerURL is the argument of
 // enroll; empty elsewhere.
 func (p *program) configure(managerURL string) (*configuration, error) {
+	return p.configureAt(p.stateDir, managerURL)
+}
+
+// configureAt is configure for a state directory, whatever is configured; empty
+// for the configured one.
+func (p *program) configureAt(stateDir, managerURL string) (*configuration, error) {
 	flags := map[string]string{}
 	for name, value := range map[string]string{
-		"MUSTER_STATE_DIR": p.stateDir, "MUSTER_LOG_LEVEL": p.logLevel, "MUSTER_LOG_FORMAT": p.logFormat,
+		"MUSTER_STATE_DIR": stateDir, "MUSTER_LOG_LEVEL": p.logLevel, "MUSTER_LOG_FORMAT": p.logFormat,
 		"MUSTER_MANAGER_URL": managerURL,
 	} {
 		if value != "" {
@@ -58,6 +68,12 @@ func (p *program) configure(managerURL string) (*configuration, error) {
 		return nil, err
 	}
 	config := &configuration{Config: read, settings: read.Settings()}
+	for i, file := range []string{config.settings.TrustCAFile, config.settings.ManagerTrustCAFile} {
+		content, err := os.ReadFile(file)
+		if err == nil { // else connecting says why it cannot be used
+			config.roots[i] = sha256.Sum256(content)
+		}
+	}
 	if config.settings.ManagerURL == nil {
 		config.settings.ManagerURL = enrolledAt(config.settings.StateDir)
 		config.enrolledAt = config.settings.ManagerURL != nil
@@ -133,7 +149,33 @@ func (p *program) world(config *configuration, log *slog.Logger, readOnly bool) 
 		Log: log, Wall: time.Now, Chance: mathrand.Float64,
 		Random: func(b []byte) { _, _ = rand.Read(b) }, // never fails: crypto/rand crashes instead
 	}
+	if place := config.EnrollmentKeyPlace(); settings.ForgetEnrollmentKey && place != nil && !readOnly {
+		w.EnrollmentKey = place
+	}
+	if w.Handover, err = p.handover(); err != nil {
+		return app.World{}, err
+	}
 	return w, p.connect(&w)
+}
+
+// handover is the runtime directory that systemd gives the service, where it
+// does; else nil.
+func (p *program) handover() (ports.IdentityStore, error) {
+	dir, _, _ := strings.Cut(p.environment("RUNTIME_DIRECTORY"), ":") // a list (systemd.exec(5))
+	if dir == "" {
+		return nil, nil
+	}
+	return statedir.Open(dir, statedir.Options{Version: version})
+}
+
+// environment is the value of a variable; empty if it is not set.
+func (p *program) environment(name string) string {
+	for _, entry := range p.environ {
+		if n, value, _ := strings.Cut(entry, "="); n == name {
+			return value
+		}
+	}
+	return ""
 }
 
 // supervisor is whoever started this process and wants to be told.

@@ -56,3 +56,12 @@ func OfStatus(state ports.OverallState) Code {
 	}
 	return Error
 }
+
+// OfService is the code of the command service status: clean for a service
+// that runs.
+func OfService(state ports.ServiceState) Code {
+	if state == ports.ServiceRunning {
+		return Clean
+	}
+	return Error
+}

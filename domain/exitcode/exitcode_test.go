@@ -34,3 +34,13 @@ func TestOfStatus(t *testing.T) {
 		is.Equal(OfStatus(state), want)
 	}
 }
+
+func TestOfService(t *testing.T) {
+	is := is.New(t)
+	is.Equal(OfService(ports.ServiceRunning), Clean)
+	for _, state := range []ports.ServiceState{
+		ports.ServiceNotInstalled, ports.ServiceStopped, ports.ServiceStarting, ports.ServiceStopping, ports.ServiceFailed, "",
+	} {
+		is.Equal(OfService(state), Error)
+	}
+}

@@ -4,32 +4,43 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/muster-agent/muster/domain/refusal"
 	"github.com/muster-agent/muster/ports"
 )
 
 // Sentence says in plain words, without secrets, how the machine stands, as a
-// supervisor shows it ("waiting for an operator since 10:04, next check at
-// 10:05:02").
+// supervisor shows it ("waiting for an operator's approval since 10:04, next
+// check in 58 s"). Its times are in the zone of now.
 func Sentence(s ports.Status, now time.Time) string {
 	switch s.State {
 	case ports.StateBlocked:
-		return "needs an operator: " + firstOf(s.Blocked, s.Site.LastError, s.Manager.LastError, s.Relay.LastError, s.Certificate.Detail)
+		return blocked(s, now)
 	case ports.StatePending:
 		if s.Manager.State == ports.ManagerStatePending {
-			return "waiting for an operator's approval" + since(s.Manager.Since) + next(s.Manager.NextAttempt, now)
+			return "waiting for an operator's approval" + since(s.Manager.Since, now) + next("check", s.Manager.NextAttempt, now)
 		}
-		return "waiting for an operator's confirmation" + since(s.Site.Since) + next(s.Site.NextAttempt, now)
+		return "waiting for an operator's confirmation" + since(s.Site.Since, now) + next("check", s.Site.NextAttempt, now)
 	case ports.StateEnrolling:
 		if s.Site.State == ports.SiteStateRetrying {
-			return "enrolling" + because(s.Site.LastError) + next(s.Site.NextAttempt, now)
+			return "enrolling" + because(s.Site.LastError) + next("attempt", s.Site.NextAttempt, now)
 		}
-		return "enrolling at the manager" + because(s.Manager.LastError) + next(s.Manager.NextAttempt, now)
+		return "enrolling at the manager" + because(s.Manager.LastError) + next("attempt", s.Manager.NextAttempt, now)
 	case ports.StateConnecting:
-		return "connecting to the relay" + because(s.Relay.LastError)
+		switch s.Relay.State {
+		case ports.RelayStateRefused:
+			return "the relay refuses this machine's key" + since(s.Relay.Since, now) + because(s.Relay.LastError)
+		case ports.RelayStateConnecting:
+			return "connecting to the relay" + because(s.Relay.LastError)
+		case ports.RelayStateConnected, ports.RelayStateNotConfigured:
+		}
+		return "waiting for the certificate's time to begin" + because(s.Certificate.Detail)
 	case ports.StateConnected:
-		return "connected to the relay" + since(s.Relay.Since)
+		return "connected to the relay" + since(s.Relay.Since, now)
 	case ports.StateServing:
-		return "serving with a valid certificate"
+		if s.Certificate.NotAfter.IsZero() {
+			return "serving with a valid certificate"
+		}
+		return "serving with a certificate that is valid until " + at(s.Certificate.NotAfter, now)
 	case ports.StateNotConfigured:
 		return "nothing is configured"
 	case ports.StateStopped:
@@ -38,13 +49,21 @@ func Sentence(s ports.Status, now time.Time) string {
 	return string(s.State)
 }
 
-func firstOf(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
+// blocked names what a person must do, in the words of the part for which they
+// must.
+func blocked(s ports.Status, now time.Time) string {
+	const needs = "needs an operator"
+	switch {
+	case s.Blocked != "":
+		return needs + because(s.Blocked)
+	case site(s) == ports.StateBlocked:
+		return needs + since(s.Site.Since, now) + because(s.Site.LastError) + next("attempt", s.Site.NextAttempt, now)
+	case s.Relay.State == ports.RelayStateRefused && refusal.Blocks(s.Relay.Since, now):
+		return needs + ": the relay refuses this machine's key" + since(s.Relay.Since, now) + because(s.Relay.LastError)
+	case s.Manager.State == ports.ManagerStateNotConfigured:
+		return needs + because(s.Certificate.Detail)
 	}
-	return "see the log"
+	return needs + since(s.Manager.Since, now) + because(s.Manager.LastError) + next("attempt", s.Manager.NextAttempt, now)
 }
 
 func because(text string) string {
@@ -54,16 +73,34 @@ func because(text string) string {
 	return ": " + text
 }
 
-func since(t time.Time) string {
+func since(t, now time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return " since " + t.Format("15:04")
+	return " since " + at(t, now)
 }
 
-func next(t, now time.Time) string {
-	if t.IsZero() || !t.After(now) {
+// soon is up to when a wait is told as its length: the sentence stands for as
+// long as nothing changes, and a longer wait would be wrong most of that time.
+const soon = 2 * time.Minute
+
+// next is when something is done again; empty while it is under way.
+func next(what string, t, now time.Time) string {
+	left := t.Sub(now)
+	switch {
+	case t.IsZero() || left <= 0:
 		return ""
+	case left <= soon:
+		return fmt.Sprintf(", next %s in %d s", what, int64(max(left.Round(time.Second), time.Second)/time.Second))
 	}
-	return fmt.Sprintf(", next check in %v", t.Sub(now).Round(time.Second))
+	return fmt.Sprintf(", next %s at %s", what, at(t, now))
+}
+
+// at is the time of day, with the date where that is another day's.
+func at(t, now time.Time) string {
+	t = t.In(now.Location())
+	if t.Format(time.DateOnly) == now.Format(time.DateOnly) {
+		return t.Format("15:04")
+	}
+	return t.Format("2006-01-02 15:04")
 }

@@ -1,7 +1,6 @@
 package standing
 
 import (
-	"strings"
 	"testing"
 	"time"
 
@@ -105,12 +104,57 @@ func TestOverallKnowsEveryValue(t *testing.T) {
 }
 
 func TestSentence(t *testing.T) {
-	is := is.New(t)
-	s := status(func(s *ports.Status) {
-		s.State, s.Site.State = ports.StatePending, ports.SiteStatePending
-		s.Site.Since, s.Site.NextAttempt = now.Add(-time.Hour), now.Add(58*time.Second)
-	})
-	is.Equal(Sentence(s, now), "waiting for an operator's confirmation since 11:00, next check in 58s")
-	s = status(func(s *ports.Status) { s.State, s.Blocked = ports.StateBlocked, "chmod 600 it" })
-	is.True(strings.Contains(Sentence(s, now), "chmod 600 it"))
+	relay := func(s *ports.Status, state ports.RelayState, since time.Time, text string) {
+		s.Relay = ports.RelayStatus{State: state, Since: since, LastError: text}
+	}
+	for _, test := range []struct {
+		state  ports.OverallState
+		change func(*ports.Status)
+		want   string
+	}{
+		{ports.StatePending, func(s *ports.Status) {
+			s.Manager = ports.ManagerStatus{State: ports.ManagerStatePending, Since: now.Add(-time.Hour), NextAttempt: now.Add(58*time.Second + 10*time.Millisecond)}
+		}, "waiting for an operator's approval since 12:00, next check in 58 s"},
+		{ports.StatePending, func(s *ports.Status) {
+			s.Site = ports.SiteStatus{State: ports.SiteStatePending, Since: now.AddDate(0, 0, -1), NextAttempt: now.Add(9 * time.Minute)}
+		}, "waiting for an operator's confirmation since 2026-02-28 13:00, next check at 13:09"},
+		{ports.StatePending, func(s *ports.Status) { // asking at this moment
+			s.Site = ports.SiteStatus{State: ports.SiteStatePending, Since: now, NextAttempt: now}
+		}, "waiting for an operator's confirmation since 13:00"},
+		{ports.StateBlocked, func(s *ports.Status) { s.Blocked = "chmod 600 it" }, "needs an operator: chmod 600 it"},
+		{ports.StateBlocked, func(s *ports.Status) {
+			s.Site = ports.SiteStatus{State: ports.SiteStateRejected, Since: now, LastError: "the key is not accepted", NextAttempt: now.Add(6 * time.Hour)}
+			s.Manager = ports.ManagerStatus{State: ports.ManagerStateRetrying, LastError: "status 503"}
+		}, "needs an operator since 13:00: the key is not accepted, next attempt at 19:00"},
+		{ports.StateBlocked, func(s *ports.Status) {
+			s.Site = ports.SiteStatus{State: ports.SiteStateEnrolled}
+			s.Manager = ports.ManagerStatus{State: ports.ManagerStateDenied, Since: now, LastError: "an operator denied this host"}
+		}, "needs an operator since 13:00: an operator denied this host"},
+		{ports.StateBlocked, func(s *ports.Status) {
+			relay(s, ports.RelayStateRefused, now.Add(-time.Hour), "status 401")
+			s.Manager = ports.ManagerStatus{State: ports.ManagerStateRetrying, LastError: "status 503"}
+		}, "needs an operator: the relay refuses this machine's key since 12:00: status 401"},
+		{ports.StateBlocked, func(s *ports.Status) {
+			s.Certificate = ports.CertificateReport{Status: ports.CertExpired, Detail: "it expired"}
+		}, "needs an operator: it expired"},
+		{ports.StateEnrolling, func(s *ports.Status) {
+			s.Site = ports.SiteStatus{State: ports.SiteStateRetrying, LastError: "status 503", NextAttempt: now.Add(time.Millisecond)}
+		}, "enrolling: status 503, next attempt in 1 s"},
+		{ports.StateEnrolling, func(s *ports.Status) { s.Manager.State = ports.ManagerStateRetrying }, "enrolling at the manager"},
+		{ports.StateConnecting, func(s *ports.Status) { relay(s, ports.RelayStateConnecting, now, "no connection") }, "connecting to the relay: no connection"},
+		{ports.StateConnecting, func(s *ports.Status) { relay(s, ports.RelayStateRefused, now, "status 401") }, "the relay refuses this machine's key since 13:00: status 401"},
+		{ports.StateConnecting, func(s *ports.Status) { s.Certificate.Detail = "it begins at noon" }, "waiting for the certificate's time to begin: it begins at noon"},
+		{ports.StateConnected, func(s *ports.Status) { relay(s, ports.RelayStateConnected, now.Add(-2*time.Hour), "") }, "connected to the relay since 11:00"},
+		{ports.StateServing, func(s *ports.Status) { s.Certificate.NotAfter = now.AddDate(0, 0, 90) }, "serving with a certificate that is valid until 2026-05-30 13:00"},
+		{ports.StateServing, func(*ports.Status) {}, "serving with a valid certificate"},
+		{ports.StateNotConfigured, func(*ports.Status) {}, "nothing is configured"},
+		{ports.StateStopped, func(*ports.Status) {}, "stopped"},
+	} {
+		t.Run(test.want, func(t *testing.T) {
+			s := status(test.change)
+			s.State = test.state
+			here := now.In(time.FixedZone("", 3600)) // the times are told in the zone of now
+			is.New(t).Equal(Sentence(s, here), test.want)
+		})
+	}
 }

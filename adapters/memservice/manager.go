@@ -1,0 +1,113 @@
+// Package memservice is a service manager in memory, on which the suite of
+// ports.ServiceManager is developed.
+package memservice
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+
+	"github.com/muster-agent/muster/ports"
+)
+
+// Manager implements ports.ServiceManager. The zero value is a machine on
+// which the service is not installed. Its fields may be set before its first
+// use.
+type Manager struct {
+	Absent   bool // there is no service manager
+	NoRights bool // the caller may look only
+	Packaged bool // a package has installed the service
+	Broken   bool // a started service ends with an error
+
+	mu    sync.Mutex
+	state ports.ServiceState // empty for not installed
+}
+
+// change runs f for a caller who may change the machine.
+func (m *Manager) change(ctx context.Context, f func() error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case m.Absent:
+		return ports.ErrNoServiceManager
+	case m.NoRights:
+		return ports.ErrNeedsRights
+	}
+	if m.Packaged && m.state == "" {
+		m.state = ports.ServiceStopped
+	}
+	return f()
+}
+
+// Install implements ports.ServiceManager.
+func (m *Manager) Install(ctx context.Context) error {
+	return m.change(ctx, func() error {
+		if m.Packaged {
+			return ports.ErrServiceNotOurs
+		}
+		if m.state == "" {
+			m.state = ports.ServiceStopped
+		}
+		return nil
+	})
+}
+
+// Uninstall implements ports.ServiceManager.
+func (m *Manager) Uninstall(ctx context.Context) error {
+	return m.change(ctx, func() error {
+		if m.Packaged {
+			return ports.ErrServiceNotOurs
+		}
+		m.state = ""
+		return nil
+	})
+}
+
+// Start implements ports.ServiceManager.
+func (m *Manager) Start(ctx context.Context) error {
+	return m.change(ctx, func() error {
+		switch {
+		case m.state == "":
+			return ports.ErrServiceNotInstalled
+		case m.Broken:
+			m.state = ports.ServiceFailed
+			return errors.New("the service ended with an error")
+		}
+		m.state = ports.ServiceRunning
+		return nil
+	})
+}
+
+// Stop implements ports.ServiceManager.
+func (m *Manager) Stop(ctx context.Context) error {
+	return m.change(ctx, func() error {
+		if m.state != "" {
+			m.state = ports.ServiceStopped
+		}
+		return nil
+	})
+}
+
+// Status implements ports.ServiceManager.
+func (m *Manager) Status(ctx context.Context) (ports.ServiceStatus, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case ctx.Err() != nil:
+		return ports.ServiceStatus{}, ctx.Err()
+	case m.Absent:
+		return ports.ServiceStatus{}, ports.ErrNoServiceManager
+	case m.state == "" && m.Packaged:
+		return ports.ServiceStatus{State: ports.ServiceStopped, AtBoot: true}, nil
+	case m.state == "":
+		return ports.ServiceStatus{State: ports.ServiceNotInstalled}, nil
+	}
+	st := ports.ServiceStatus{State: m.state, AtBoot: true}
+	if m.state == ports.ServiceRunning {
+		st.PID = os.Getpid()
+	}
+	return st, nil
+}

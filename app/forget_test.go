@@ -1,0 +1,146 @@
+package app_test
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/adapters/machine"
+	"github.com/muster-agent/muster/adapters/memstore"
+	"github.com/muster-agent/muster/app"
+	"github.com/muster-agent/muster/domain/exitcode"
+	"github.com/muster-agent/muster/ports"
+)
+
+// forgetting is a life whose enrollment key is to be forgotten.
+func forgetting(t *testing.T) (*life, *memstore.KeyPlace) {
+	l, key := newLife(t), new(memstore.KeyPlace)
+	l.change = func(w *app.World) { w.EnrollmentKey = key }
+	return l, key
+}
+
+func TestTheEnrollmentKeyIsForgottenOnceThereIsACredential(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		l, key := forgetting(t)
+		l.site.Script(ports.SiteCollisionPending{})
+		r := l.start()
+		is.True(key.Present()) // nothing is stored yet
+		pass(time.Hour)
+		r.expect(ports.StateConnected)
+		is.True(!key.Present())
+		is.Equal(l.logged("enrollment_key"), 1)
+		r.stop()
+	})
+}
+
+func TestAKeyThatCouldNotBeStoredIsNoReasonToForget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		l, key := forgetting(t)
+		l.place.Inject(memstore.Faults{Save: ports.ErrNotWritten})
+		r := l.start()
+		r.expect(ports.StateEnrolling)
+		is.True(key.Present())
+		l.place.Inject(memstore.Faults{})
+		pass(time.Hour)
+		r.expect(ports.StateConnected)
+		is.True(!key.Present())
+		r.stop()
+	})
+}
+
+func TestWhatACrashLeftIsForgottenAtTheNextStart(t *testing.T) {
+	for name, start := range map[string]func(t *testing.T, l *life){
+		"run": func(t *testing.T, l *life) { l.start().stop() },
+		"enroll": func(t *testing.T, l *life) {
+			is.New(t).Equal(app.New(l.world()).Enroll(t.Context(), app.EnrollOptions{Say: func(string) {}}), exitcode.Clean)
+		},
+		"identify --save": func(t *testing.T, l *life) {
+			_, err := app.New(l.world()).Identify(t.Context())
+			is.New(t).NoErr(err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				l := newLife(t)
+				l.start().stop() // enrolls, and does not live to forget
+				key := new(memstore.KeyPlace)
+				l.change = func(w *app.World) { w.EnrollmentKey = key }
+				start(t, l)
+				is.True(!key.Present())
+			})
+		})
+	}
+}
+
+func TestAKeyThatIsNeededIsNotForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		l := newLife(t)
+		l.start().stop()
+		key := new(memstore.KeyPlace)
+		l.change = func(w *app.World) { w.EnrollmentKey = key }
+		l.settings.SiteCode = "ANOTHER" // what is stored is of the former site
+		for range 10 {
+			l.site.Script(ports.SiteRejected{})
+		}
+		_, err := app.New(l.world()).Identify(t.Context())
+		is.NoErr(err)
+		r := l.start()
+		pass(time.Minute)
+		is.True(key.Present())
+		r.stop()
+	})
+}
+
+func TestAKeyThatCannotBeRemovedIsSaidOnceAStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		l, key := forgetting(t)
+		key.Inject(fmt.Errorf("%w: it is carved in stone", ports.ErrNotRemovable))
+		for n := 1; n <= 2; n++ {
+			r := l.start()
+			pass(48 * time.Hour)
+			l.relay.Last().Push(ports.RelayFrame{Type: ports.FrameReenroll}) // there is a credential once more
+			pass(time.Hour)
+			r.expect(ports.StateConnected)
+			is.Equal(len(l.site.Requests()), n+1)
+			is.Equal(r.Status().Blocked, "") // it does its work all the same
+			is.Equal(l.logged("enrollment_key"), n)
+			r.stop()
+		}
+	})
+}
+
+// Under systemd a step with root's rights finds out which machine this is; the
+// agent itself may not. That holds while the state directory cannot be written.
+func TestAnIdentityIsHandedOverWhileItCannotBeStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		l := newLife(t)
+		runtime := memstore.Open(new(memstore.Place))
+		l.change = func(w *app.World) { w.Handover = runtime }
+		l.place.Inject(memstore.Faults{SaveIdentity: ports.ErrNotWritten, Reserve: ports.ErrNotWritten, SaveRetries: ports.ErrNotWritten})
+		id, err := app.New(l.world()).Identify(t.Context())
+		is.True(err != nil) // it is told
+		l.signals = machine.Static{SystemUUID: ports.UnreadableSignal(), Virtual: true}
+		r := l.start()
+		r.expect(ports.StateEnrolling)
+		is.Equal(r.Status().MachineUID, id.MachineUID)
+		is.Equal(len(l.site.Requests()), 0)
+		pass(time.Hour)
+
+		l.place.Inject(memstore.Faults{})
+		pass(time.Hour)
+		r.expect(ports.StateConnected)
+		stored, err := memstore.Open(l.place).LoadIdentity(t.Context())
+		is.NoErr(err)
+		is.Equal(stored.AgentID, id.AgentID)
+		r.stop()
+	})
+}

@@ -1,0 +1,286 @@
+package app_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/adapters/memsite"
+	"github.com/muster-agent/muster/adapters/memstore"
+	"github.com/muster-agent/muster/app"
+	"github.com/muster-agent/muster/ports"
+)
+
+// told is a ports.Supervisor that remembers what it was told.
+type told struct {
+	watchdog time.Duration
+
+	mu    sync.Mutex
+	lines []string // "ready", "status …", "stopping"
+	fed   []time.Time
+}
+
+func (s *told) say(line string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lines = append(s.lines, line)
+	return nil
+}
+
+func (s *told) Ready() error             { return s.say("ready") }
+func (s *told) Status(text string) error { return s.say("status " + text) }
+func (s *told) Reloading() error         { return s.say("reloading") }
+func (s *told) Stopping() error          { return s.say("stopping") }
+
+func (s *told) Alive() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fed = append(s.fed, time.Now())
+	return nil
+}
+
+func (s *told) WatchdogInterval() time.Duration { return s.watchdog }
+
+func (s *told) heard() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string(nil), s.lines...)
+}
+
+func (s *told) has(line string) bool {
+	for _, heard := range s.heard() {
+		if heard == line {
+			return true
+		}
+	}
+	return false
+}
+
+// fedSince counts the feedings of the last while.
+func (s *told) fedSince(while time.Duration) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, at := range s.fed {
+		if time.Since(at) < while {
+			n++
+		}
+	}
+	return n
+}
+
+// supervise has the life's agents tell s.
+func (l *life) supervise(s *told) *told {
+	before := l.change
+	l.change = func(w *app.World) {
+		if before != nil {
+			before(w)
+		}
+		w.Supervisor = s
+	}
+	return s
+}
+
+func TestTheSupervisorIsToldEachChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		l := newLife(t)
+		s := l.supervise(new(told))
+		l.site.Script(ports.SiteCollisionPending{}, ports.SiteTransient{Reason: "status 503"})
+		r := l.start()
+		is.True(s.has("ready")) // long before it is enrolled
+		is.True(s.has("status waiting for an operator's confirmation since 00:00, next check in 60 s"))
+		pass(time.Hour)
+		is.True(strings.Contains(fmt.Sprint(s.heard()), "status 503, next attempt in 3 s"))
+		is.True(s.has("status connected to the relay since 00:01"))
+		r.stop()
+		is.True(s.has("stopping"))
+	})
+}
+
+// What its parts meet while they end is not told any more.
+func TestTheSupervisorIsToldLastThatItStops(t *testing.T) {
+	for range 50 {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLife(t)
+			s := l.supervise(new(told))
+			l.start().stop()
+			heard := s.heard()
+			is.New(t).Equal(heard[len(heard)-1], "status stopping")
+		})
+	}
+}
+
+func TestTheSupervisorIsToldWhatIsWaitedFor(t *testing.T) {
+	for name, hinder := range map[string]struct {
+		do, undo func(t *testing.T, l *life)
+		says     string
+	}{
+		"a command holds the lock": {
+			func(t *testing.T, l *life) {
+				if _, err := memstore.OpenLock(l.place).TryLock(t.Context(), "enroll"); err != nil {
+					t.Fatal(err)
+				}
+			},
+			nil, "waiting for 'muster enroll' (process ",
+		},
+		"the lock cannot be taken": {
+			func(_ *testing.T, l *life) { l.place.Inject(memstore.Faults{TryLock: errors.New("chmod 700 it")}) },
+			func(_ *testing.T, l *life) { l.place.Inject(memstore.Faults{}) }, "needs an operator: chmod 700 it",
+		},
+		"the identity may not be read": {
+			func(_ *testing.T, l *life) { l.place.Inject(memstore.Faults{LoadIdentity: ports.ErrUnreadable}) },
+			func(_ *testing.T, l *life) { l.place.Inject(memstore.Faults{}) }, "needs an operator: cannot be read",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				l := newLife(t)
+				s := l.supervise(new(told))
+				hinder.do(t, l)
+				r := l.start()
+				is.True(s.has("ready")) // it supervises itself
+				is.True(strings.Contains(fmt.Sprint(s.heard()), hinder.says))
+				if hinder.undo != nil {
+					hinder.undo(t, l)
+					pass(time.Hour)
+					r.expect(ports.StateConnected)
+				}
+				r.stop()
+			})
+		})
+	}
+}
+
+// blockedSite hangs, whatever its context says, while it is shut.
+type blockedSite struct {
+	*memsite.Enroller
+	shut *atomic.Pointer[chan struct{}]
+}
+
+func (b blockedSite) Enroll(ctx context.Context, request ports.SiteRequest) ports.SiteAnswer {
+	if shut := b.shut.Load(); shut != nil {
+		<-*shut
+	}
+	return b.Enroller.Enroll(ctx, request)
+}
+
+func TestAPartThatHangsIsSeenByTheWatchdog(t *testing.T) {
+	for name, test := range map[string]struct {
+		shut func(l *life, site *atomic.Pointer[chan struct{}], free chan struct{}) // before the start
+		hang func(l *life, site *atomic.Pointer[chan struct{}], free chan struct{}) // after it
+		part string
+	}{
+		"the first enrollment": {
+			shut: func(_ *life, site *atomic.Pointer[chan struct{}], free chan struct{}) { site.Store(&free) },
+			part: "site enrollment",
+		},
+		"a later enrollment": {
+			hang: func(l *life, site *atomic.Pointer[chan struct{}], free chan struct{}) {
+				pass(48 * time.Hour)
+				site.Store(&free)
+				l.relay.Last().Push(ports.RelayFrame{Type: ports.FrameReenroll})
+			},
+			part: "site enrollment",
+		},
+		"the relay": {
+			shut: func(l *life, _ *atomic.Pointer[chan struct{}], free chan struct{}) {
+				l.relay.Accept = func(context.Context, ports.RelayHello) error { <-free; return nil }
+				l.site.Script(ports.SiteCollisionPending{}) // until then it waits for a key
+			},
+			part: "relay connection",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				l := newLife(t)
+				site, free := new(atomic.Pointer[chan struct{}]), make(chan struct{})
+				l.change = func(w *app.World) { w.Site = blockedSite{l.site, site} }
+				s := l.supervise(&told{watchdog: 30 * time.Second})
+				if test.shut != nil {
+					test.shut(l, site, free)
+				}
+				r := l.start()
+				if test.hang != nil {
+					test.hang(l, site, free)
+				}
+				pass(2 * time.Minute)
+				is.True(s.fedSince(2*time.Minute) >= 4) // at the start, then every 30 s
+				pass(10 * time.Minute)
+				is.Equal(s.fedSince(5*time.Minute), 0) // so the supervisor restarts it
+				is.Equal(l.logged("supervisor"), 1)
+				is.True(strings.Contains(l.log.String(), test.part))
+
+				close(free)
+				pass(time.Minute)
+				r.expect(ports.StateConnected)
+				is.True(s.fedSince(time.Minute) >= 1)
+				r.stop()
+			})
+		})
+	}
+}
+
+// Only what works may hang; what waits is as it should be.
+func TestAnAgentThatWaitsFeedsTheWatchdog(t *testing.T) {
+	for name, set := range map[string]func(t *testing.T, l *life){
+		"for its relay": func(*testing.T, *life) {},
+		"for an operator": func(_ *testing.T, l *life) {
+			for range 1000 {
+				l.site.Script(ports.SiteRejected{})
+			}
+		},
+		"for a key": func(_ *testing.T, l *life) { l.settings.EnrollmentKey = ports.Secret{} },
+		"for a command to end": func(t *testing.T, l *life) {
+			if _, err := memstore.OpenLock(l.place).TryLock(t.Context(), "enroll"); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"for its state to be readable": func(_ *testing.T, l *life) {
+			l.place.Inject(memstore.Faults{LoadIdentity: ports.ErrUnreadable, Load: ports.ErrUnreadable})
+		},
+		"for a disk that is full": func(_ *testing.T, l *life) {
+			l.place.Inject(memstore.Faults{Reserve: ports.ErrNotWritten, SaveIdentity: ports.ErrNotWritten, SaveRetries: ports.ErrNotWritten})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLife(t)
+				set(t, l)
+				s := l.supervise(&told{watchdog: 30 * time.Second})
+				r := l.start()
+				pass(48 * time.Hour)
+				if n := s.fedSince(48 * time.Hour); n != 48*120 {
+					t.Errorf("it was fed %d times in two days", n)
+				}
+				r.stop()
+			})
+		})
+	}
+}
+
+func TestAnAgentThatIsReplacedDoesNotSayThatItStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		l := newLife(t)
+		s := l.supervise(new(told))
+		ctx, end := context.WithCancelCause(t.Context())
+		done := make(chan error)
+		go func() { done <- app.New(l.world()).Run(ctx) }()
+		synctest.Wait()
+		end(app.ErrReplaced)
+		is.NoErr(<-done)
+		is.True(!s.has("stopping"))
+		is.Equal(l.logged("stopping"), 0)
+	})
+}

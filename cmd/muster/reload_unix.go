@@ -1,0 +1,22 @@
+//go:build unix
+
+package main
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// reloads are the requests to read the configuration again. Until stop is
+// called a standard error that nobody reads any more does not end the process:
+// a service outlives who reads its log.
+func reloads() (_ <-chan os.Signal, stop func()) {
+	signal.Ignore(syscall.SIGPIPE)
+	c := make(chan os.Signal, 1) // one that waits stands for all that come meanwhile
+	signal.Notify(c, syscall.SIGHUP)
+	return c, func() {
+		signal.Stop(c)
+		signal.Reset(syscall.SIGPIPE)
+	}
+}
