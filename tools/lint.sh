@@ -36,6 +36,7 @@ for os in linux windows darwin; do
 	check "exhaustive for $os" env GOOS=$os "$tools/exhaustive" -typeonly "$shared" "$@"
 	check "go-check-sumtype for $os" env GOOS=$os "$tools/go-check-sumtype" -default-signifies-exhaustive=false "$@"
 done
+check "staticcheck of what only runs on a booted system" "$tools/staticcheck" -tags systemd ./systemdtest
 # Code that only another system uses belongs in that system's files.
 check deadcode "$tools/deadcode" -test ./...
 
