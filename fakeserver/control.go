@@ -19,7 +19,20 @@ func (s *Server) controlRoutes(r chi.Router) {
 	r.Get("/state", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.State()) })
 	r.Get("/requests", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.Requests()) })
 	r.Post("/sites/{code}/rotate", s.serveRotate)
-	r.Post("/faults", s.serveAddFault)
+	r.Post("/faults", s.serveFaults(func(body []byte) error {
+		f, err := parseFault(body)
+		if err != nil {
+			return err
+		}
+		return s.AddFault(f)
+	}))
+	r.Put("/faults", s.serveFaults(func(body []byte) error {
+		faults, err := parseFaults(body)
+		if err != nil {
+			return err
+		}
+		return s.SetFaults(faults)
+	}))
 	r.Delete("/faults", func(w http.ResponseWriter, _ *http.Request) {
 		s.ClearFaults()
 		w.WriteHeader(http.StatusNoContent)
@@ -86,19 +99,17 @@ func (s *Server) serveRotate(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, key)
 }
 
-func (s *Server) serveAddFault(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxControlBody))
-	if err != nil {
-		writeRefusal(w, controlRefusal(err))
-		return
+func (s *Server) serveFaults(do func(body []byte) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxControlBody))
+		if err != nil {
+			writeRefusal(w, controlRefusal(err))
+			return
+		}
+		if err := do(body); err != nil {
+			writeRefusal(w, badRequest(err.Error()))
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
 	}
-	f, err := parseFault(body)
-	if err == nil {
-		err = s.AddFault(f)
-	}
-	if err != nil {
-		writeRefusal(w, badRequest(err.Error()))
-		return
-	}
-	w.WriteHeader(http.StatusNoContent)
 }

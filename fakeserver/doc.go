@@ -36,6 +36,7 @@
 //	POST   /_fake/enrollments/{id}/revoke            RevokeCertificates
 //	POST   /_fake/enrollments/{id}/remove            Remove
 //	POST   /_fake/faults                             AddFault
+//	PUT    /_fake/faults                             SetFaults, of a list
 //	DELETE /_fake/faults                             ClearFaults
 //	POST   /_fake/relay/{machine_uid}/send           RelaySend
 //	POST   /_fake/relay/{machine_uid}/close          RelayClose

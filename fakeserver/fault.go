@@ -1,6 +1,7 @@
 package fakeserver
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -99,6 +100,23 @@ func (s *Server) ClearFaults() {
 	s.faults = nil
 }
 
+// SetFaults puts these faults in force in place of all others, in one step: no
+// request meets a server that is whole in between.
+func (s *Server) SetFaults(faults []Fault) error {
+	next := make([]*fault, 0, len(faults))
+	for i, f := range faults {
+		if err := f.check(); err != nil {
+			return fmt.Errorf("fault %d: %w", i+1, err)
+		}
+		next = append(next, &fault{Fault: f})
+	}
+	s.ready()
+	s.mu.Lock()
+	defer s.unlock()
+	s.faults = next
+	return nil
+}
+
 // takeFault uses up one time of the first fault that matches. It gives an
 // action that does nothing if none does.
 func (s *Server) takeFault(method, path string) (action FaultAction, found bool) {
@@ -149,6 +167,23 @@ func (f Fault) check() error {
 	default:
 		return fmt.Errorf("action.drop is %.40q: it may be before_response, mid_body or after_commit", a.Drop)
 	}
+}
+
+// parseFaults reads the JSON of PUT /_fake/faults, a list of faults.
+func parseFaults(data []byte) ([]Fault, error) {
+	var list []json.RawMessage
+	if err := json.Unmarshal(data, &list); err != nil || list == nil {
+		return nil, errors.New("the body is not a list of faults")
+	}
+	faults := make([]Fault, 0, len(list))
+	for i, one := range list {
+		f, err := parseFault(one)
+		if err != nil {
+			return nil, fmt.Errorf("fault %d: %w", i+1, err)
+		}
+		faults = append(faults, f)
+	}
+	return faults, nil
 }
 
 // parseFault reads the JSON of POST /_fake/faults.

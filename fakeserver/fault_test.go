@@ -48,6 +48,23 @@ func TestFaultForEver(t *testing.T) {
 	is.Equal(c.enroll(nil).status, 201)
 }
 
+func TestFaultsInThePlaceOfOthers(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	c := start(t, &fakeserver.Server{})
+	c.fault(`{"match":{},"action":{"status":500}}`)
+	put := func(body string) int { return c.do("PUT", "/_fake/faults", body).status }
+	for _, wrong := range []string{``, `{}`, `null`, `[{}]`, `[{"match":{},"action":{"status":418}},{"match":{},"action":{"status":99}}]`} {
+		is.Equal(put(wrong), 400)
+		is.Equal(c.enroll(nil).status, 500) // as it was
+	}
+	is.Equal(put(`[{"match":{},"times":1,"action":{"status":418}},{"match":{},"times":1,"action":{"status":503}}]`), 204)
+	is.Equal(c.enroll(nil).status, 418)
+	is.Equal(c.enroll(nil).status, 503)
+	is.Equal(put(`[]`), 204)
+	is.Equal(c.enroll(nil).status, 201)
+}
+
 func TestFaultMatching(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)

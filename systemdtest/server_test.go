@@ -106,18 +106,41 @@ func (s *server) call(method, path, body string) []byte {
 // answer lets every request to a path be answered with a status and a body.
 func (s *server) answer(path string, status int, body string) {
 	s.t.Helper()
-	fault, err := json.Marshal(map[string]any{
-		"match":  map[string]string{"path": path},
-		"action": map[string]any{"status": status, "body": body},
-	})
+	s.call("POST", "/_fake/faults", s.encode(fault{path, status, body}.message()))
+}
+
+// answers puts these faults in the place of all others, in one step.
+func (s *server) answers(faults []fault) {
+	s.t.Helper()
+	list := make([]any, 0, len(faults))
+	for _, f := range faults {
+		list = append(list, f.message())
+	}
+	s.call("PUT", "/_fake/faults", s.encode(list))
+}
+
+// fault is what a path is answered with in place of the server's own answer.
+type fault struct {
+	path   string
+	status int
+	body   string
+}
+
+func (f fault) message() any {
+	return map[string]any{
+		"match":  map[string]string{"path": f.path},
+		"action": map[string]any{"status": f.status, "body": f.body},
+	}
+}
+
+func (s *server) encode(message any) string {
+	s.t.Helper()
+	text, err := json.Marshal(message)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.call("POST", "/_fake/faults", string(fault))
+	return string(text)
 }
-
-// heal takes all faults back.
-func (s *server) heal() { s.t.Helper(); s.call("DELETE", "/_fake/faults", "") }
 
 // requests is how many there were to a path.
 func (s *server) requests(path string) int {

@@ -20,14 +20,8 @@ func TestNothingThatAServerSaysEndsRun(t *testing.T) {
 	}
 	is := is.New(t)
 	srv := startServer(t, "--approve", "manual")
-	type fault struct {
-		path   string
-		status int
-		body   string
-	}
 	noRelay, noManager := fault{relayPath, 503, ""}, fault{registerPath, 503, ""}
-	srv.answer(enrollPath, 503, "")
-	srv.answer(registerPath, 503, "")
+	srv.answers([]fault{{enrollPath, 503, ""}, noManager})
 	s := install(t).atSite(srv).atManager(srv)
 	s.env["MUSTER_OPERATOR_MIN"], s.env["MUSTER_OPERATOR_MAX"] = "1s", "1s" // long enough to be seen
 	taken, err := net.Listen("tcp", listenAddr)
@@ -73,10 +67,7 @@ func TestNothingThatAServerSaysEndsRun(t *testing.T) {
 		{nil, nil, "", "blocked"}, // the address is in use
 		{nil, func() { is.NoErr(taken.Close()) }, "", "connected"},
 	} {
-		srv.heal()
-		for _, f := range step.faults {
-			srv.answer(f.path, f.status, f.body)
-		}
+		srv.answers(step.faults)
 		if step.act != nil {
 			step.act()
 		}
