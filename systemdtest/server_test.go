@@ -103,12 +103,6 @@ func (s *server) call(method, path, body string) []byte {
 	return answer
 }
 
-// answer lets every request to a path be answered with a status and a body.
-func (s *server) answer(path string, status int, body string) {
-	s.t.Helper()
-	s.call("POST", "/_fake/faults", s.encode(fault{path, status, body}.message()))
-}
-
 // answers puts these faults in the place of all others, in one step.
 func (s *server) answers(faults []fault) {
 	s.t.Helper()
