@@ -17,6 +17,7 @@ func TestRun(t *testing.T) {
 		"fail/a_test.go":          header + "func TestA(t *testing.T) { t.Run(`x`, func(t *testing.T) { t.Error(`the words of x`) }) }\nfunc TestB(*testing.T) {}\n",
 		"parent/a_test.go":        header + "func TestA(t *testing.T) { t.Run(`x`, func(*testing.T) {}); t.Error(`the words of A`) }\n",
 		"skip/a_test.go":          header + "func TestA(t *testing.T) { t.Skip(`no moon tonight`) }\nfunc TestB(*testing.T) {}\n",
+		"stray/a_test.go":         "package m\n\nimport (\n\t\"fmt\"\n\t\"testing\"\n)\n\nfunc TestA(*testing.T) { fmt.Println(\"\\ta_test.go:8: the words of an assertion\") }\nfunc TestB(t *testing.T) { t.Fail() }\n",
 		"panics/a_test.go":        header + "func TestA(t *testing.T) { t.Run(`x`, func(*testing.T) { panic(`the words of the panic`) }) }\n",
 		"exits/a_test.go":         "package m\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nfunc TestMain(*testing.M) { println(`the words of main`); os.Exit(3) }\nfunc TestA(*testing.T) {}\n",
 		"broken/a_test.go":        header + "func TestA(t *testing.T) { undefinedName() }\n",
@@ -35,6 +36,7 @@ func TestRun(t *testing.T) {
 	}{
 		{[]string{"./pass"}, true, true, []string{"3 passed, 0 failed, 0 skipped\n", "ok    m/pass "}},
 		{[]string{"./fail"}, false, false, []string{"1 passed, 1 failed, 0 skipped\n", "the words of x", "failed: m/fail.TestA/x\n"}},
+		{[]string{"./stray"}, false, false, []string{"1 passed, 1 failed, 0 skipped\n", "\ta_test.go:8: the words of an assertion\n"}},
 		{[]string{"./parent"}, false, false, []string{"1 passed, 1 failed, 0 skipped\n", "the words of A", "failed: m/parent.TestA\n"}},
 		{[]string{"./skip"}, false, true, []string{"1 passed, 0 failed, 1 skipped\n", "skipped: m/skip.TestA: ", "no moon tonight"}},
 		{[]string{"./skip"}, true, false, []string{"1 passed, 1 failed, 0 skipped\n", "failed: m/skip.TestA (skipped", "no moon tonight"}},

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -34,6 +35,10 @@ type pkg struct {
 	tests map[string]*test
 	order []string // the tests as they started
 	text  []string // what no test of its own said
+	// stray are failed assertions among what tests said that then passed: a
+	// library that writes to standard output is not heard as the test that
+	// called it.
+	stray []string
 	count int
 }
 
@@ -129,8 +134,22 @@ func (r *report) end(path string, p *pkg, name, action string) {
 	}
 	p.count++
 	if action != "fail" {
+		p.stray = append(p.stray, assertions(t.text)...)
 		t.text = nil
 	}
+}
+
+// assertion is what matryer/is writes of one that failed; t.Log indents with
+// spaces.
+var assertion = regexp.MustCompile(`^\t\w+_test\.go:\d+: `)
+
+func assertions(text []string) (found []string) {
+	for _, line := range text {
+		if assertion.MatchString(line) {
+			found = append(found, line)
+		}
+	}
+	return found
 }
 
 // addPackage takes an event of a package itself.
@@ -161,6 +180,9 @@ func (r *report) addPackage(p *pkg, e event) {
 			r.failed = append(r.failed, e.Package+" (the package, outside its tests)")
 		}
 		r.print(strings.Join(p.text, ""))
+		if len(p.stray) > 0 {
+			r.print("Failed assertions, heard beside other tests:\n" + strings.Join(p.stray, ""))
+		}
 		r.print(fmt.Sprintf("FAIL  %-60s %4d tests %6.2fs\n", e.Package, p.count, e.Elapsed))
 	}
 }
