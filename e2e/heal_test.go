@@ -126,8 +126,7 @@ func TestAManagerThatDoesNotRenewIsAskedToTakeTheHostInAgain(t *testing.T) {
 		is.Equal(len(s.requestsTo(renewPath)), 1)
 
 		// Once it is over, an operator must act; and once he has, it heals.
-		m.is("blocked")
-		is.Equal(m.status().Certificate.Status, "expired")
+		m.stands(func(st status) bool { return st.State == "blocked" && st.Certificate.Status == "expired" })
 		s.decide("e1", "approve")
 		a.logged("certs.installed", 2)
 		m.is("serving")
