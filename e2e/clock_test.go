@@ -56,7 +56,8 @@ func TestAClockThatIsWrongIsReportedAndNothingIsThrownAway(t *testing.T) {
 			s.heal()
 			a.connected()
 			a.logged("clock.skew", 2) // it is over
-			is.Equal(*m.is("connected").ClockSkew, 0)
+			st = m.is("connected")
+			is.True((time.Duration(*st.ClockSkew) * time.Second).Abs() < 10*time.Second) // and what a busy machine takes
 			is.Equal(len(m.setAside()), 0)
 
 			// The same refusal with the clocks right is believed.
