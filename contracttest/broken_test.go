@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"regexp"
@@ -81,6 +82,13 @@ type brokenAdapter struct {
 }
 
 var brokenAdapters = []brokenAdapter{
+	{"Protector", "for another purpose or machine it cannot be unprotected", func(t *testing.T, broken bool) {
+		p := forAnyPurpose{contracttest.NewMemoryProtector(), broken}
+		contracttest.Protector(t, func() ports.Protector { return p })
+	}},
+	{"Guard", "what lies there is not made again", func(t *testing.T, broken bool) {
+		contracttest.Guard(t, func() ports.Guard { return makesAgain{new(contracttest.RecordingGuard), broken} })
+	}},
 	{"EnrollmentKeyPlace", "in memory/a forgotten key is gone, and forgetting it again is no error", func(t *testing.T, broken bool) {
 		contracttest.EnrollmentKeyPlace(t, map[string]func(*testing.T) contracttest.KeyPlace{
 			"in memory": func(*testing.T) contracttest.KeyPlace {
@@ -435,4 +443,40 @@ func (c client) Status(ctx context.Context) (ports.Status, error) {
 		return ports.Status{State: ports.StateStopped}, nil
 	}
 	return status, err
+}
+
+// forAnyPurpose is a protector that, broken, does not bind to the purpose.
+type forAnyPurpose struct {
+	ports.Protector
+	broken bool
+}
+
+func (p forAnyPurpose) Protect(secret ports.Secret, purpose, machineUID string) ([]byte, error) {
+	return p.Protector.Protect(secret, p.of(purpose), machineUID)
+}
+
+func (p forAnyPurpose) Unprotect(wrapped []byte, purpose, machineUID string) (ports.Secret, error) {
+	return p.Protector.Unprotect(wrapped, p.of(purpose), machineUID)
+}
+
+func (p forAnyPurpose) of(purpose string) string {
+	if p.broken {
+		return ""
+	}
+	return purpose
+}
+
+// makesAgain is a guard that, broken, is content with a directory that it did
+// not make.
+type makesAgain struct {
+	ports.Guard
+	broken bool
+}
+
+func (g makesAgain) Mkdir(path string) error {
+	err := g.Guard.Mkdir(path)
+	if g.broken && errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
 }

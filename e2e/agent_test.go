@@ -143,9 +143,10 @@ func (m *machine) answer(input string, args ...string) result {
 	cmd.Stdin = strings.NewReader(input)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+	if err := begin(cmd); err != nil {
 		m.t.Fatal(err)
 	}
+	_ = cmd.Wait() // its state says how it ended
 	if ctx.Err() != nil {
 		m.t.Fatalf("muster %v did not end\n%s%s", args, &out, &errs)
 	}
@@ -264,7 +265,8 @@ func (m *machine) launch(args ...string) *agent {
 	}
 	a := &agent{m: m, cmd: m.command(context.Background(), args...), log: newLog(), end: make(chan struct{})}
 	a.cmd.Stdout, a.cmd.Stderr = a.log, a.log
-	if err := a.cmd.Start(); err != nil {
+	addressable(a.cmd)
+	if err := begin(a.cmd); err != nil {
 		m.t.Fatal(err)
 	}
 	go func() {
@@ -274,22 +276,22 @@ func (m *machine) launch(args ...string) *agent {
 	return a
 }
 
-// kill is SIGKILL.
+// kill ends it at once, as a power cut would.
 func (a *agent) kill() {
 	_ = a.cmd.Process.Kill() // it may have ended already
 	<-a.end
 }
 
-// stop is SIGTERM; it returns the exit code and how long it took.
+// stop tells it to stop; it returns the exit code and how long it took.
 func (a *agent) stop() (code int, took time.Duration) {
 	a.m.t.Helper()
-	return a.signal(syscall.SIGTERM)
+	return a.signal(toStop[0])
 }
 
 func (a *agent) signal(sig os.Signal) (code int, took time.Duration) {
 	a.m.t.Helper()
 	began := time.Now()
-	if err := a.cmd.Process.Signal(sig); err != nil {
+	if err := send(a.cmd.Process, sig); err != nil {
 		a.m.t.Fatal(err)
 	}
 	return a.wait(), time.Since(began)

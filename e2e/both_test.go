@@ -89,7 +89,7 @@ func TestEnrollDoesBothAndEndsWithTheWorse(t *testing.T) {
 	s = startServer(t, "--approve", "manual")
 	m = newMachine(t, s)
 	m.atManager(s)
-	m.must(2, "enroll", "--wait", "1s")
+	m.must(2, "enroll", "--wait", aMoment)
 	is.True(m.stored())
 	s.refuse(401)
 	m = newMachine(t, s)

@@ -142,7 +142,7 @@ func TestRenewCertsAsAShellSeesIt(t *testing.T) {
 	t.Run("due", func(t *testing.T) {
 		t.Parallel()
 		is := is.New(t)
-		s := startManager(t, "--cert-lifetime", "4s")
+		s := startManager(t, "--cert-lifetime", short(4*time.Second))
 		m := newHost(t, s)
 		m.must(0, "enroll")
 		before := m.read(certFile)
@@ -157,7 +157,7 @@ func TestRenewCertsAsAShellSeesIt(t *testing.T) {
 	t.Run("an operator must approve", func(t *testing.T) {
 		t.Parallel()
 		is := is.New(t)
-		s := startManager(t, "--cert-lifetime", "4s", "--approve", "manual", "--no-renew", "--reregister")
+		s := startManager(t, "--cert-lifetime", short(4*time.Second), "--approve", "manual", "--no-renew", "--reregister")
 		m := newHost(t, s)
 		a := m.start("enroll")
 		s.decide(s.registered(1).ID, "approve")
@@ -174,7 +174,7 @@ func TestRenewCertsAsAShellSeesIt(t *testing.T) {
 	t.Run("the host exists at a manager that does not renew", func(t *testing.T) {
 		t.Parallel()
 		is := is.New(t)
-		s := startManager(t, "--cert-lifetime", "4s", "--no-renew")
+		s := startManager(t, "--cert-lifetime", short(4*time.Second), "--no-renew")
 		m := newHost(t, s)
 		m.must(0, "enroll")
 		m.due()

@@ -171,7 +171,7 @@ func TestTheConfigurationComesFromFileEnvironmentAndFlags(t *testing.T) {
 	}
 	file := write("agent.env", "# a machine of these tests\n"+
 		"MUSTER_SERVER_URL="+s.URL+"/\nMUSTER_SITE_CODE=\""+site+"\"\nMUSTER_TRUST_CA_FILE='"+s.CA+"'\n"+
-		"MUSTER_ENROLLMENT_KEY_FILE="+write("key", enrollmentKey+"\n")+"\nMUSTER_LOG_LEVEL=error\nMUSTER_STATE_DIR=/nowhere\nUNRELATED=1\n")
+		"MUSTER_ENROLLMENT_KEY_FILE='"+write("key", enrollmentKey+"\n")+"'\nMUSTER_LOG_LEVEL=error\nMUSTER_STATE_DIR=/nowhere\nUNRELATED=1\n")
 	m.env = map[string]string{"MUSTER_MACHINE_UID": m.uid, "MUSTER_LOG_LEVEL": "warn", "MUSTER_STATE_DIR": "/nowhere/else"}
 
 	flags := []string{"--config", file, "--state-dir", m.dir, "--log-level", "debug", "--log-format", "json"}

@@ -35,7 +35,7 @@ func TestAFreshMachineIsConnected(t *testing.T) {
 		"version": anything, "state": "connected", "machine_uid": m.uid, "machine_uid_source": "configured",
 		"agent_id": regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`), "hostname": anything,
 		"credential": map[string]any{
-			"present": true, "source": "enrolled", "stored_at": saidNow, "protection": "file",
+			"present": true, "source": "enrolled", "stored_at": saidNow, "protection": protection,
 			"fingerprint": regexp.MustCompile(`^[0-9a-f]{8}$`),
 		},
 		"enrollment": map[string]any{

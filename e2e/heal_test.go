@@ -24,7 +24,7 @@ func TestTheURLGivenToEnrollIsKeptForRun(t *testing.T) {
 	m.must(1, "enroll")
 	m.must(1, "enroll", "ftp://127.0.0.1/")
 	for _, given := range []string{s.URL + "/", s.URL + "/api/v1"} {
-		m.must(2, "enroll", given, "--wait", "300ms")
+		m.must(2, "enroll", given, "--wait", aMoment)
 	}
 	is.Equal(len(s.hosts()), 1) // the same manager, however it is written
 	is.True(shows(m, s.URL, "from enrollment"))
@@ -62,7 +62,7 @@ func TestATokenIsSentOnlyToWhoGaveIt(t *testing.T) {
 	is := is.New(t)
 	s, other := startManager(t, "--approve", "manual"), startManager(t)
 	m := newHost(t, s)
-	m.must(2, "enroll", "--wait", "300ms")
+	m.must(2, "enroll", "--wait", aMoment)
 	m.env["MUSTER_MANAGER_URL"], m.env["MUSTER_MANAGER_TRUST_CA_FILE"] = other.URL, other.CA
 	a := m.start()
 	a.serves()
@@ -78,11 +78,11 @@ func TestAWrongURLDoesNotLoseTheToken(t *testing.T) {
 	is := is.New(t)
 	s := startManager(t, "--approve", "manual")
 	m := newHost(t, s)
-	m.must(2, "enroll", "--wait", "300ms")
+	m.must(2, "enroll", "--wait", aMoment)
 	m.env["MUSTER_MANAGER_URL"] = "https://" + closedPort(t).addr
 	m.must(1, "enroll")
 	m.env["MUSTER_MANAGER_URL"] = s.URL
-	m.must(2, "enroll", "--wait", "300ms")
+	m.must(2, "enroll", "--wait", aMoment)
 	is.Equal(len(s.requestsTo(registerPath)), 1)
 }
 
@@ -91,7 +91,7 @@ func TestAManagerThatDoesNotRenewIsAskedToTakeTheHostInAgain(t *testing.T) {
 	t.Run("and does", func(t *testing.T) {
 		t.Parallel()
 		is := is.New(t)
-		s := startManager(t, "--cert-lifetime", "4s", "--no-renew", "--reregister", "--approve", "after=2")
+		s := startManager(t, "--cert-lifetime", short(4*time.Second), "--no-renew", "--reregister", "--approve", "after=2")
 		m := newHost(t, s)
 		a := m.start()
 		a.serves()
@@ -109,7 +109,7 @@ func TestAManagerThatDoesNotRenewIsAskedToTakeTheHostInAgain(t *testing.T) {
 	t.Run("and says that it exists", func(t *testing.T) {
 		t.Parallel()
 		is := is.New(t)
-		s := startManager(t, "--cert-lifetime", "8s", "--no-renew")
+		s := startManager(t, "--cert-lifetime", short(8*time.Second), "--no-renew")
 		m := newHost(t, s)
 		// A threshold of no time: there is more than that left.
 		m.env["MUSTER_CERT_RENEWAL_THRESHOLD_DAYS"] = "0"

@@ -13,10 +13,7 @@ import (
 
 func TestAMachineKilledAtAnyMomentOfItsFirstEnrollmentEndsConnected(t *testing.T) {
 	t.Parallel()
-	const (
-		kills = 200
-		lanes = 4 // that many machines enroll beside each other
-	)
+	const lanes = 4 // that many machines enroll beside each other
 	s := startServer(t)
 	for lane := range lanes {
 		t.Run(fmt.Sprint("lane ", lane+1), func(t *testing.T) {

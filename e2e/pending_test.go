@@ -1,10 +1,8 @@
 package e2e
 
 import (
-	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -143,7 +141,7 @@ func TestTheEndsOfAnEnrollmentAtAManagerAsAShellSeesThem(t *testing.T) {
 		s := startManager(t, "--approve", "manual")
 		m := newHost(t, s)
 		for range 2 {
-			m.must(2, "enroll", "--wait", "500ms")
+			m.must(2, "enroll", "--wait", aMoment)
 		}
 		is.Equal(len(s.requestsTo(registerPath)), 1)
 		s.decide("e1", "approve")
@@ -155,19 +153,18 @@ func TestTheEndsOfAnEnrollmentAtAManagerAsAShellSeesThem(t *testing.T) {
 	})
 	t.Run("told to stop while pending", func(t *testing.T) {
 		t.Parallel()
-		if runtime.GOOS == "windows" {
-			t.Skip("Windows has no signals")
-		}
 		is := is.New(t)
 		s := startManager(t, "--approve", "manual")
 		m := newHost(t, s)
 		m.env["MUSTER_POLLING_INTERVAL"] = "1m" // it waits when it is told
 		a := m.start("enroll")
 		a.said("operator must approve")
-		is.Equal(first(a.signal(syscall.SIGTERM)), 2)
-		a = m.start("enroll")
-		a.said("operator must approve")
-		is.Equal(first(a.signal(syscall.SIGINT)), 2)
+		for _, sig := range toStop {
+			is.Equal(first(a.signal(sig)), 2)
+			a = m.start("enroll")
+			a.said("operator must approve")
+		}
+		is.Equal(first(a.stop()), 2)
 		a = m.start()
 		a.logged("manager.resumed", 1)
 		code, took := a.stop()
@@ -195,25 +192,5 @@ func TestTheEndsOfAnEnrollmentAtAManagerAsAShellSeesThem(t *testing.T) {
 		p.open(strings.TrimPrefix(s.URL, "https://"))
 		a.serves()
 		is.Equal(len(s.hosts()), 1)
-	})
-	t.Run("a crash", func(t *testing.T) {
-		t.Parallel()
-		if runtime.GOOS == "windows" {
-			t.Skip("Windows has no signals")
-		}
-		s := startManager(t, "--approve", "manual")
-		// There is no way to make it panic from outside; a fatal signal takes
-		// the same way out of the Go runtime.
-		for _, sig := range []syscall.Signal{syscall.SIGQUIT, syscall.SIGABRT, syscall.SIGSEGV} {
-			for _, command := range []string{"run", "enroll"} {
-				m := newHost(t, s)
-				a := m.start(command)
-				a.logged("enroll.attempt", 1)
-				if code := first(a.signal(sig)); code >= 0 && code <= 2 {
-					t.Errorf("%s: a crash by %v ends with %d", command, sig, code)
-				}
-				a.said("goroutine ")
-			}
-		}
 	})
 }

@@ -49,13 +49,15 @@ func (m *machine) read(name string) []byte {
 func (m *machine) write(name string, content []byte) {
 	m.t.Helper()
 	path := filepath.Join(m.home, "written")
-	err := os.WriteFile(path, content, 0o600)
-	if err == nil {
-		err = os.Rename(path, m.path(name))
-	}
-	if err != nil {
+	if err := os.WriteFile(path, content, 0o600); err != nil {
 		m.t.Fatal(err)
 	}
+	eventually(m.t, func() string { // Windows replaces no file that is being read
+		if err := os.Rename(path, m.path(name)); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
 }
 
 // record reads the payload of a record.
@@ -63,6 +65,7 @@ func (m *machine) record(name string, payload any) envelope {
 	m.t.Helper()
 	var e envelope
 	decode(m.t, m.read(name), &e)
+	e = e.open(m.t, name)
 	decode(m.t, e.Payload, payload)
 	return e
 }

@@ -4,10 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -18,9 +15,6 @@ import (
 // It is measured how fast the agent ends, so these tests run before all that
 // run beside each other.
 func TestToldToStopItEndsWithinASecond(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("Windows has no signals: its service manager stops the agent")
-	}
 	for name, test := range map[string]struct {
 		set   func(s *server, m *machine)
 		ready func(t *testing.T, s *server, a *agent)
@@ -63,7 +57,7 @@ func TestToldToStopItEndsWithinASecond(t *testing.T) {
 			func(_ *testing.T, _ *server, a *agent) { a.logged("lock", 1) },
 		},
 	} {
-		for _, sig := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
+		for _, sig := range toStop {
 			t.Run(name+", "+sig.String(), func(t *testing.T) {
 				t.Parallel()
 				is := is.New(t)

@@ -98,7 +98,7 @@ type StateDirectory interface {
 // store reports it through the function it was made with.
 type Recovery struct {
 	File     string // the file's path
-	Action   string // "set aside", "completed an interrupted replacement", "ignored"
+	Action   string // "set aside", "completed an interrupted replacement", "ignored", "repaired"
 	SetAside string // where it lies now, if it was set aside
 	Reason   string // what was wrong with it
 }

@@ -37,6 +37,9 @@ type Files struct {
 	// the first call, and called without a lock held, in the goroutine of the
 	// call that met the file.
 	Recovered func(ports.Recovery)
+	// Guard makes the key's file and the directories where modes do not keep
+	// others out; nil elsewhere. It is set before the first call.
+	Guard ports.Guard
 
 	paths Paths
 	disk  disk

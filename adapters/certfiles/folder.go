@@ -64,7 +64,7 @@ func (f *Files) make(path string) error {
 		if err := f.make(parent); err != nil {
 			return err
 		}
-		if err := f.disk.do(opMkdir, path, func() error { return mkdir(path) }); err != nil {
+		if err := f.disk.do(opMkdir, path, func() error { return f.mkdir(path) }); err != nil {
 			return err
 		}
 	}
@@ -78,7 +78,10 @@ func (f *Files) make(path string) error {
 	return err
 }
 
-func mkdir(path string) error {
+func (f *Files) mkdir(path string) error {
+	if f.Guard != nil {
+		return f.Guard.Mkdir(path)
+	}
 	err := os.Mkdir(path, 0o700)
 	if err != nil {
 		return err
@@ -107,6 +110,10 @@ func (d *folder) stage(c change) error {
 	}
 	var file *os.File
 	err := d.do(opCreate, tmp, func() (err error) {
+		if d.files.Guard != nil && c.mode == keyMode {
+			file, err = d.files.Guard.Create(d.at(tmp))
+			return err
+		}
 		file, err = d.root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, keyMode)
 		return err
 	})
@@ -138,7 +145,7 @@ func (d *folder) take(c change) error {
 	if c.remove {
 		return d.remove(name)
 	}
-	return d.do(opRename, name, func() error { return d.root.Rename(name+newSuffix, name) })
+	return d.do(opRename, name, func() error { return rename(d.root, d.path, name+newSuffix, name) })
 }
 
 // clear sets aside what lies at name if it is no file, or one that this process

@@ -42,6 +42,9 @@ func giveAsParent(path string) error {
 	return os.Lchown(path, o.uid, o.gid)
 }
 
+// rename gives a file in root another name; sync makes it durable.
+func rename(root *os.Root, _, from, to string) error { return root.Rename(from, to) }
+
 // syncDir makes the names in dir durable. A file system that has no such call
 // (some network and user-space ones) does not fail a write for it.
 func syncDir(dir *os.File) error {

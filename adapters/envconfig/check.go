@@ -45,7 +45,7 @@ func (l *loader) checkTrustFile(name string, file filePath) {
 	if file == "" {
 		return
 	}
-	data, _, err := readRegular(string(file), maxTrustFile)
+	data, err := readRegular(string(file), maxTrustFile, nil)
 	if err != nil {
 		l.bad(name, "%s cannot be used: %s", quotePath(string(file)), reason(err))
 		return

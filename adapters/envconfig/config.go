@@ -11,6 +11,7 @@
 package envconfig
 
 import (
+	"os"
 	"sync"
 
 	"github.com/muster-agent/muster/ports"
@@ -30,7 +31,14 @@ type Source struct {
 	// or not: then an absent enrollment key or key file is no error. Load calls
 	// it at most once, and only where the answer matters. Nil is "no".
 	CredentialStored func(stateDir string) bool
+	// Unaltered fails for an open file that others than its owner and the
+	// machine's administrators may write. Nil is to judge by the file's mode;
+	// Windows, where that says nothing, needs one.
+	Unaltered func(*os.File) error
 }
+
+// DefaultFile is the configuration file that is read where none was asked for.
+func DefaultFile(environ []string) string { return defaultFile(environmentMap(environ)) }
 
 // Config is a configuration without errors.
 type Config struct {
@@ -77,6 +85,7 @@ func (c *Config) NothingConfigured() bool {
 // Load reads and checks the configuration. Its error is an *Error.
 func Load(src Source) (*Config, error) {
 	l := newLoader()
+	l.unaltered = src.Unaltered
 	environment := environmentMap(src.Environ)
 	l.readFile(src.File, environment)
 	l.applyEnvironment(environment)

@@ -114,7 +114,8 @@ func removeLines(path string) (err error) {
 	if path, err = filepath.EvalSymlinks(path); err != nil {
 		return err
 	}
-	data, info, err := readRegular(path, maxFile)
+	var info fs.FileInfo
+	data, err := readRegular(path, maxFile, func(_ *os.File, i fs.FileInfo) { info = i })
 	if err != nil {
 		return err
 	}

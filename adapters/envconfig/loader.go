@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -41,6 +42,7 @@ type loader struct {
 	hidden    map[string]bool // values that may be a secret in the wrong place
 	problems  []string
 	warnings  []string
+	unaltered func(*os.File) error // as Source.Unaltered
 
 	enrollmentKeyFile string // where the enrollment key was read from; "" if not from a file of its own
 	keyInFile         string // the configuration file, if it assigns an enrollment key
@@ -134,7 +136,7 @@ func (l *loader) readFile(path string, environment map[string]string) {
 		path = defaultFile(environment)
 	}
 	from := fileOrigin(path)
-	data, info, err := readRegular(path, maxFile)
+	data, altered, err := l.readOwn(path, maxFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !explicit:
 		return
@@ -142,8 +144,8 @@ func (l *loader) readFile(path string, environment map[string]string) {
 		l.problem(from, "the configuration cannot be read: %s", reason(err))
 		return
 	}
-	if err := checkWriters(info); err != nil {
-		l.problem(from, "%v", err)
+	if altered != nil {
+		l.problem(from, "%v", altered)
 	}
 	assignments, faults := parseEnvironmentFile(string(data))
 	for _, f := range faults {

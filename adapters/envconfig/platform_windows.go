@@ -32,10 +32,8 @@ func programData(environment map[string]string) string {
 	return filepath.Join(base, "Muster")
 }
 
-// checkWriters is to refuse a file that others than its owner, SYSTEM and
-// Administrators may write. It does not yet: file modes say nothing about
-// access on Windows, and reading access lists comes with the store that needs
-// it too.
+// checkWriters says nothing: file modes tell nothing about access on Windows.
+// Source.Unaltered does.
 func checkWriters(fs.FileInfo) error { return nil }
 
 // sameAccess leaves a new file the access list that its directory gives it.

@@ -8,26 +8,44 @@ import (
 	"os"
 )
 
-// readRegular reads a regular file of at most limit bytes. What it returns
-// about the file is of the file that was read, whatever has happened to the
-// name since. It does not block on a FIFO.
-func readRegular(path string, limit int64) (data []byte, info fs.FileInfo, err error) {
+// readOwn reads a regular file that only its owner and the machine's
+// administrators may write. That others may is altered, beside the content: the
+// judgement is of the file that was read, whatever has happened to the name
+// since.
+func (l *loader) readOwn(path string, limit int64) (data []byte, altered, err error) {
+	data, err = readRegular(path, limit, func(f *os.File, info fs.FileInfo) {
+		if l.unaltered != nil {
+			altered = l.unaltered(f)
+		} else {
+			altered = checkWriters(info)
+		}
+	})
+	return data, altered, err
+}
+
+// readRegular reads a regular file of at most limit bytes, after judge, which
+// may be nil, has looked at it. It does not block on a FIFO.
+func readRegular(path string, limit int64, judge func(*os.File, fs.FileInfo)) (data []byte, err error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|openFlags, 0)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if info, err = f.Stat(); err != nil {
-		return nil, nil, err
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, nil, errors.New("it is not a regular file; name a file")
+		return nil, errors.New("it is not a regular file; name a file")
+	}
+	if judge != nil {
+		judge(f, info)
 	}
 	if data, err = io.ReadAll(io.LimitReader(f, limit+1)); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if int64(len(data)) > limit {
-		return nil, nil, fmt.Errorf("it is longer than %d KiB; is it the right file?", limit>>10)
+		return nil, fmt.Errorf("it is longer than %d KiB; is it the right file?", limit>>10)
 	}
-	return data, info, nil
+	return data, nil
 }

@@ -39,7 +39,7 @@ func (l *loader) readSecrets(environment map[string]string, stored func() bool) 
 	directory := environment["CREDENTIALS_DIRECTORY"]
 	if directory != "" && !l.given(enrollmentKeyVariable) && !l.given(enrollmentKeyVariable+fileSuffix) {
 		path := filepath.Join(directory, "enrollment_key")
-		switch text, err := readSecretFile(path); {
+		switch text, err := l.readSecretFile(path); {
 		case absent(err):
 		case errors.Is(err, fs.ErrPermission) && closed(directory):
 			l.warnings = append(l.warnings, "$CREDENTIALS_DIRECTORY: this user may not look into "+quotePath(directory)+", so no enrollment key is read there."+
@@ -58,7 +58,7 @@ func (l *loader) readSecrets(environment map[string]string, stored func() bool) 
 // path.
 func (l *loader) readSecret(name, path string, stored func() bool) {
 	twin := name + fileSuffix
-	switch text, err := readSecretFile(path); {
+	switch text, err := l.readSecretFile(path); {
 	case absent(err) && stored():
 		l.hidden[twin] = !filepath.IsAbs(path)
 	case err != nil:
@@ -86,13 +86,13 @@ var errEmpty = errors.New("it is empty; put the key into it")
 func absent(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, errEmpty) }
 
 // readSecretFile returns a file's content without the line end at its end.
-func readSecretFile(path string) (string, error) {
-	data, info, err := readRegular(path, maxSecret)
+func (l *loader) readSecretFile(path string) (string, error) {
+	data, altered, err := l.readOwn(path, maxSecret)
 	if err != nil {
 		return "", err
 	}
-	if err := checkWriters(info); err != nil {
-		return "", err
+	if altered != nil {
+		return "", altered
 	}
 	text := strings.TrimRight(string(data), "\r\n")
 	if text == "" {

@@ -40,16 +40,25 @@ const (
 // agent.lock in it, so that a directory in which no file can be made (read-only
 // or full) is locked all the same. The file also names the holder, for people
 // and for LockedError: "<process id> <command>\n".
-type Lock struct{ dir string }
+type Lock struct {
+	// Mkdir makes the state directory where it is absent; nil is for mode 0700.
+	// It is set before the first call.
+	Mkdir func(path string) error
+
+	dir string
+}
 
 // New returns the lock of the state directory dir. It changes nothing.
-func New(dir string) *Lock { return &Lock{dir} }
+func New(dir string) *Lock { return &Lock{dir: dir} }
 
 func (l *Lock) path() string { return filepath.Join(l.dir, fileName) }
 
 func (l *Lock) makeDir() error {
 	if err := os.MkdirAll(filepath.Dir(l.dir), 0o755); err != nil {
 		return err
+	}
+	if l.Mkdir != nil {
+		return l.Mkdir(l.dir)
 	}
 	return os.Mkdir(l.dir, 0o700)
 }

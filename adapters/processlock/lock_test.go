@@ -138,37 +138,43 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestNoFileInItsPlace(t *testing.T) {
+func TestADirectoryInItsPlace(t *testing.T) {
+	t.Parallel()
+	noFileInItsPlace(t, func(path string) error { return os.MkdirAll(filepath.Join(path, "x"), 0o700) })
+}
+
+func TestALinkInItsPlace(t *testing.T) {
+	needsLinks(t)
 	t.Parallel()
 	outside := filepath.Join(t.TempDir(), "outside")
-	for name, put := range map[string]func(path string) error{
-		"a directory":     func(path string) error { return os.MkdirAll(filepath.Join(path, "x"), 0o700) },
-		"a link":          func(path string) error { return os.Symlink(outside, path) },
-		"a link to a dir": func(path string) error { return os.Symlink(".", path) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			is := is.New(t)
-			dir := t.TempDir()
-			path := filepath.Join(dir, "agent.lock")
-			is.NoErr(put(path))
-			lock := New(dir)
-			_, err := lock.Holder(t.Context())
-			is.True(errors.Is(err, ports.ErrNotStored))
-			unlock, err := lock.TryLock(t.Context(), "run")
-			is.NoErr(err)
-			defer unlock()
-			info, err := os.Lstat(path)
-			is.NoErr(err)
-			is.True(info.Mode().IsRegular())
-			aside, err := filepath.Glob(path + ".damaged-*")
-			is.NoErr(err)
-			is.Equal(len(aside), 1)
-			_, err = os.Lstat(outside)
-			is.True(errors.Is(err, fs.ErrNotExist))
-			_, err = New(dir).TryLock(t.Context(), "run")
-			is.True(errors.Is(err, ports.ErrLocked))
-		})
-	}
+	noFileInItsPlace(t, func(path string) error { return os.Symlink(outside, path) })
+	noFileInItsPlace(t, func(path string) error { return os.Symlink(".", path) })
+	_, err := os.Lstat(outside)
+	is.New(t).True(errors.Is(err, fs.ErrNotExist))
+}
+
+// noFileInItsPlace shows that what is put in the lock file's place is set aside
+// and does not keep the directory from being locked.
+func noFileInItsPlace(t *testing.T, put func(path string) error) {
+	t.Helper()
+	is := is.New(t)
+	dir := t.TempDir()
+	path := filepath.Join(dir, "agent.lock")
+	is.NoErr(put(path))
+	lock := New(dir)
+	_, err := lock.Holder(t.Context())
+	is.True(errors.Is(err, ports.ErrNotStored))
+	unlock, err := lock.TryLock(t.Context(), "run")
+	is.NoErr(err)
+	info, err := os.Lstat(path)
+	is.NoErr(err)
+	is.True(info.Mode().IsRegular())
+	aside, err := filepath.Glob(path + ".damaged-*")
+	is.NoErr(err)
+	is.Equal(len(aside), 1)
+	_, err = New(dir).TryLock(t.Context(), "run")
+	is.True(errors.Is(err, ports.ErrLocked))
+	is.NoErr(unlock())
 }
 
 func TestHolderMakesNothing(t *testing.T) {
@@ -197,6 +203,16 @@ func TestAnAbsentDirectoryIsMade(t *testing.T) {
 	if runtime.GOOS != "windows" {
 		is.Equal(info.Mode().Perm(), os.FileMode(0o700))
 	}
+	made := ""
+	other := New(filepath.Join(parent, "other"))
+	other.Mkdir = func(path string) error {
+		made = path
+		return os.Mkdir(path, 0o700)
+	}
+	unlock, err = other.TryLock(t.Context(), "run")
+	is.NoErr(err)
+	is.NoErr(unlock())
+	is.Equal(made, filepath.Join(parent, "other"))
 	_, err = New(filepath.Join(parent, "state", "agent.lock", "below a file")).TryLock(t.Context(), "run")
 	is.True(err != nil)
 	is.True(strings.Contains(err.Error(), "below a file"))

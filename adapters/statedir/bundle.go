@@ -78,6 +78,7 @@ func (j receivedJSON) received() ports.ReceivedBundle {
 func bundleRecord(d *Dir) record[ports.ReceivedBundle] {
 	return record[ports.ReceivedBundle]{
 		dir: d, folder: enrollmentFolder, name: bundleFile, format: 1, private: true, readBack: true, room: bundleRoom,
+		purpose: "bundle", machineUID: func(ports.ReceivedBundle) string { return d.machineUID() },
 		marshal: func(b ports.ReceivedBundle) ([]byte, error) {
 			j := receivedToJSON(b)
 			if err := j.check(); err != nil {

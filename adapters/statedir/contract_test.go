@@ -13,72 +13,88 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-func place(t *testing.T) func() *Dir {
-	path := newDir(t)
-	return func() *Dir {
-		return open(t, path, Options{Version: "1.0.0", Recovered: func(r ports.Recovery) { t.Errorf("recovered from %+v", r) }})
+func place(opts Options) func(t *testing.T) func() *Dir {
+	return func(t *testing.T) func() *Dir {
+		path := newDir(t)
+		return func() *Dir {
+			opts := opts
+			opts.Version, opts.Recovered = "1.0.0", func(r ports.Recovery) { t.Errorf("recovered from %+v", r) }
+			return open(t, path, opts)
+		}
 	}
 }
 
 func TestContracts(t *testing.T) {
 	t.Parallel()
-	t.Run("CredentialStore", func(t *testing.T) { contracttest.CredentialStore(t, place) })
-	t.Run("IdentityStore", func(t *testing.T) { contracttest.IdentityStore(t, place) })
-	t.Run("RetryStore", func(t *testing.T) { contracttest.RetryStore(t, place) })
-	t.Run("ManagerJournal", func(t *testing.T) { contracttest.ManagerJournal(t, place) })
-	t.Run("StateDirectory", func(t *testing.T) { contracttest.StateDirectory(t, place) })
-	t.Run("StoreTroubles", func(t *testing.T) { contracttest.StoreTroubles(t, troubled) })
+	for name, opts := range map[string]Options{
+		"files":              {},
+		"protected, guarded": {Protector: contracttest.NewMemoryProtector(), Guard: new(contracttest.RecordingGuard)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			place, troubled := place(opts), troubled(opts)
+			t.Run("CredentialStore", func(t *testing.T) { contracttest.CredentialStore(t, place) })
+			t.Run("IdentityStore", func(t *testing.T) { contracttest.IdentityStore(t, place) })
+			t.Run("RetryStore", func(t *testing.T) { contracttest.RetryStore(t, place) })
+			t.Run("ManagerJournal", func(t *testing.T) { contracttest.ManagerJournal(t, place) })
+			t.Run("StateDirectory", func(t *testing.T) { contracttest.StateDirectory(t, place) })
+			t.Run("StoreTroubles", func(t *testing.T) { contracttest.StoreTroubles(t, troubled) })
+		})
+	}
 }
 
 // troubled is a directory on a disk that fails, or whose files someone
 // changes.
-func troubled(t *testing.T) contracttest.TroubledPlace[*Dir] {
-	path := newDir(t)
-	var around func(op op, path string, call func() error) error
-	return contracttest.TroubledPlace[*Dir]{
-		Open: func() *Dir {
-			d := open(t, path, Options{Version: "1.0.0"})
-			d.disk.around = func(op op, path string, call func() error) error {
-				if around != nil {
-					return around(op, path, call)
-				}
-				return unsynced(op, path, call)
-			}
-			return d
-		},
-		Befall: func(r contracttest.Record, trouble contracttest.Trouble) (end func()) {
-			file := filepath.Join(path, filepath.FromSlash(fileOf[r]))
-			sound := read(t, file)
-			switch trouble {
-			case contracttest.NoSpace:
-				around = func(op op, path string, call func() error) error {
-					if op == opWrite {
-						return syscall.ENOSPC
+func troubled(opts Options) func(t *testing.T) contracttest.TroubledPlace[*Dir] {
+	return func(t *testing.T) contracttest.TroubledPlace[*Dir] {
+		path := newDir(t)
+		var around func(op op, path string, call func() error) error
+		return contracttest.TroubledPlace[*Dir]{
+			Open: func() *Dir {
+				opts := opts
+				opts.Version = "1.0.0"
+				d := open(t, path, opts)
+				d.disk.around = func(op op, path string, call func() error) error {
+					if around != nil {
+						return around(op, path, call)
 					}
 					return unsynced(op, path, call)
 				}
-			case contracttest.Unreadable:
-				around = func(op op, path string, call func() error) error {
-					if op == opRead && strings.HasPrefix(path, file) {
-						return fs.ErrPermission
+				return d
+			},
+			Befall: func(r contracttest.Record, trouble contracttest.Trouble) (end func()) {
+				file := filepath.Join(path, filepath.FromSlash(fileOf[r]))
+				sound := read(t, file)
+				switch trouble {
+				case contracttest.NoSpace:
+					around = func(op op, path string, call func() error) error {
+						if op == opWrite {
+							return syscall.ENOSPC
+						}
+						return unsynced(op, path, call)
 					}
-					return unsynced(op, path, call)
-				}
-			case contracttest.Damaged:
-				must(t, os.Truncate(file, int64(len(sound)/2)))
-			case contracttest.NewerFormat:
-				newer, err := seal(2, "9.8.7", []byte(`"a form not known yet"`))
-				must(t, err)
-				write(t, file, newer)
-				return func() {
-					if !bytes.Equal(read(t, file), newer) {
-						t.Error("it was written over")
+				case contracttest.Unreadable:
+					around = func(op op, path string, call func() error) error {
+						if op == opRead && strings.HasPrefix(path, file) {
+							return fs.ErrPermission
+						}
+						return unsynced(op, path, call)
 					}
-					write(t, file, sound)
+				case contracttest.Damaged:
+					must(t, os.Truncate(file, int64(len(sound)/2)))
+				case contracttest.NewerFormat:
+					newer, err := seal(99, "9.8.7", []byte(`"a form not known yet"`))
+					must(t, err)
+					write(t, file, newer)
+					return func() {
+						if !bytes.Equal(read(t, file), newer) {
+							t.Error("it was written over")
+						}
+						write(t, file, sound)
+					}
 				}
-			}
-			return func() { around = nil }
-		},
+				return func() { around = nil }
+			},
+		}
 	}
 }
 

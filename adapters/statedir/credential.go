@@ -38,6 +38,7 @@ const credentialRoom = 8 << 10
 func credentialRecord(d *Dir) record[ports.Credential] {
 	return record[ports.Credential]{
 		dir: d, folder: credentialsFolder, name: credentialFile, format: 1, private: true, readBack: true, room: credentialRoom,
+		purpose: "credential", machineUID: func(c ports.Credential) string { return c.MachineUID },
 		marshal: func(c ports.Credential) ([]byte, error) {
 			j := credentialJSON{
 				Key:        c.Key.Reveal(), // into the file that protects it
@@ -117,4 +118,9 @@ func (d *Dir) Erase(ctx context.Context) error {
 }
 
 // Protection implements ports.CredentialStore.
-func (d *Dir) Protection() string { return "file" }
+func (d *Dir) Protection() string {
+	if d.opts.Protector == nil {
+		return "file"
+	}
+	return d.opts.Protector.Name()
+}

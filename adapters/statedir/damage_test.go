@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -24,6 +25,10 @@ import (
 // is always damage that is set aside, or the value itself; then a save works.
 func TestDamage(t *testing.T) {
 	t.Parallel()
+	step := 1
+	if runtime.GOOS == "windows" {
+		step = 7 // files cost ten times as much there, and the judgement is the same
+	}
 	for _, s := range subjects {
 		t.Run(filepath.Base(s.file), func(t *testing.T) {
 			t.Parallel()
@@ -47,7 +52,7 @@ func TestDamage(t *testing.T) {
 				"another record":          func() { write(t, file, s.enclose(t, `{"other":1}`)) },
 				"wrong types":             func() { write(t, file, s.enclose(t, `[1,2]`)) },
 			}
-			for n := range sound[:len(sound)-1] { // without the newline it is sound
+			for n := 0; n < len(sound)-1; n += step { // without the newline it is sound
 				damages[fmt.Sprintf("cut at %d", n)] = put(sound[:n])
 			}
 			for name, do := range damages {
@@ -55,7 +60,7 @@ func TestDamage(t *testing.T) {
 				do()
 				s.damaged(t, d, path, name)
 			}
-			for n := range sound {
+			for n := 0; n < len(sound); n += step {
 				flipped := slices.Clone(sound)
 				flipped[n] ^= 1 << (n % 8)
 				write(t, file, flipped)
@@ -187,45 +192,54 @@ func TestDamageThatStays(t *testing.T) {
 	}
 }
 
-func TestFolderReplaced(t *testing.T) {
+func TestFolderReplacedByAFile(t *testing.T) {
+	t.Parallel()
+	folderReplaced(t, t.TempDir(), func(folder string) error { return os.WriteFile(folder, []byte("x"), 0o600) })
+}
+
+func TestFolderReplacedByALink(t *testing.T) {
+	needsLinks(t)
 	t.Parallel()
 	outside := t.TempDir()
+	folderReplaced(t, outside, func(folder string) error { return os.Symlink(outside, folder) })
+	folderReplaced(t, outside, func(folder string) error { return os.Symlink(".", folder) })
+}
+
+// folderReplaced shows that what replace puts in a folder's place is set aside
+// and not followed to outside.
+func folderReplaced(t *testing.T, outside string, replace func(folder string) error) {
+	t.Helper()
 	for _, s := range subjects {
 		if filepath.Dir(s.file) == "." {
 			continue
 		}
-		for name, do := range map[string]func(folder string) error{
-			"by a file":          func(folder string) error { return os.WriteFile(folder, []byte("x"), 0o600) },
-			"by a link":          func(folder string) error { return os.Symlink(outside, folder) },
-			"by a link to a dir": func(folder string) error { return os.Symlink(".", folder) },
-		} {
-			t.Run(s.file+" "+name, func(t *testing.T) {
-				is := is.New(t)
-				path := newDir(t)
-				var got recoveries
-				d := open(t, path, Options{Recovered: got.add})
-				is.NoErr(do(filepath.Join(path, filepath.Dir(s.file))))
-				_, err := s.load(d)
-				is.True(errors.Is(err, ports.ErrDamaged))
-				_, err = s.load(d)
-				is.True(errors.Is(err, ports.ErrNotStored))
-				is.NoErr(s.save(d, 1))
-				s.loads(t, d, 1)
+		t.Run(s.file, func(t *testing.T) {
+			is := is.New(t)
+			path := newDir(t)
+			var got recoveries
+			d := open(t, path, Options{Recovered: got.add})
+			is.NoErr(replace(filepath.Join(path, filepath.Dir(s.file))))
+			_, err := s.load(d)
+			is.True(errors.Is(err, ports.ErrDamaged))
+			_, err = s.load(d)
+			is.True(errors.Is(err, ports.ErrNotStored))
+			is.NoErr(s.save(d, 1))
+			s.loads(t, d, 1)
 
-				is.NoErr(os.RemoveAll(filepath.Join(path, filepath.Dir(s.file))))
-				is.NoErr(do(filepath.Join(path, filepath.Dir(s.file))))
-				is.NoErr(s.save(d, 2)) // without a load before
-				s.loads(t, d, 2)
-				is.Equal(got.actions(), []string{"set aside", "set aside"})
-				is.Equal(len(tree(t, outside)), 0)
-			})
-		}
+			is.NoErr(os.RemoveAll(filepath.Join(path, filepath.Dir(s.file))))
+			is.NoErr(replace(filepath.Join(path, filepath.Dir(s.file))))
+			is.NoErr(s.save(d, 2)) // without a load before
+			s.loads(t, d, 2)
+			is.Equal(got.actions(), []string{"set aside", "set aside"})
+			is.Equal(len(tree(t, outside)), 0)
+		})
 	}
 }
 
 // TestSymlinks shows that a link in a file's place is neither followed nor
 // removed, wherever it leads.
 func TestSymlinks(t *testing.T) {
+	needsLinks(t)
 	t.Parallel()
 	for _, s := range subjects {
 		for _, name := range []string{s.file, s.file + ".new"} {
@@ -286,7 +300,7 @@ func TestNewerFormatIsLeftAlone(t *testing.T) {
 				path := newDir(t)
 				var got recoveries
 				d := open(t, path, Options{Recovered: got.add})
-				newer, err := seal(2, "9.8.7", []byte(`"a form not known yet"`))
+				newer, err := seal(protectedFormat+1, "9.8.7", []byte(`"a form not known yet"`))
 				is.NoErr(err)
 				file := filepath.Join(path, name)
 				write(t, file, newer)

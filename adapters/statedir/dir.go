@@ -59,6 +59,12 @@ type Options struct {
 	Version string
 	// Now dates the names of what is set aside; time.Now if nil.
 	Now func() time.Time
+	// Protector wraps what is secret. Nil is for systems that have none: the
+	// files' modes are the protection.
+	Protector ports.Protector
+	// Guard keeps the directory to administrators where modes do not; nil
+	// elsewhere.
+	Guard ports.Guard
 }
 
 // Dir is a state directory. It implements ports.CredentialStore,
@@ -85,7 +91,8 @@ type Dir struct {
 }
 
 // Open returns the state directory at path, made with mode 0700 (its missing
-// parents 0755) if it is absent.
+// parents 0755) if it is absent. With a Guard, one that somebody else made is
+// put aside, and reported by the next call.
 //
 // It fails only for a path that cannot be used at all. A directory that cannot
 // be made, or may not be used as it is, is reported by each call that needs it,
@@ -159,7 +166,7 @@ func (d *Dir) report(r ports.Recovery) { d.reports = append(d.reports, r) }
 func (d *Dir) top(create bool) (*folder, error) {
 	root, err := d.openRoot()
 	if create && errors.Is(err, fs.ErrNotExist) {
-		if err := d.disk.mkdirAll(d.path, 0o700); err != nil {
+		if err := d.disk.mkdirAll(d.path, d.mkdir); err != nil {
 			return nil, notWritten(d.path, err)
 		}
 		delete(d.synced, d.path)
@@ -167,6 +174,9 @@ func (d *Dir) top(create bool) (*folder, error) {
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", d.path, ports.ErrNotStored)
+	}
+	if errors.Is(err, ports.ErrUnreadable) {
+		return nil, err
 	}
 	if err != nil {
 		return nil, unreadable(d.path, err)
@@ -184,12 +194,45 @@ func (d *Dir) top(create bool) (*folder, error) {
 	return f, nil
 }
 
+// mkdir makes a directory that only this account, or what the Guard says,
+// reaches.
+func (d *Dir) mkdir(path string) error {
+	if d.opts.Guard != nil {
+		return d.opts.Guard.Mkdir(path)
+	}
+	return os.Mkdir(path, 0o700)
+}
+
+// openRoot opens the state directory, which is claimed first.
 func (d *Dir) openRoot() (root *os.Root, err error) {
+	if err := d.claim(); err != nil {
+		return nil, err
+	}
 	err = d.disk.do(opOpen, d.path, func() error {
 		root, err = os.OpenRoot(d.path)
 		return err
 	})
 	return root, err
+}
+
+// claim has the Guard see to it that nobody else reaches the directory, before
+// anything in it is read or written.
+func (d *Dir) claim() error {
+	if d.opts.Guard == nil {
+		return nil
+	}
+	var done ports.Recovery
+	err := d.disk.do(opClaim, d.path, func() (err error) {
+		done, err = d.opts.Guard.Claim(d.path, d.opts.ReadOnly)
+		return err
+	})
+	if done.File != "" {
+		d.report(done)
+	}
+	if done.SetAside != "" {
+		clear(d.synced)
+	}
+	return err
 }
 
 // folder opens the folder called name, "." for the state directory itself.

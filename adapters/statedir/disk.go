@@ -23,6 +23,7 @@ const (
 	opRemove   op = "remove"
 	opMkdir    op = "mkdir"
 	opSyncDir  op = "sync directory"
+	opClaim    op = "claim"
 )
 
 // disk passes on every call to the file system. Tests fail a call, or stop at
@@ -38,16 +39,16 @@ func (d *disk) do(op op, path string, call func() error) error {
 	return d.around(op, path, call)
 }
 
-// mkdirAll makes the directory path with mode and its missing parents with mode
+// mkdirAll makes the directory path by one and its missing parents with mode
 // 0755, each synced into its own parent.
-func (d *disk) mkdirAll(path string, mode fs.FileMode) error {
+func (d *disk) mkdirAll(path string, one func(path string) error) error {
 	mkdir := func() error {
-		return d.do(opMkdir, path, func() error { return os.Mkdir(path, mode) })
+		return d.do(opMkdir, path, func() error { return one(path) })
 	}
 	parent := filepath.Dir(path)
 	err := mkdir()
 	if errors.Is(err, fs.ErrNotExist) && parent != path {
-		if err := d.mkdirAll(parent, 0o755); err != nil {
+		if err := d.mkdirAll(parent, func(path string) error { return os.Mkdir(path, 0o755) }); err != nil {
 			return err
 		}
 		err = mkdir()

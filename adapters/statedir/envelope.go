@@ -40,15 +40,15 @@ func seal(format int, version string, payload []byte) ([]byte, error) {
 // unseal returns the envelope if it is sound, else a *damage.
 func unseal(data []byte) (envelope, error) {
 	if len(data) == 0 {
-		return envelope{}, &damage{"it is empty"}
+		return envelope{}, &damage{reason: "it is empty"}
 	}
 	var e envelope
 	// The decoder's message is left out: it quotes what it read.
 	if json.Unmarshal(data, &e) != nil {
-		return envelope{}, &damage{"it is cut short or no record at all"}
+		return envelope{}, &damage{reason: "it is cut short or no record at all"}
 	}
 	if e.Format < 1 || e.SHA256 != e.sum() {
-		return envelope{}, &damage{"its checksum is wrong"}
+		return envelope{}, &damage{reason: "its checksum is wrong"}
 	}
 	return e, nil
 }

@@ -10,12 +10,17 @@ import (
 )
 
 // damage is what is wrong with a file that is not sound.
-type damage struct{ reason string }
+type damage struct {
+	reason string
+	kind   error // ports.ErrUnprotectable, or nil
+}
 
 func (e *damage) Error() string { return e.reason }
 
-func damaged(path, reason string) error {
-	return fmt.Errorf("%s is %w: %s", path, ports.ErrDamaged, reason)
+func (e *damage) Unwrap() error { return e.kind }
+
+func damaged(path string, bad *damage) error {
+	return fmt.Errorf("%s is %w: %w", path, ports.ErrDamaged, bad)
 }
 
 func notWritten(path string, err error) error {

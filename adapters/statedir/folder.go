@@ -54,7 +54,7 @@ func (f *folder) child(name string, create bool) (*folder, error) {
 			return nil, notWritten(path, errors.New(reason+" and could not be set aside; remove it"))
 		}
 		if !create {
-			return nil, damaged(path, reason)
+			return nil, damaged(path, &damage{reason: reason})
 		}
 		err = fs.ErrNotExist
 	}
@@ -96,10 +96,10 @@ func (f *folder) read(name string) ([]byte, fs.FileInfo, error) {
 		return nil, nil, unreadable(f.at(name), err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, info, &damage{kind(info) + " lies in the place of a file"}
+		return nil, info, &damage{reason: kind(info) + " lies in the place of a file"}
 	}
 	if info.Size() > maxFile {
-		return nil, info, &damage{fmt.Sprintf("it is larger than %d bytes", maxFile)}
+		return nil, info, &damage{reason: fmt.Sprintf("it is larger than %d bytes", maxFile)}
 	}
 	data := make([]byte, info.Size())
 	err = f.do(opRead, name, func() error {
@@ -147,7 +147,7 @@ func (f *folder) matching(prefixes ...string) ([]string, error) {
 // mkdir makes a directory with mode 0700.
 func (f *folder) mkdir(name string) error {
 	return f.do(opMkdir, name, func() error {
-		if err := f.root.Mkdir(name, 0o700); err != nil {
+		if err := f.makeOne(name); err != nil {
 			return err
 		}
 		delete(f.dir.synced, f.path)
@@ -159,8 +159,23 @@ func (f *folder) mkdir(name string) error {
 	})
 }
 
+func (f *folder) makeOne(name string) error {
+	if g := f.dir.opts.Guard; g != nil {
+		return g.Mkdir(f.at(name))
+	}
+	return f.root.Mkdir(name, 0o700)
+}
+
 func (f *folder) rename(from, to string) error {
-	return f.do(opRename, to, func() error { return f.root.Rename(from, to) })
+	return f.do(opRename, to, func() error { return rename(f.root, f.path, from, to) })
+}
+
+// private fails for a file that others may read or change.
+func (f *folder) private(name string, info fs.FileInfo) error {
+	if g := f.dir.opts.Guard; g != nil {
+		return g.Private(f.at(name))
+	}
+	return exposed(f.at(name), info)
 }
 
 // remove removes name and everything in it; nothing there is no error.

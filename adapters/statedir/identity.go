@@ -74,6 +74,21 @@ func identityRecord(d *Dir) record[ports.Identity] {
 	}
 }
 
+// machineUID is the machine that the directory's identity names; empty if none
+// can be read. It changes nothing.
+func (d *Dir) machineUID() string {
+	top, err := d.top(false)
+	if err != nil {
+		return ""
+	}
+	defer top.close()
+	id, _, err := d.identity.look(top, identityFile)
+	if err != nil {
+		return ""
+	}
+	return id.MachineUID
+}
+
 // LoadIdentity implements ports.IdentityStore.
 func (d *Dir) LoadIdentity(ctx context.Context) (ports.Identity, error) {
 	end, err := d.begin(ctx)

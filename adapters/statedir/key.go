@@ -29,6 +29,7 @@ func checkKey(text []byte) error {
 func keyRecord(d *Dir) record[ports.Secret] {
 	return record[ports.Secret]{
 		dir: d, folder: enrollmentFolder, name: keyFile, format: 1, private: true, readBack: true, bare: true,
+		purpose: "key of a request", machineUID: func(ports.Secret) string { return d.machineUID() },
 		marshal: func(key ports.Secret) ([]byte, error) {
 			text := []byte(key.Reveal()) // into the file that protects it
 			if checkKey(text) != nil {

@@ -28,6 +28,7 @@ func (p pendingJSON) check() error {
 func pendingRecord(d *Dir) record[ports.PendingEnrollment] {
 	return record[ports.PendingEnrollment]{
 		dir: d, folder: enrollmentFolder, name: pendingFile, format: 1, private: true, readBack: true,
+		purpose: "pending enrollment", machineUID: func(ports.PendingEnrollment) string { return d.machineUID() },
 		marshal: func(p ports.PendingEnrollment) ([]byte, error) {
 			j := pendingJSON{
 				ManagerURL:     p.ManagerURL,

@@ -76,6 +76,9 @@ func stat(info fs.FileInfo) *syscall.Stat_t {
 	return info.Sys().(*syscall.Stat_t) // what package os fills in on every Unix
 }
 
+// rename gives a file or directory in root another name; sync makes it durable.
+func rename(root *os.Root, _, from, to string) error { return root.Rename(from, to) }
+
 // syncDir makes the names in dir durable. A file system that has no such call
 // (some network and user-space ones) does not fail a write for it.
 func syncDir(dir *os.File) error {

@@ -1,12 +1,16 @@
 package statedir
 
 import (
+	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/windows"
 )
 
-// On Windows protection is by access control lists, which come with the DPAPI
-// store. Until then files have what their directory gives them.
+// On Windows who reaches what is a matter of access control lists, which the
+// Guard sees to.
 
 func protect(*os.Root, fs.FileInfo, bool) error { return nil }
 
@@ -20,9 +24,40 @@ func (owner) take(*os.File) error { return nil }
 
 func (owner) takeDir(*os.Root, string) error { return nil }
 
+// rename gives a file or directory in dir another name, which is on disk when
+// it returns nil. It goes by the path, since an os.Root does not write through;
+// in a directory that only administrators reach nobody puts a link in the way.
+func rename(_ *os.Root, dir, from, to string) error {
+	old, err := windows.UTF16PtrFromString(filepath.Join(dir, from))
+	if err != nil {
+		return err
+	}
+	name, err := windows.UTF16PtrFromString(filepath.Join(dir, to))
+	if err != nil {
+		return err
+	}
+	return windows.MoveFileEx(old, name, windows.MOVEFILE_REPLACE_EXISTING|windows.MOVEFILE_WRITE_THROUGH)
+}
+
 // syncDir does nothing: Windows has no such call for a directory.
 func syncDir(*os.File) error { return nil }
 
-func readAdvice(string, error) string { return "" }
+func readAdvice(_ string, err error) string {
+	switch {
+	case errors.Is(err, windows.ERROR_SHARING_VIOLATION):
+		return "; another program keeps it open: close that"
+	case errors.Is(err, fs.ErrPermission):
+		return "; run as the SYSTEM service (muster service install), or from an administrator's prompt"
+	}
+	return ""
+}
 
-func writeAdvice(error) string { return "" }
+func writeAdvice(err error) string {
+	switch {
+	case errors.Is(err, windows.ERROR_DISK_FULL), errors.Is(err, windows.ERROR_HANDLE_DISK_FULL):
+		return "; free some space there"
+	case errors.Is(err, windows.ERROR_WRITE_PROTECT):
+		return "; make its disk writable"
+	}
+	return readAdvice("", err)
+}

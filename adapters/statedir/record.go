@@ -19,10 +19,14 @@ type record[T any] struct {
 	marshal   func(T) ([]byte, error)
 	unmarshal func(format int, payload []byte) (T, error)
 	bare      bool
+	// purpose and machineUID are what the Protector binds the content to;
+	// purpose is empty for what is not secret.
+	purpose    string
+	machineUID func(T) string
 	// private: others than the owner may not read it, or it is not used.
 	private  bool
 	readBack bool
-	room     int // size of the placeholder that reserve leaves, in bytes
+	room     int // size of the placeholder that reserve leaves, in bytes, unprotected
 	// reserved: this process has left a placeholder in the way of
 	// replacements.
 	reserved bool
@@ -37,22 +41,19 @@ func (r *record[T]) load() (T, error) {
 		return none, err
 	}
 	defer f.close()
-	v, _, err := r.settle(f)
+	v, data, err := r.settle(f)
+	if err == nil && r.protects() && !protected(data) && !r.reserved && !r.dir.opts.ReadOnly {
+		_ = r.save(v) // an earlier version wrote it; if not now, the next load does
+	}
 	return v, err
 }
 
 // save replaces what is stored. The error is of kind ErrNotWritten,
 // ErrUnreadable or ErrNewerFormat.
 func (r *record[T]) save(v T) error {
-	payload, err := r.marshal(v)
+	data, err := r.encode(v)
 	if err != nil {
 		return r.notWritten(err)
-	}
-	data := payload
-	if !r.bare {
-		if data, err = seal(r.format, r.dir.opts.Version, payload); err != nil {
-			return r.notWritten(err)
-		}
 	}
 	f, old, err := r.prepare()
 	if err != nil {
@@ -67,6 +68,25 @@ func (r *record[T]) save(v T) error {
 	return nil
 }
 
+// encode returns what the file is to hold.
+func (r *record[T]) encode(v T) ([]byte, error) {
+	payload, err := r.marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	format := r.format
+	switch {
+	case r.protects():
+		format = protectedFormat
+		if payload, err = r.protect(payload, r.machineUID(v)); err != nil {
+			return nil, err
+		}
+	case r.bare:
+		return payload, nil
+	}
+	return seal(format, r.dir.opts.Version, payload)
+}
+
 // reserve makes sure that the save after it finds room. The error is that of
 // save.
 func (r *record[T]) reserve() error {
@@ -75,7 +95,7 @@ func (r *record[T]) reserve() error {
 		return err
 	}
 	defer f.close()
-	err = f.reserve(r.name, r.room, r.reserved)
+	err = f.reserve(r.name, r.placeholder(), r.reserved)
 	r.reserved = err == nil
 	if err != nil {
 		return r.notWritten(err)
@@ -95,7 +115,7 @@ func (r *record[T]) hasRoom() bool {
 	}
 	defer f.close()
 	info, err := f.lstat(r.name + newSuffix)
-	return err == nil && info.Mode().IsRegular() && info.Size() == int64(r.room)
+	return err == nil && info.Mode().IsRegular() && info.Size() == int64(r.placeholder())
 }
 
 func (r *record[T]) notWritten(err error) error {
@@ -164,7 +184,7 @@ func (r *record[T]) settle(f *folder) (v T, data []byte, err error) {
 	switch {
 	case bad != nil:
 		f.setAside(r.name, bad.reason)
-		return none, nil, damaged(f.at(r.name), bad.reason)
+		return none, nil, damaged(f.at(r.name), bad)
 	case err != nil:
 		return none, nil, fmt.Errorf("%s: %w", f.at(r.name), ports.ErrNotStored)
 	}
@@ -180,7 +200,7 @@ func (r *record[T]) look(f *folder, name string) (v T, data []byte, err error) {
 	}
 	v, err = r.judge(f.at(name), data)
 	if err == nil && r.private {
-		err = exposed(f.at(name), info)
+		err = f.private(name, info)
 		if err != nil {
 			err = unreadable(f.at(name), err)
 		}
@@ -193,21 +213,28 @@ func (r *record[T]) look(f *folder, name string) (v T, data []byte, err error) {
 }
 
 // judge says what the content of the file at path is. The error is of kind
-// ErrNewerFormat or a *damage.
+// ErrNewerFormat or, where the protection does not work, ErrUnreadable, or a
+// *damage.
 func (r *record[T]) judge(path string, data []byte) (v T, err error) {
 	e := envelope{Format: r.format, Payload: data}
-	if !r.bare {
+	if !r.bare || r.protects() && protected(data) {
 		if e, err = unseal(data); err != nil {
+			return v, err
+		}
+	}
+	writtenBy := e.WrittenBy
+	if e.Format == protectedFormat && r.purpose != "" {
+		if e, err = r.unprotect(path, e.Payload); err != nil {
 			return v, err
 		}
 	}
 	if e.Format > r.format {
 		return v, fmt.Errorf("%s was %w: muster %q wrote it in format %d, this one reads up to format %d; install that version again (nothing was changed)",
-			path, ports.ErrNewerFormat, e.WrittenBy, e.Format, r.format)
+			path, ports.ErrNewerFormat, writtenBy, e.Format, r.format)
 	}
 	v, err = r.unmarshal(e.Format, e.Payload)
 	if err != nil {
-		return v, &damage{err.Error()}
+		return v, &damage{reason: err.Error()}
 	}
 	return v, nil
 }

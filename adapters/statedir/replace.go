@@ -72,6 +72,9 @@ func (f *folder) write(name string, data []byte, r replacement) error {
 }
 
 func (f *folder) create(name string, mode fs.FileMode) (*os.File, error) {
+	if g := f.dir.opts.Guard; g != nil {
+		return g.Create(f.at(name))
+	}
 	file, err := f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return nil, err

@@ -72,8 +72,8 @@ func (f *folder) prune(prefix string) {
 	}
 }
 
-// SetAside moves everything but the lock, the status socket and what was set
-// aside before into a new directory cloned-<time> of the state directory.
+// SetAside moves everything but the lock, the status socket, the configuration,
+// the logs and what was set aside before into a new directory cloned-<time> of the state directory.
 // Nothing stored is no error, and where is then empty. An error is of kind
 // ErrNotWritten or ErrUnreadable.
 //
@@ -142,10 +142,19 @@ func (d *Dir) SetAside(ctx context.Context) (where string, err error) {
 	return where, nil
 }
 
+// What lies in the state directory on Windows and is no state: a copy needs
+// its configuration, and its log is open.
+const (
+	configFile = "agent.env"
+	logsFolder = "logs"
+)
+
 // moveRank orders what SetAside moves; negative for what stays.
 func moveRank(name string) int {
 	switch {
 	case name == lockFile, name == socketFile, strings.HasPrefix(name, clonePrefix):
+		return -1
+	case name == configFile, name == logsFolder: // in the same directory on Windows
 		return -1
 	case name == credentialsFolder:
 		return 1

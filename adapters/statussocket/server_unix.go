@@ -3,7 +3,6 @@
 package statussocket
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -17,17 +16,10 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// Server implements ports.StatusServer. A Server that was killed leaves its
-// socket file behind, which the next one replaces: who may serve is decided by
-// the process lock.
-type Server struct{ dir string }
-
-// NewServer serves the socket of a state directory.
-func NewServer(dir string) *Server { return &Server{dir: dir} }
-
-// Serve implements ports.StatusServer.
+// Serve implements ports.StatusServer. A Server that was killed leaves its
+// socket file behind, which the next one replaces.
 func (s *Server) Serve(ctx context.Context, calls ports.LocalCalls) error {
-	path := filepath.Join(s.dir, FileName)
+	path := endpoint(s.dir)
 	listener, err := s.listen(path)
 	if err != nil {
 		return fmt.Errorf("opening %s for `muster status`: %w", path, err)
@@ -42,7 +34,10 @@ func (s *Server) Serve(ctx context.Context, calls ports.LocalCalls) error {
 		conn, err := listener.Accept()
 		switch {
 		case err == nil:
-			callers.Go(func() { answer(ctx, conn, calls) })
+			callers.Go(func() {
+				defer func() { _ = conn.Close() }()
+				answer(ctx, conn, calls)
+			})
 		case ctx.Err() != nil, errors.Is(err, net.ErrClosed):
 			return nil
 		default:
@@ -81,30 +76,4 @@ func (s *Server) listen(path string) (*net.UnixListener, error) {
 		return nil, errors.Join(err, listener.Close())
 	}
 	return listener, nil
-}
-
-// answer serves one caller. There is nobody to report an error to: the caller
-// sees that the connection broke.
-func answer(ctx context.Context, conn net.Conn, calls ports.LocalCalls) {
-	defer func() { _ = conn.Close() }()
-	if err := conn.SetDeadline(time.Now().Add(answerWithin)); err != nil {
-		return
-	}
-	question, err := bufio.NewReaderSize(conn, 64).ReadSlice('\n')
-	if err != nil {
-		return
-	}
-	switch string(question) {
-	case askStatus:
-		_, _ = conn.Write(Encode(calls.Status()))
-	case askRenewal:
-		if err := conn.SetDeadline(time.Time{}); err != nil { // a renewal takes as long as the manager
-			return
-		}
-		result, err := calls.RenewCertificates(ctx)
-		if err != nil {
-			return
-		}
-		_, _ = conn.Write(encodeRenewal(result))
-	}
 }

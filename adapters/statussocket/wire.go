@@ -1,5 +1,5 @@
 // Package statussocket lets local callers ask the running agent how it stands:
-// over a Unix socket in the state directory.
+// over a Unix socket in the state directory, on Windows over a named pipe.
 package statussocket
 
 import (
@@ -10,7 +10,7 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// FileName is the socket's name in the state directory.
+// FileName is the socket's name in the state directory; not used on Windows.
 const FileName = "agent.sock"
 
 // The JSON of `muster status --json` (interface.md). Unknown values are null.

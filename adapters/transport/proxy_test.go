@@ -24,12 +24,12 @@ import (
 func TestProxiesAgreeWithNetHTTP(t *testing.T) {
 	const exceptions = " example.org , .sub.test,*.star.test,UPPER.test,with-port.test:8443,10.0.0.0/8,192.0.2.7," +
 		"192.0.2.8:8443,[2001:db8::1]:8443,2001:db8:1::/48,2001:db8::9,:80,*odd.test,.,bad/33,10.0.0.0/99,[2001:db8::7],"
+	for _, name := range []string{"https_proxy", "http_proxy", "no_proxy"} {
+		t.Setenv(name, "") // first: on Windows it is the same as in capitals
+	}
 	t.Setenv("HTTPS_PROXY", "http://secure.proxy:3128")
-	t.Setenv("https_proxy", "")
 	t.Setenv("HTTP_PROXY", "plain.proxy:3128")
-	t.Setenv("http_proxy", "")
 	t.Setenv("NO_PROXY", exceptions)
-	t.Setenv("no_proxy", "")
 	t.Setenv("REQUEST_METHOD", "")
 	p, err := newProxies(ports.ProxySettings{
 		HTTPS: ports.NewSecret("http://secure.proxy:3128"), HTTP: ports.NewSecret("plain.proxy:3128"), No: exceptions,

@@ -7,7 +7,7 @@ import (
 )
 
 func (p *program) configCommand() *cobra.Command {
-	return &cobra.Command{
+	config := &cobra.Command{
 		Use:   "config",
 		Short: "The configuration in force and where each value came from",
 		Args:  cobra.NoArgs,
@@ -28,4 +28,6 @@ func (p *program) configCommand() *cobra.Command {
 			return nil
 		},
 	}
+	config.AddCommand(p.configSetCommand())
+	return config
 }

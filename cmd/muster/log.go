@@ -6,7 +6,8 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// logger writes to standard error as the configuration says.
+// logger writes to standard error as the configuration says, and where a
+// service manager wants to see events, also there.
 func (p *program) logger(settings ports.Settings) *slog.Logger {
 	options := &slog.HandlerOptions{
 		Level: map[string]slog.Level{"debug": slog.LevelDebug, "warn": slog.LevelWarn, "error": slog.LevelError}[settings.LogLevel], // else info, the zero Level
@@ -17,10 +18,14 @@ func (p *program) logger(settings ports.Settings) *slog.Logger {
 			return a
 		},
 	}
+	var handler slog.Handler = slog.NewTextHandler(p.stderr, options)
 	if settings.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(p.stderr, options))
+		handler = slog.NewJSONHandler(p.stderr, options)
 	}
-	return slog.New(slog.NewTextHandler(p.stderr, options))
+	if p.events != nil {
+		handler = slog.NewMultiHandler(handler, p.events)
+	}
+	return slog.New(handler)
 }
 
 // event is the attribute that makes a log line stable to search for.

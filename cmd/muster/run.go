@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 
 	"github.com/spf13/cobra"
 
 	"github.com/muster-agent/muster/domain/exitcode"
+	"github.com/muster-agent/muster/ports"
 )
 
 // program is one call of muster: what it was given and how it ends.
@@ -21,6 +23,11 @@ type program struct {
 	configFile, stateDir, logLevel, logFormat string
 
 	code exitcode.Code
+
+	// Of a process that a service manager without systemd's protocol started:
+	// its supervisor, and where it sees events. Else nil.
+	host   ports.Supervisor
+	events slog.Handler
 }
 
 // run is the whole program but for the process around it.

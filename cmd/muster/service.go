@@ -10,12 +10,14 @@ import (
 )
 
 func (p *program) runCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "The service: enroll if need be, connect, until told to stop",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return p.service(cmd.Context()) },
 	}
+	p.hostable(cmd)
+	return cmd
 }
 
 func (p *program) service(ctx context.Context) error {

@@ -8,8 +8,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/muster-agent/muster/adapters/processlock"
 )
 
 func (p *program) unenrollCommand() *cobra.Command {
@@ -33,17 +31,17 @@ func (p *program) unenroll(ctx context.Context, yes bool) error {
 		return err
 	}
 	settings := config.settings
-	unlock, err := processlock.New(settings.StateDir).TryLock(ctx, "unenroll")
+	store, err := p.open(settings, p.logger(settings), false)
+	if err != nil {
+		return err
+	}
+	unlock, err := processLock(settings.StateDir).TryLock(ctx, "unenroll")
 	if err != nil {
 		return stopFirst(err)
 	}
 	defer p.release(unlock)
 	if !yes && !p.confirmed("Remove this machine's credential and certificates from "+settings.StateDir+"? Type yes: ") {
 		return errors.New("nothing was removed: confirm with 'yes' or --yes")
-	}
-	store, err := p.open(settings, p.logger(settings), false)
-	if err != nil {
-		return err
 	}
 	removed, err := store.RemoveEnrollment(ctx)
 	elsewhere, certErr := certificateFiles(settings).Erase(ctx) // they may lie outside the state directory

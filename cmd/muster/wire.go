@@ -10,6 +10,7 @@ import (
 	mathrand "math/rand/v2"
 	"net/url"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -20,7 +21,6 @@ import (
 	"github.com/muster-agent/muster/adapters/machine"
 	"github.com/muster-agent/muster/adapters/managerapi"
 	"github.com/muster-agent/muster/adapters/mtls"
-	"github.com/muster-agent/muster/adapters/processlock"
 	"github.com/muster-agent/muster/adapters/siteapi"
 	"github.com/muster-agent/muster/adapters/statedir"
 	"github.com/muster-agent/muster/adapters/statussocket"
@@ -61,9 +61,9 @@ func (p *program) configureAt(stateDir, managerURL string) (*configuration, erro
 			flags[name] = value
 		}
 	}
-	read, err := envconfig.Load(envconfig.Source{
-		Environ: p.environ, File: p.configFile, Flags: flags, CredentialStored: credentialStored,
-	})
+	source := envconfig.Source{Environ: p.environ, File: p.configFile, Flags: flags, CredentialStored: credentialStored}
+	_, guard := protection()
+	read, err := p.read(source, guard)
 	if err != nil {
 		return nil, err
 	}
@@ -81,10 +81,24 @@ func (p *program) configureAt(stateDir, managerURL string) (*configuration, erro
 	return config, nil
 }
 
+// read reads the configuration. A default file is read only from a directory
+// that is ours.
+func (p *program) read(source envconfig.Source, guard ports.Guard) (*envconfig.Config, error) {
+	if guard != nil {
+		source.Unaltered = guard.Unaltered
+	}
+	if source.File == "" {
+		if err := claim(guard, filepath.Dir(envconfig.DefaultFile(source.Environ)), false, p.warnOf); err != nil {
+			return nil, err
+		}
+	}
+	return envconfig.Load(source)
+}
+
 // enrolledAt is the manager of the enrollment that a state directory records;
 // nil if there is none. It changes nothing.
 func enrolledAt(dir string) *url.URL {
-	store, err := statedir.Open(dir, statedir.Options{ReadOnly: true, Version: version})
+	store, err := statedir.Open(dir, storeOptions(true))
 	if err != nil {
 		return nil
 	}
@@ -109,13 +123,15 @@ func (c *configuration) nothingToDo(ctx context.Context, now time.Time) bool {
 }
 
 func certificateFiles(s ports.Settings) *certfiles.Files {
-	return certfiles.New(certfiles.Paths{CA: s.CACertFile, Server: s.ServerCertFile, Key: s.ServerKeyFile, CRL: s.CRLFile})
+	files := certfiles.New(certfiles.Paths{CA: s.CACertFile, Server: s.ServerCertFile, Key: s.ServerKeyFile, CRL: s.CRLFile})
+	_, files.Guard = protection()
+	return files
 }
 
 // credentialStored reports whether a state directory holds a credential, sound
 // or not. It changes nothing.
 func credentialStored(dir string) bool {
-	store, err := statedir.Open(dir, statedir.Options{ReadOnly: true, Version: version})
+	store, err := statedir.Open(dir, storeOptions(true))
 	if err != nil {
 		return false
 	}
@@ -143,7 +159,7 @@ func (p *program) world(config *configuration, log *slog.Logger, readOnly bool) 
 	w := app.World{
 		Settings: settings, Version: version, Hostname: hostname,
 		Signals: machine.New("/"), Identities: store, Credentials: store, Retries: store, State: store,
-		Lock:         processlock.New(settings.StateDir),
+		Lock:         processLock(settings.StateDir),
 		Certificates: files, Journal: store,
 		Supervisor: p.supervisor(), StatusServer: statussocket.NewServer(settings.StateDir),
 		Log: log, Wall: time.Now, Chance: mathrand.Float64,
@@ -180,6 +196,9 @@ func (p *program) environment(name string) string {
 
 // supervisor is whoever started this process and wants to be told.
 func (p *program) supervisor() ports.Supervisor {
+	if p.host != nil {
+		return p.host
+	}
 	if n := systemd.New(p.environ); n != nil {
 		return n
 	}
@@ -188,9 +207,12 @@ func (p *program) supervisor() ports.Supervisor {
 
 // open opens the state directory. With readOnly nothing on disk is changed.
 func (p *program) open(settings ports.Settings, log *slog.Logger, readOnly bool) (*statedir.Dir, error) {
-	return statedir.Open(settings.StateDir, statedir.Options{
-		ReadOnly: readOnly, Version: version, Now: time.Now, Recovered: p.recovered(log),
-	})
+	options := storeOptions(readOnly)
+	options.Recovered = p.recovered(log)
+	if err := claim(options.Guard, settings.StateDir, readOnly, options.Recovered); err != nil {
+		return nil, err
+	}
+	return statedir.Open(settings.StateDir, options)
 }
 
 // recovered logs what a store did by itself.

@@ -1,10 +1,10 @@
-//go:build unix
-
 package statussocket
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/muster-agent/muster/ports"
@@ -18,11 +18,35 @@ const answerWithin = 2 * time.Second
 // disk.
 const renewWithin = 2 * time.Minute
 
+// maxAnswer bounds what is read of an answer, in bytes.
+const maxAnswer = 1 << 20
+
 // The questions of the wire: a line, answered by a line of JSON.
 const (
 	askStatus  = "status\n"
 	askRenewal = "renew-certs\n"
 )
+
+// conn is a way between an agent and a caller.
+type conn interface {
+	io.ReadWriteCloser
+	SetDeadline(time.Time) error
+}
+
+// exchange sends a question and reads the answer, a line.
+func exchange(c conn, question string, within time.Duration) ([]byte, error) {
+	if err := c.SetDeadline(time.Now().Add(within)); err != nil {
+		return nil, err
+	}
+	if _, err := io.WriteString(c, question); err != nil {
+		return nil, err
+	}
+	answer, err := bufio.NewReader(io.LimitReader(c, maxAnswer)).ReadBytes('\n')
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return answer, err
+}
 
 type renewalJSON struct {
 	Code int    `json:"code"`

@@ -1,0 +1,31 @@
+//go:build linux || windows
+
+package machine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/muster-agent/muster/ports"
+)
+
+// readTimeout is the port's promise.
+const readTimeout = 5 * time.Second
+
+// bounded returns when read, ctx or the port's 5 s are over. A read that hangs,
+// on a device for one, is left behind.
+func bounded(ctx context.Context, read func() ports.MachineSignals) (ports.MachineSignals, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	signals := make(chan ports.MachineSignals, 1)
+	if ctx.Err() == nil {
+		go func() { signals <- read() }()
+	}
+	select {
+	case s := <-signals:
+		return s, nil
+	case <-ctx.Done():
+		return ports.MachineSignals{}, fmt.Errorf("reading which machine this is (firmware, system disk, the system's own id): %w", ctx.Err())
+	}
+}

@@ -1,0 +1,30 @@
+package machine
+
+import (
+	"strings"
+
+	"golang.org/x/sys/windows/registry"
+)
+
+// machineGUID is made when Windows is installed. A 32-bit program too has to
+// look where the 64-bit ones do.
+func machineGUID() (string, error) {
+	key, err := registry.OpenKey(registry.LOCAL_MACHINE, `SOFTWARE\Microsoft\Cryptography`, registry.QUERY_VALUE|registry.WOW64_64KEY)
+	if err != nil {
+		return "", err
+	}
+	defer key.Close() // read only: nothing is lost
+	guid, _, err := key.GetStringValue("MachineGuid")
+	return strings.TrimSpace(guid), err
+}
+
+// inContainer looks for the value that Windows itself goes by.
+func inContainer() bool {
+	key, err := registry.OpenKey(registry.LOCAL_MACHINE, `SYSTEM\CurrentControlSet\Control`, registry.QUERY_VALUE)
+	if err != nil {
+		return false
+	}
+	defer key.Close() // read only: nothing is lost
+	_, _, err = key.GetIntegerValue("ContainerType")
+	return err == nil
+}

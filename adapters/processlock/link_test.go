@@ -1,0 +1,20 @@
+package processlock
+
+import (
+	"os"
+	"testing"
+)
+
+// needsLinks skips a test where symbolic links cannot be made: under Wine,
+// which says that it made one, and for a Windows account without the right.
+func needsLinks(t *testing.T) {
+	t.Helper()
+	link := t.TempDir() + "/link"
+	err := os.Symlink("nowhere", link)
+	if err == nil {
+		_, err = os.Lstat(link)
+	}
+	if err != nil {
+		t.Skip("this system makes no symbolic links: ", err)
+	}
+}

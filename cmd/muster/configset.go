@@ -1,0 +1,125 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/muster-agent/muster/adapters/envconfig"
+	"github.com/muster-agent/muster/ports"
+)
+
+// configSetCommand is what an installer calls. It is given the settings on
+// standard input, where no other process sees them.
+func (p *program) configSetCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "set",
+		Short:  "Writes lines of NAME=VALUE from standard input to the configuration file",
+		Args:   cobra.NoArgs,
+		Hidden: true,
+		RunE:   func(*cobra.Command, []string) error { return p.setConfig() },
+	}
+}
+
+// setConfig changes the configuration file, unless it would then be wrong. A
+// line without a value changes nothing.
+func (p *program) setConfig() error {
+	values, err := readAssignments(p.stdin)
+	if err != nil {
+		return err
+	}
+	_, guard := protection()
+	path := p.configFile
+	if path == "" {
+		path = envconfig.DefaultFile(p.environ)
+	}
+	if err := p.configFolder(filepath.Dir(path), guard); err != nil {
+		return err
+	}
+	before, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read the configuration: %w", err)
+	}
+	after, err := envconfig.Assign(string(before), values)
+	if err != nil || len(values) == 0 {
+		return err
+	}
+	replacement := path + ".new"
+	if err := writePrivate(replacement, after, guard); err != nil {
+		return fmt.Errorf("write the configuration: %w", err)
+	}
+	source := envconfig.Source{Environ: p.environ, File: replacement, CredentialStored: credentialStored}
+	if _, err = p.read(source, guard); err == nil {
+		err = os.Rename(replacement, path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(replacement))
+	}
+	return nil
+}
+
+// configFolder sees to the directory of the configuration, as for what is in
+// it.
+func (p *program) configFolder(dir string, guard ports.Guard) error {
+	if err := claim(guard, dir, false, p.warnOf); err != nil {
+		return err
+	}
+	if guard == nil {
+		return os.MkdirAll(dir, 0o755)
+	}
+	if err := guard.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+// writePrivate writes a file that only administrators may read, from before
+// its first byte. One of that name is an interrupted call's.
+func writePrivate(path, text string, guard ports.Guard) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	var file *os.File
+	var err error
+	if guard != nil {
+		file, err = guard.Create(path)
+	} else {
+		file, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(text)
+	if err == nil {
+		err = file.Sync()
+	}
+	return errors.Join(err, file.Close())
+}
+
+// readAssignments reads lines of NAME=VALUE; those without a value are left
+// out.
+func readAssignments(r io.Reader) (values []envconfig.Assignment, err error) {
+	const limit = 128 << 10 // bytes; an installer's settings are at most 96 KiB
+	lines := bufio.NewScanner(io.LimitReader(r, limit))
+	lines.Buffer(nil, limit)
+	for lines.Scan() {
+		name, value, ok := strings.Cut(strings.TrimSuffix(lines.Text(), "\r"), "=")
+		if !ok {
+			return nil, errors.New(`a line has no "="; write NAME=VALUE`)
+		}
+		if value != "" {
+			values = append(values, envconfig.Assignment{Name: name, Value: value})
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("read the settings: %w", err)
+	}
+	return values, nil
+}

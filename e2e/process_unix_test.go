@@ -1,0 +1,36 @@
+//go:build unix
+
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+)
+
+// aMoment is a wait for which a command has asked, and does not wait for the
+// answer's end.
+const aMoment = "300ms"
+
+// short is a certificate's life that a test sees the end of.
+func short(life time.Duration) string { return life.String() }
+
+// kills is how many of a first enrollment's moments are tried.
+const kills = 200
+
+// toStop are the signals that tell an agent to stop.
+var toStop = []os.Signal{syscall.SIGTERM, os.Interrupt}
+
+// toCrash are signals after which the Go runtime ends as after a panic, of
+// which there is none to be had from outside.
+var toCrash = []os.Signal{syscall.SIGQUIT, syscall.SIGABRT, syscall.SIGSEGV}
+
+// addressable readies a command for send.
+func addressable(*exec.Cmd) {}
+
+// begin starts a command.
+func begin(cmd *exec.Cmd) error { return cmd.Start() }
+
+// send sends a signal to a process.
+func send(to *os.Process, sig os.Signal) error { return to.Signal(sig) }

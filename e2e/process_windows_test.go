@@ -1,0 +1,77 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/windows"
+)
+
+// aMoment is a wait for which a command has asked, and does not wait for the
+// answer's end. Wine on a busy machine takes long for everything.
+const aMoment = "5s"
+
+// short is a certificate's life that a test sees the end of; longer here for
+// the same reason.
+func short(life time.Duration) string { return (4 * life).String() }
+
+// kills is how many of a first enrollment's moments are tried: fewer than
+// elsewhere, since a start takes long.
+const kills = 40
+
+// toStop are the signals that tell an agent to stop: at a console there is
+// Ctrl+C. (The service manager's own way is tested where the service is.)
+var toStop = []os.Signal{os.Interrupt}
+
+// toCrash are signals that let the runtime crash, of which Windows has none.
+var toCrash []os.Signal
+
+// addressable readies a command for send, by a console of its own: Ctrl+C goes
+// to all processes of a console.
+func addressable(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: windows.CREATE_NO_WINDOW}
+}
+
+// begin starts a command.
+func begin(cmd *exec.Cmd) error {
+	console.RLock()
+	defer console.RUnlock()
+	return cmd.Start()
+}
+
+var (
+	kernel32      = windows.NewLazySystemDLL("kernel32.dll")
+	attachConsole = kernel32.NewProc("AttachConsole")
+	freeConsole   = kernel32.NewProc("FreeConsole")
+
+	// console is held by who lets this process visit another's console: a
+	// process has only one at a time, and starts no other without.
+	console sync.RWMutex
+	// deaf keeps this process from ending by the Ctrl+C that it sends.
+	deaf = sync.OnceFunc(func() { signal.Notify(make(chan os.Signal, 1), os.Interrupt) })
+)
+
+// send presses Ctrl+C at a process's console.
+func send(to *os.Process, sig os.Signal) error {
+	if sig != os.Interrupt {
+		return fmt.Errorf("Windows has no signal %v", sig)
+	}
+	deaf()
+	console.Lock()
+	defer console.Unlock()
+	_, _, _ = freeConsole.Call() // there may be none to leave
+	if ok, _, err := attachConsole.Call(uintptr(to.Pid)); ok == 0 {
+		return fmt.Errorf("visit the console of process %d: %w", to.Pid, err)
+	}
+	err := windows.GenerateConsoleCtrlEvent(windows.CTRL_C_EVENT, 0)
+	if ok, _, freeErr := freeConsole.Call(); ok == 0 {
+		err = errors.Join(err, freeErr)
+	}
+	return err
+}
