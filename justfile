@@ -25,6 +25,14 @@ test-race *args:
 test-systemd *args:
     @exec sh tools/test-systemd.sh "$@"
 
+# runs the tests as Windows binaries, under Wine (Linux)
+test-windows *args:
+    @exec sh tools/test-windows.sh "$@"
+
+# takes the Windows installer through a machine's life, under Wine (Linux)
+test-msi:
+    @exec sh tools/test-msi.sh
+
 # runs the linters
 lint:
     @exec sh tools/lint.sh
