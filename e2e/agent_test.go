@@ -100,7 +100,7 @@ func (m *machine) path(name string) string { return filepath.Join(m.dir, name) }
 
 func (m *machine) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, muster, args...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + m.home, "SystemRoot=" + os.Getenv("SystemRoot")}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + m.home, "SystemRoot=" + os.Getenv("SystemRoot"), "GODEBUG=" + os.Getenv("GODEBUG")}
 	for name, value := range m.env {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}

@@ -222,7 +222,7 @@ func TestFaultHandler(t *testing.T) {
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(201)
 			for r.Context().Err() == nil { // a body that never ends
-				_, _ = io.WriteString(w, strings.Repeat(" ", 1000))
+				_, _ = io.WriteString(w, strings.Repeat(" ", 1<<16))
 				_ = http.NewResponseController(w).Flush()
 			}
 		}),

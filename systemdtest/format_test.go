@@ -59,7 +59,7 @@ func TestDowngradeToAVersionThatDoesNotKnowTheFormat(t *testing.T) {
 		s.stop()
 		before, err := os.ReadFile(file)
 		is.NoErr(err)
-		newer := s.rewrite(file, func(e *envelope) { e.Format, e.WrittenBy = e.Format+1, "97.5.3" })
+		newer := s.rewrite(file, func(e *envelope) { e.Format, e.WrittenBy = e.Format+97, "97.5.3" })
 		s.start()
 		l := s.life()
 		st := s.is("blocked")

@@ -12,6 +12,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -213,7 +214,11 @@ func (h *standInHost) tell(state, certificate string) {
 
 // standInStatus is `muster status` of a stand-in.
 func standInStatus(args []string) int {
-	text, err := os.ReadFile(filepath.Join(os.Getenv("MUSTER_STATE_DIR"), "status.json"))
+	var text []byte
+	err := shared(func() (err error) {
+		text, err = os.ReadFile(filepath.Join(os.Getenv("MUSTER_STATE_DIR"), "status.json"))
+		return err
+	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -236,7 +241,17 @@ func write(file string, content []byte) error {
 	if err := os.WriteFile(file+".new", content, 0o600); err != nil {
 		return err
 	}
-	return os.Rename(file+".new", file)
+	return shared(func() error { return os.Rename(file+".new", file) })
+}
+
+// shared does something with a file that another process may be reading or
+// replacing just then: Windows lets only one of the two.
+func shared(do func() error) error {
+	err := do()
+	for deadline := time.Now().Add(30 * time.Second); err != nil && !errors.Is(err, fs.ErrNotExist) && time.Now().Before(deadline); err = do() {
+		time.Sleep(time.Millisecond)
+	}
+	return err
 }
 
 func newCSR() (csr, key []byte) {

@@ -75,7 +75,9 @@ func fails(t *testing.T, fault, told string) {
 	stdout, stderr, code := playDemo(t, fault)
 	is.Equal(code, 1)
 	is.True(strings.Contains(stdout, "FAILED"))
-	is.True(strings.Contains(stderr, told))
+	if !strings.Contains(stderr, told) {
+		t.Errorf("it does not tell %q, but:\n%s", told, stderr)
+	}
 	is.True(strings.Contains(stderr, "stand-in: "+fault)) // the agent's log is shown
 }
 

@@ -27,7 +27,10 @@ done
 
 WINEDEBUG=${WINEDEBUG--all}
 WINEDLLOVERRIDES='mscoree,mshtml=' # neither .NET nor a browser
-export WINEDEBUG WINEDLLOVERRIDES
+# Go stops a thread to look at its goroutine; Wine is not always up to that:
+# once in many runs a process stands still, all of its threads waiting.
+GODEBUG=asyncpreemptoff=1
+export WINEDEBUG WINEDLLOVERRIDES GODEBUG
 unset DISPLAY WAYLAND_DISPLAY
 
 # What takes long to make is kept: here, or where this user may write.
@@ -79,4 +82,4 @@ fi
 mkdir "$WINEPREFIX"
 (cd "$installed" && cp -a -- *.reg .update-timestamp dosdevices "$WINEPREFIX/" && cp -al drive_c "$WINEPREFIX/")
 # Up before its programs, which would else race to start it, until the end.
-"$wineserver" -p
+"$wineserver" -p >/dev/null 2>&1
