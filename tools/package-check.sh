@@ -89,16 +89,16 @@ for name in preinstall postinstall preuninstall postuninstall; do
 done
 quiet "lintian" lintian --allow-root --fail-on error,warning "$work"/here/*.deb
 
-dpkg-deb -x "$deb" "$work/root"
-sed "s|/usr/bin/muster|$work/root&|" packaging/systemd/muster.service >"$work/muster.service"
+dpkg-deb -x "$deb" "$work/tree"
+sed "s|/usr/bin/muster|$work/tree&|" packaging/systemd/muster.service >"$work/muster.service"
 quiet "the unit" systemd-analyze verify "$work/muster.service"
 systemd-analyze security --offline=true --threshold=15 packaging/systemd/muster.service >"$work/exposure" ||
 	fail "$(tail -n 1 "$work/exposure")"
 tail -n 1 "$work/exposure"
 quiet "the man page" env LC_ALL=C.UTF-8 MANROFFSEQ='' MANWIDTH=80 sh -c \
-	'man --warnings -l "$1" >"$2"' - "$work/root/usr/share/man/man8/muster.8.gz" "$work/man"
+	'man --warnings -l "$1" >"$2"' - "$work/tree/usr/share/man/man8/muster.8.gz" "$work/man"
 grep -q "muster 1.2.3" "$work/man" || fail "the man page does not say its version"
-for word in $("$work/root/usr/bin/muster" --help | awk '/^Available/ { on = 1; next } /^$/ { on = 0 } on { print $1 }'); do
+for word in $("$work/tree/usr/bin/muster" --help | awk '/^Available/ { on = 1; next } /^$/ { on = 0 } on { print $1 }'); do
 	grep -q "^ *$word" "$work/man" || fail "the man page does not know the command $word"
 done
 # What the example configuration has in its comments can be used as it stands,
@@ -106,9 +106,9 @@ done
 sed -n -e '/TRUST_CA_FILE/d' -e 's/^#\(MUSTER_[A-Z_]*=\)cek_.*/\1cek_Zq7Wm2Xk9Rt4Yp6Ls8Dv/p;t' -e 's/^#\(MUSTER_[A-Z_]*=\)/\1/p' \
 	packaging/files/agent.env >"$work/agent.env"
 [ "$(grep -c . "$work/agent.env")" -ge 6 ] || fail "the example configuration was not understood"
-env -i "$work/root/usr/bin/muster" config --config "$work/agent.env" >/dev/null || fail "the example configuration is not right"
-bash -n "$work/root/usr/share/bash-completion/completions/muster"
-"$work/root/usr/bin/muster" version | grep -F v1.2.3 >/dev/null || fail "the program does not say its version"
+env -i "$work/tree/usr/bin/muster" config --config "$work/agent.env" >/dev/null || fail "the example configuration is not right"
+bash -n "$work/tree/usr/share/bash-completion/completions/muster"
+"$work/tree/usr/bin/muster" version | grep -F v1.2.3 >/dev/null || fail "the program does not say its version"
 
 # --- installed
 
@@ -121,14 +121,14 @@ cp "$rpm" "$work/muster.rpm"
 cp tools/package-life.sh "$work/"
 unshare --mount --propagation private sh -eu -c '
 	mount -t tmpfs tmpfs /mnt
-	mkdir /mnt/upper /mnt/work /mnt/root
-	mount -t overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work overlay /mnt/root
-	mount -t proc proc /mnt/root/proc
-	mount -t tmpfs tmpfs /mnt/root/run
-	mount -t tmpfs tmpfs /mnt/root/tmp
-	mount -t tmpfs tmpfs /mnt/root/dev
-	mkdir -p /mnt/root/package
-	mount --bind "$1" /mnt/root/package
-	mknod -m 666 /mnt/root/dev/null c 1 3
-	exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot /mnt/root sh /package/package-life.sh
+	mkdir /mnt/up /mnt/wd /mnt/top
+	mount -t overlay -o lowerdir=/,upperdir=/mnt/up,workdir=/mnt/wd overlay /mnt/top
+	mount -t proc proc /mnt/top/proc
+	mount -t tmpfs tmpfs /mnt/top/run
+	mount -t tmpfs tmpfs /mnt/top/tmp
+	mount -t tmpfs tmpfs /mnt/top/dev
+	mkdir -p /mnt/top/package
+	mount --bind "$1" /mnt/top/package
+	mknod -m 666 /mnt/top/dev/null c 1 3
+	exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot /mnt/top sh /package/package-life.sh
 ' - "$work" || fail "installing, upgrading or removing a package went wrong"

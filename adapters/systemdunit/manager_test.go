@@ -247,7 +247,7 @@ func TestAProgramThatTheServiceCouldNotRunIsRefused(t *testing.T) {
 	t.Parallel()
 	for program, advice := range map[string]string{
 		"/home/anna/muster":     "/usr/local/bin",
-		"/root/muster":          "/usr/local/bin",
+		"/run/muster":           "/usr/local/bin",
 		"/tmp/muster":           "/usr/local/bin",
 		"/var/tmp/muster":       "/usr/local/bin",
 		"/opt/my tools/muster":  "/usr/local/bin",

@@ -11,9 +11,9 @@ import (
 	"syscall"
 )
 
-// hidden are the folders in which the unit's restrictions let no program be
-// run (ProtectHome=, PrivateTmp=, NoExecPaths=).
-var hidden = [...]string{"/home/", "/root/", "/run/", "/tmp/", "/var/", "/dev/"}
+// hidden are the folders at the top in which the unit's restrictions let no
+// program be run (ProtectHome=, PrivateTmp=, NoExecPaths=).
+var hidden = [...]string{"home", "root", "run", "tmp", "var", "dev"}
 
 // letters are what a path may have without a meaning for systemd.
 const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+"
@@ -26,8 +26,8 @@ func (m *Manager) checkProgram() error {
 	if !path.IsAbs(program) || strings.Trim(program, letters) != "" {
 		return fmt.Errorf("the path of the program (%q) cannot stand in a unit: %s", program, advice)
 	}
-	for _, folder := range hidden {
-		if strings.HasPrefix(program, folder) {
+	for _, name := range hidden {
+		if folder := "/" + name + "/"; strings.HasPrefix(program, folder) {
 			return fmt.Errorf("the service may not run a program in %s (%s): %s", folder, program, advice)
 		}
 	}
