@@ -8,10 +8,10 @@ import "testing"
 // way out of the Go runtime.
 func TestACrashLooksLikeNoExitCodeOfOurs(t *testing.T) {
 	t.Parallel()
-	s := startManager(t, "--approve", "manual")
 	for _, sig := range toCrash {
 		for _, command := range []string{"run", "enroll"} {
-			m := newHost(t, s)
+			// A manager each, for it knows the hosts by their name.
+			m := newHost(t, startManager(t, "--approve", "manual"))
 			a := m.start(command)
 			a.logged("enroll.attempt", 1)
 			if code := first(a.signal(sig)); code >= 0 && code <= 2 {

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"runtime"
 	"strings"
@@ -20,8 +19,7 @@ func TestAnAddressInUseIsWaitedForAndDisturbsNothingElse(t *testing.T) {
 	m.atManager(s)
 	m.delays(20*time.Millisecond, 100*time.Millisecond)
 	p := closedPort(t)
-	taken, err := net.Listen("tcp", p.addr)
-	is.NoErr(err)
+	taken := p.listen()
 	defer taken.Close()
 	m.env["MUSTER_LISTEN_ADDR"] = p.addr
 
@@ -55,7 +53,7 @@ func TestAnAddressInUseIsWaitedForAndDisturbsNothingElse(t *testing.T) {
 	// The address is free again as soon as the agent has ended, even killed
 	// with a connection open.
 	client := m.peer()
-	_, err = ask(client, p.addr)
+	_, err := ask(client, p.addr)
 	is.NoErr(err)
 	a.kill()
 	a = m.start()

@@ -44,10 +44,7 @@ func closedPort(t *testing.T) *port {
 // open passes connections on to an address.
 func (p *port) open(to string) {
 	p.t.Helper()
-	listener, err := net.Listen("tcp", p.addr)
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	listener := p.listen()
 	p.mu.Lock()
 	p.listener = listener
 	p.mu.Unlock()
@@ -69,6 +66,21 @@ func (p *port) open(to string) {
 			go pipe(on, from)
 		}
 	}()
+}
+
+// listen takes the port. The socket that had it before may be open for a moment
+// longer than its Close: in a child that another test has forked and that has
+// not yet become another program.
+func (p *port) listen() (listener net.Listener) {
+	p.t.Helper()
+	eventually(p.t, func() string {
+		var err error
+		if listener, err = net.Listen("tcp", p.addr); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	return listener
 }
 
 // pipe copies until one end closes, and then closes both.
