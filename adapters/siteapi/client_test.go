@@ -313,6 +313,7 @@ func TestInterruptedWhileReading(t *testing.T) {
 			w.WriteHeader(status)
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
+			panic(http.ErrAbortHandler) // so that the answer has no end, however late this is noticed
 		})
 		client.transport = interrupting{client.transport, cancel}
 		is.Equal(brief(client.Enroll(ctx, request).Outcome), "SiteTransient")

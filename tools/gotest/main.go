@@ -13,6 +13,11 @@
 // keeps its counts and leaves the suites to the next, and the second -add=FILE.
 // Both stand before the arguments of go test.
 //
+// -again, which stands there too, is for a machine that is not to be relied on
+// (Wine): what failed is run a second time, alone, and has failed only if it
+// fails again. Which tests those were is said at the end. Each argument of go
+// test that is a flag must then be one word (-run=X).
+//
 // It ends with 0 only if tests ran and none failed. Where the environment says
 // CI=true, a skipped test counts as a failure, unless tools/allowed-skips.txt
 // names it with a reason: there every test must be able to run. `-skips FILE`,
@@ -51,7 +56,7 @@ func main() {
 // run runs the tests and reports to w; ok says whether all is well. skips is
 // the list of the tests that may be skipped; "" for all.
 func run(args []string, skips string, w io.Writer) (ok bool, err error) {
-	save, add, args := between(args)
+	save, add, again, args := between(args)
 	strict := skips != ""
 	var allowed map[string]string
 	if strict {
@@ -59,6 +64,22 @@ func run(args []string, skips string, w io.Writer) (ok bool, err error) {
 			return false, err
 		}
 	}
+	report := newReport(w)
+	ok, err = report.run(args, strict, allowed)
+	if again && !ok && err == nil {
+		ok, err = report.runAgain(args, strict, allowed)
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := report.sumUp(save, add); err != nil {
+		return false, err
+	}
+	return ok, nil
+}
+
+// run runs go test and reports what it says.
+func (r *report) run(args []string, strict bool, allowed map[string]string) (ok bool, err error) {
 	cmd := exec.Command("go", append([]string{"test", "-json"}, args...)...)
 	cmd.Stderr = os.Stderr
 	events, err := cmd.StdoutPipe()
@@ -68,8 +89,7 @@ func run(args []string, skips string, w io.Writer) (ok bool, err error) {
 	if err := cmd.Start(); err != nil {
 		return false, fmt.Errorf("start go test: %w", err)
 	}
-	report := newReport(w)
-	readErr := report.read(events)
+	readErr := r.read(events)
 	if readErr != nil {
 		// Nothing more will be read; do not let go test wait on a full pipe.
 		_ = cmd.Process.Kill() // it may have ended by itself
@@ -78,29 +98,28 @@ func run(args []string, skips string, w io.Writer) (ok bool, err error) {
 	if readErr != nil {
 		return false, fmt.Errorf("read what go test says: %w", readErr)
 	}
-	ok = report.close(strict, allowed)
-	if err := report.sumUp(save, add); err != nil {
-		return false, err
-	}
+	ok = r.close(strict, allowed)
 	if waitErr != nil && ok {
 		return false, fmt.Errorf("go test: %w", waitErr)
 	}
 	return ok, nil
 }
 
-// between splits off the flags that sum up two runs as one.
-func between(args []string) (save, add string, rest []string) {
+// between splits off the flags that are gotest's own.
+func between(args []string) (save, add string, again bool, rest []string) {
 	for len(args) > 0 {
 		if file, found := strings.CutPrefix(args[0], "-save="); found {
 			save = file
 		} else if file, found := strings.CutPrefix(args[0], "-add="); found {
 			add = file
+		} else if args[0] == "-again" {
+			again = true
 		} else {
 			break
 		}
 		args = args[1:]
 	}
-	return save, add, args
+	return save, add, again, args
 }
 
 // read takes the events of go test as they come.

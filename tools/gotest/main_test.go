@@ -22,6 +22,8 @@ func TestRun(t *testing.T) {
 		"exits/a_test.go":         "package m\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nfunc TestMain(*testing.M) { println(`the words of main`); os.Exit(3) }\nfunc TestA(*testing.T) {}\n",
 		"broken/a_test.go":        header + "func TestA(t *testing.T) { undefinedName() }\n",
 		"none/a.go":               "package m\n",
+		"second/a_test.go":        "package m\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nfunc TestA(t *testing.T) { t.Run(`x`, func(t *testing.T) { if os.Mkdir(`seen`, 0o700) == nil { t.Error(`the words of x`) } }) }\nfunc TestB(*testing.T) {}\n",
+		"restart/a_test.go":       "package m\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nfunc TestA(*testing.T) {}\nfunc TestB(*testing.T) { if os.Mkdir(`seen`, 0o700) == nil { panic(`the words of the panic`) } }\nfunc TestC(*testing.T) {}\n",
 		"tools/allowed-skips.txt": "",
 	} {
 		write(t, filepath.Join(dir, name), text)
@@ -60,6 +62,29 @@ func TestRun(t *testing.T) {
 		for _, want := range c.wants {
 			if !strings.Contains(out.String(), want) {
 				t.Errorf("%s: the report does not say %q; it says:\n%s", name, want, &out)
+			}
+		}
+	}
+
+	for _, c := range []struct {
+		folders []string
+		ok      bool
+		wants   []string
+	}{
+		{[]string{"./pass", "./second"}, true, []string{"the words of x", "passed the second time only: m/second.TestA/x\n5 passed, 0 failed, 0 skipped\n"}},
+		{[]string{"./restart"}, true, []string{"the words of the panic", "passed the second time only: m/restart.TestB\n3 passed, 0 failed, 0 skipped\n"}},
+		{[]string{"./pass", "./fail"}, false, []string{"failed: m/fail.TestA/x\n", "4 passed, 1 failed, 0 skipped\n"}},
+		{[]string{"./broken"}, false, []string{"0 passed, 1 failed, 0 skipped\n"}},
+		{[]string{"./skip"}, false, []string{"1 passed, 1 failed, 0 skipped\n"}},
+	} {
+		var out strings.Builder
+		ok, err := run(append([]string{"-again", "-vet=off"}, c.folders...), "tools/allowed-skips.txt", &out)
+		if ok != c.ok {
+			t.Errorf("again: %v: ok = %v (error %v); the report:\n%s", c.folders, ok, err, &out)
+		}
+		for _, want := range c.wants {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("again: %v: the report does not say %q; it says:\n%s", c.folders, want, &out)
 			}
 		}
 	}

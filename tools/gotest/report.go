@@ -28,6 +28,7 @@ type report struct {
 	failed   []string
 	skipped  []skip
 	tally    *tally
+	again    []string // passed, but not the first time
 }
 
 // pkg is a package whose tests are under way.
@@ -40,6 +41,11 @@ type pkg struct {
 	// called it.
 	stray []string
 	count int
+	// What a second run may be about (again.go).
+	passed, skipped int
+	failed          []string // as in the report
+	unfinished      bool     // it ended before its last test
+	unbuilt         bool
 }
 
 type test struct {
@@ -118,11 +124,12 @@ func (r *report) end(path string, p *pkg, name, action string) {
 	full := path + "." + name
 	switch {
 	case action == "fail" && !t.broken:
-		r.failed = append(r.failed, full)
+		r.fail(p, full)
 	case t.parent:
 		return
 	case action == "pass":
 		r.tally.Passed++
+		p.passed++
 		for of := name; of != ""; of = parentOf(of) {
 			if around := p.tests[of]; around != nil && around.suite != "" {
 				r.tally.suite(around.suite, path, 1)
@@ -131,12 +138,18 @@ func (r *report) end(path string, p *pkg, name, action string) {
 		}
 	case action == "skip":
 		r.skipped = append(r.skipped, skip{full, reason(t.text)})
+		p.skipped++
 	}
 	p.count++
 	if action != "fail" {
 		p.stray = append(p.stray, assertions(t.text)...)
 		t.text = nil
 	}
+}
+
+func (r *report) fail(p *pkg, what string) {
+	r.failed = append(r.failed, what)
+	p.failed = append(p.failed, what)
 }
 
 // assertion is what matryer/is writes of one that failed; t.Log indents with
@@ -163,6 +176,7 @@ func (r *report) addPackage(p *pkg, e event) {
 		r.print(fmt.Sprintf("-     %-60s no tests\n", e.Package))
 	case "fail":
 		before := len(r.failed)
+		p.unfinished = !slices.Contains(p.text, "FAIL\n") // package testing's last word
 		// A panic or a time-out ends tests that say nothing more; the
 		// innermost first, so that a parent knows of its subtests.
 		for _, name := range slices.Backward(p.order) {
@@ -175,9 +189,10 @@ func (r *report) addPackage(p *pkg, e event) {
 		})
 		switch {
 		case e.FailedBuild != "":
-			r.failed = append(r.failed, e.Package+" (does not build)")
+			p.unbuilt = true
+			r.fail(p, e.Package+" (does not build)")
 		case !failedTests:
-			r.failed = append(r.failed, e.Package+" (the package, outside its tests)")
+			r.fail(p, e.Package+" (the package, outside its tests)")
 		}
 		r.print(strings.Join(p.text, ""))
 		if len(p.stray) > 0 {
@@ -226,6 +241,9 @@ func (r *report) sumUp(save, add string) error {
 		r.print(r.tally.details())
 	}
 	if r.tally.Passed+r.tally.Failed > 0 {
+		for _, name := range r.again {
+			r.print("passed the second time only: " + name + "\n")
+		}
 		r.print(fmt.Sprintf("%d passed, %d failed, %d skipped\n", r.tally.Passed, r.tally.Failed, r.tally.Skipped))
 	}
 	return nil
