@@ -45,7 +45,7 @@ build *args:
 build-check:
     @exec sh tools/build-check.sh
 
-# puts the deb and the rpm, for amd64 and arm64, into dist/
+# puts the deb and the rpm, for amd64 and arm64, and the Windows installer into dist/
 package *args:
     @exec sh tools/package.sh "$@"
 

@@ -3,7 +3,7 @@
 # directory given. VERSION is another version than git's.
 #
 # Needs wixl and msitools, a C compiler for Windows (for the installer's one
-# action) and osslsigncode. With SIGN_CERT and SIGN_KEY (PEM files; SIGN_TS may
+# action) and osslsigncode; it ends with 3 where one is missing. With SIGN_CERT and SIGN_KEY (PEM files; SIGN_TS may
 # name a time-stamp server) program and installer are signed; without them the
 # installer is the same bytes wherever it is built, and signing is tried on a
 # copy, by a certificate made for that.
@@ -15,8 +15,8 @@ out=${1:-dist}
 cc=x86_64-w64-mingw32-gcc
 while read -r program package; do
 	command -v "$program" >/dev/null || {
-		echo "$program is needed: apt-get install --no-install-recommends $package" >&2
-		exit 1
+		echo "The Windows installer needs $program: apt-get install --no-install-recommends $package" >&2
+		exit 3
 	}
 done <<-END
 	wixl wixl
@@ -35,8 +35,11 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+# The tree may belong to another user: nothing of its git configuration is run
+# by these two.
+git() { command git -c safe.directory='*' "$@" 2>/dev/null; }
 version=${VERSION-}
-[ -n "$version" ] || version=$(git describe --tags --always --dirty 2>/dev/null) || version=unknown
+[ -n "$version" ] || version=$(git describe --tags --always --dirty) || version=unknown
 # An installer's version is three numbers; what is between releases counts as
 # the release before.
 number=$(printf '%s\n' "$version" | sed -n 's/^v\{0,1\}\([0-9]\{1,3\}\.[0-9]\{1,3\}\.[0-9]\{1,5\}\)\([^0-9].*\)\{0,1\}$/\1/p')
@@ -73,7 +76,7 @@ if [ -n "${SIGN_CERT-}" ]; then
 fi
 
 echo "== installer"
-: "${SOURCE_DATE_EPOCH:=$(git log -1 --format=%ct 2>/dev/null || echo 0)}"
+: "${SOURCE_DATE_EPOCH:=$(git log -1 --format=%ct || echo 0)}"
 export SOURCE_DATE_EPOCH
 find "$work/amd64" "$work/handover.dll" -exec touch -d "@$SOURCE_DATE_EPOCH" {} +
 name=muster-$version-windows-amd64.msi

@@ -25,7 +25,7 @@ trap 'exit 143' TERM
 
 # What is installed is the package, and the one after it.
 mkdir "$work/packages" "$work/programs"
-VERSION=v1.0.0 sh tools/package.sh "$work/packages"
+VERSION=v1.0.0 sh tools/package-linux.sh "$work/packages"
 mv "$work"/packages/*_"$(dpkg --print-architecture)".deb "$work/programs/muster.deb"
 dpkg-deb -R "$work/programs/muster.deb" "$work/next"
 sed -i 's/^Version: .*/&.next/' "$work/next/DEBIAN/control"
