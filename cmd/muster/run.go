@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/muster-agent/muster/adapters/envconfig"
 	"github.com/muster-agent/muster/domain/exitcode"
 	"github.com/muster-agent/muster/ports"
 )
@@ -44,12 +45,13 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 
 func (p *program) root() *cobra.Command {
 	var enroll, renew bool
+	file := envconfig.DefaultFile(p.environ)
 	root := &cobra.Command{
 		Use:   "muster",
 		Short: "Gets this machine an identity and keeps it",
 		Long: "Muster enrolls this machine, keeps its API key and certificates valid, and holds\n" +
 			"its connection to the relay. It is configured by environment variables or by\n" +
-			"/etc/muster/agent.env; see the README.",
+			file + "; see the README.",
 		Args:          cobra.MaximumNArgs(1),
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -68,7 +70,7 @@ func (p *program) root() *cobra.Command {
 	root.Flags().BoolVar(&enroll, "enroll", false, "the same as the command enroll")
 	root.Flags().BoolVar(&renew, "renew-certs", false, "the same as the command renew-certs")
 	all := root.PersistentFlags()
-	all.StringVar(&p.configFile, "config", "", "configuration `FILE` (default /etc/muster/agent.env)")
+	all.StringVar(&p.configFile, "config", "", "configuration `FILE` (default "+file+")")
 	all.StringVar(&p.stateDir, "state-dir", "", "state `DIR`ectory")
 	all.StringVar(&p.logLevel, "log-level", "", "debug, info, warn or error")
 	all.StringVar(&p.logFormat, "log-format", "", "text or json")

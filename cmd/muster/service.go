@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/muster-agent/muster/adapters/envconfig"
 )
 
 func (p *program) runCommand() *cobra.Command {
@@ -29,7 +31,7 @@ func (p *program) service(ctx context.Context) error {
 	}
 	log := p.logger(config.settings)
 	if config.nothingToDo(ctx, time.Now()) {
-		log.Info(adviceToConfigure, event("not_configured"))
+		log.Info(p.adviceToConfigure(), event("not_configured"))
 		p.nothingToSupervise(log)
 		return nil
 	}
@@ -46,11 +48,13 @@ func (p *program) service(ctx context.Context) error {
 // start: systemd would try again.
 func (p *program) nothingToSupervise(log *slog.Logger) {
 	s := p.supervisor()
-	if err := errors.Join(s.Ready(), s.Status(adviceToConfigure), s.Stopping()); err != nil {
+	if err := errors.Join(s.Ready(), s.Status(p.adviceToConfigure()), s.Stopping()); err != nil {
 		log.Debug("telling the supervisor: "+err.Error(), event("supervisor"))
 	}
 }
 
 // adviceToConfigure is what a person is told when there is nothing to do.
-const adviceToConfigure = "nothing is configured, so there is nothing to do: set MUSTER_SERVER_URL, MUSTER_SITE_CODE and MUSTER_ENROLLMENT_KEY" +
-	" (or MUSTER_MANAGER_URL) in /etc/muster/agent.env or in the environment, then start again"
+func (p *program) adviceToConfigure() string {
+	return "nothing is configured, so there is nothing to do: set MUSTER_SERVER_URL, MUSTER_SITE_CODE and MUSTER_ENROLLMENT_KEY (or MUSTER_MANAGER_URL) in " +
+		envconfig.DefaultFile(p.environ) + " or in the environment, then start again"
+}
