@@ -13,6 +13,8 @@ CDPATH='' cd "$(dirname -- "$0")/.."
 
 out=${1:-dist}
 cc=x86_64-w64-mingw32-gcc
+TZ=UTC0 # msibuild takes the dates of the summary for local time
+export TZ
 while read -r program package; do
 	command -v "$program" >/dev/null || {
 		echo "The Windows installer needs $program: apt-get install --no-install-recommends $package" >&2
