@@ -48,6 +48,7 @@ func Guard(t *testing.T, open func() ports.Guard) {
 		is.NoErr(err)
 		is.Equal(string(got), "words")
 		is.NoErr(open().Unaltered(file))
+		is.NoErr(open().Sealed(file))
 		is.NoErr(file.Close())
 		is.NoErr(open().Private(path))
 	})
@@ -133,3 +134,6 @@ func (g *RecordingGuard) Private(path string) error {
 
 // Unaltered implements ports.Guard.
 func (g *RecordingGuard) Unaltered(*os.File) error { return nil }
+
+// Sealed implements ports.Guard.
+func (g *RecordingGuard) Sealed(*os.File) error { return nil }

@@ -32,4 +32,8 @@ type Guard interface {
 	// Unaltered fails for an open file that others than administrators and the
 	// account of this process own or may change.
 	Unaltered(file *os.File) error
+	// Sealed fails for an open file or directory that others than
+	// administrators own or may change, be it the account of this process,
+	// whose programs without an administrator's rights may then do so too.
+	Sealed(file *os.File) error
 }

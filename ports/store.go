@@ -86,9 +86,9 @@ type RetryStore interface {
 
 // StateDirectory is the whole of what is stored.
 type StateDirectory interface {
-	// SetAside moves everything that is stored (the lock and the status socket
-	// apart) out of the way into one directory, the identity last, and returns
-	// its path. A crash in the middle leaves a state from which calling it
+	// SetAside moves everything that is stored out of the way into one
+	// directory, the identity last, and returns its path. What others put beside
+	// it (a configuration, the CA that it names) stays. A crash in the middle leaves a state from which calling it
 	// again completes the move. It is what a clone does with its original's
 	// state.
 	SetAside(ctx context.Context) (where string, err error)

@@ -2,8 +2,8 @@
 # package-windows.sh [DIRECTORY]: the Windows installer, into dist/ or the
 # directory given. VERSION is another version than git's.
 #
-# Needs wixl and msitools, a C compiler for Windows (for the installer's one
-# action) and osslsigncode; it ends with 3 where one is missing. With SIGN_CERT and SIGN_KEY (PEM files; SIGN_TS may
+# Needs wixl and msitools, a C compiler for Windows (for the installer's own
+# actions) and osslsigncode; it ends with 3 where one is missing. With SIGN_CERT and SIGN_KEY (PEM files; SIGN_TS may
 # name a time-stamp server) program and installer are signed; without them the
 # installer is the same bytes wherever it is built, and signing is tried on a
 # copy, by a certificate made for that.
@@ -71,7 +71,7 @@ for arch in amd64 arm64; do
 	echo "muster.exe for $arch: $(wc -c <"$work/$arch/muster.exe" | tr -d ' ') bytes"
 done
 $cc -std=c11 -O2 -Wall -Wextra -Werror -shared -s -static-libgcc -Wl,--no-insert-timestamp,--image-base=0x180000000 \
-	-o "$work/handover.dll" packaging/windows/handover.c -lmsi
+	-o "$work/handover.dll" packaging/windows/handover.c -lmsi -ladvapi32
 if [ -n "${SIGN_CERT-}" ]; then
 	sign "$work/amd64/muster.exe" "$SIGN_CERT" "$SIGN_KEY"
 	sign "$work/handover.dll" "$SIGN_CERT" "$SIGN_KEY"
@@ -99,7 +99,9 @@ make_installer || [ -s "$work/log" ] || make_installer || [ -s "$work/log" ] || 
 }
 # What wixl does not know, by the numbers of the tables' documentation: public
 # properties; an action's data stays out of the log (8192); another build of the
-# same version may take its place (512); the old one goes before the new comes.
+# same version may take its place (512); without its service the product is not
+# installed (32768); the old one goes before the new comes, and the configuration
+# is right before there is a service.
 edit() { # TABLE SED-SCRIPT
 	msiinfo export "$msi" "$1" >"$work/$1.idt"
 	sed "$2" "$work/$1.idt" >"$work/edited"
@@ -112,16 +114,14 @@ edit() { # TABLE SED-SCRIPT
 }
 edit Property 's/^SecureCustomProperties	/&ENROLLMENTKEY;ENROLLMENTKEYFILE;SERVERURL;SITECODE;/'
 msibuild "$msi" -q "UPDATE \`CustomAction\` SET \`Type\` = 8243 WHERE \`Action\` = 'SetConfigure'" \
-	"UPDATE \`CustomAction\` SET \`Type\` = 11265 WHERE \`Action\` = 'Configure'"
+	"UPDATE \`CustomAction\` SET \`Type\` = 11265 WHERE \`Action\` = 'Configure'" \
+	"UPDATE \`ServiceInstall\` SET \`ErrorControl\` = 32769 WHERE \`Name\` = 'muster'"
 edit Upgrade 's/	1	\([^	]*	WIX_UPGRADE_DETECTED\)/	513	\1/'
-edit InstallExecuteSequence 's/^\(RemoveExistingProducts	.*	\)[0-9]*/\11501/; s/^\(SetConfigure	.*	\)[0-9]*/\11001/
+edit InstallExecuteSequence 's/^\(RemoveExistingProducts	.*	\)[0-9]*/\11501/; s/^\(SetConfigure	.*	\)[0-9]*/\11001/; s/^\(Configure	.*	\)[0-9]*/\14001/
 	$s/$/\nMsiConfigureServices	VersionMsi >= "5.00"	5850\r/'
-# How the service starts, and starts again, as `muster service install` has it:
-# delayed (3), after an end with an error too (4), after so many milliseconds.
-for table in MsiServiceConfig MsiServiceConfigFailureActions; do
-	sed 's/$/\r/' "packaging/windows/$table.idt" >"$work/$table.idt"
-	msibuild "$msi" -i "$work/$table.idt"
-done
+# The service starts delayed (3), as `muster service install` has it.
+sed 's/$/\r/' packaging/windows/MsiServiceConfig.idt >"$work/MsiServiceConfig.idt"
+msibuild "$msi" -i "$work/MsiServiceConfig.idt"
 # Its own time and name, in place of now and a random one.
 date=$(date -u -d "@$SOURCE_DATE_EPOCH" '+%Y\/%m\/%d %H:%M:%S')
 package=$(uuid "package $version $(cat "$work/amd64/muster.exe" "$work/handover.dll" packaging/windows/muster.wxs "$0" | sha256sum)")

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/windows"
 )
@@ -32,7 +33,22 @@ func rename(_ *os.Root, dir, from, to string) error {
 	if err != nil {
 		return err
 	}
-	return windows.MoveFileEx(old, name, windows.MOVEFILE_REPLACE_EXISTING|windows.MOVEFILE_WRITE_THROUGH)
+	for deadline := time.Now().Add(heldFor); ; time.Sleep(heldPause) {
+		err := windows.MoveFileEx(old, name, windows.MOVEFILE_REPLACE_EXISTING|windows.MOVEFILE_WRITE_THROUGH)
+		if !held(err) || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
+
+// A virus scanner, an indexer or a backup opens a file that was just written,
+// and keeps it from being renamed or replaced for some milliseconds.
+const heldFor, heldPause = time.Second, 10 * time.Millisecond
+
+// held reports whether somebody may have a file open; a file that is open is
+// replaced as little as one to which this account has no right.
+func held(err error) bool {
+	return errors.Is(err, windows.ERROR_SHARING_VIOLATION) || errors.Is(err, windows.ERROR_ACCESS_DENIED)
 }
 
 // syncDir does nothing: Windows has no such call for a directory.

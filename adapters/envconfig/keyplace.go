@@ -131,7 +131,7 @@ func removeLines(path string) (err error) {
 	if err != nil {
 		return err
 	}
-	err = sameAccess(f, info)
+	err = sameAccess(f, path, info)
 	if err == nil {
 		_, err = f.WriteString(text)
 	}

@@ -48,7 +48,7 @@ func judgeWriters(mode fs.FileMode, gid uint32) error {
 }
 
 // sameAccess gives f the owner and mode of another file.
-func sameAccess(f *os.File, of fs.FileInfo) error {
+func sameAccess(f *os.File, _ string, of fs.FileInfo) error {
 	stat, ok := of.Sys().(*syscall.Stat_t)
 	if !ok {
 		return errors.New("its owner cannot be found")

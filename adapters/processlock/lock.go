@@ -116,8 +116,11 @@ func (l *Lock) TryLock(ctx context.Context, command string) (unlock func() error
 
 func (l *Lock) failed(err error) error {
 	advice := ""
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		advice = "; make it or set MUSTER_STATE_DIR"
+	case errors.Is(err, fs.ErrPermission):
+		advice = "; " + whoMay
 	}
 	return fmt.Errorf("lock the state directory %s: %w%s", l.dir, err, advice)
 }
@@ -202,7 +205,7 @@ func (l *Lock) Holder(ctx context.Context) (ports.LockedError, error) {
 	held, err := l.held()
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return ports.LockedError{}, fmt.Errorf("%s %w: %w; run muster as root or as the directory's owner", l.dir, ports.ErrUnreadable, err)
+		return ports.LockedError{}, fmt.Errorf("%s %w: %w; %s", l.dir, ports.ErrUnreadable, err, whoMay)
 	case err != nil:
 		return ports.LockedError{}, l.failed(err)
 	case !held:

@@ -213,6 +213,11 @@ func TestAnAbsentDirectoryIsMade(t *testing.T) {
 	is.NoErr(err)
 	is.NoErr(unlock())
 	is.Equal(made, filepath.Join(parent, "other"))
+	third := New(filepath.Join(parent, "third"))
+	third.Mkdir = func(path string) error { return &fs.PathError{Op: "mkdir", Path: path, Err: fs.ErrPermission} }
+	_, err = third.TryLock(t.Context(), "run")
+	is.True(errors.Is(err, fs.ErrPermission))
+	is.True(strings.Contains(err.Error(), whoMay))
 	_, err = New(filepath.Join(parent, "state", "agent.lock", "below a file")).TryLock(t.Context(), "run")
 	is.True(err != nil)
 	is.True(strings.Contains(err.Error(), "below a file"))

@@ -11,6 +11,9 @@ import (
 
 const noFollow = syscall.O_NOFOLLOW | syscall.O_NONBLOCK // a named pipe must not hold us up
 
+// whoMay says what to do about a lack of rights.
+const whoMay = "run muster as root or as the directory's owner"
+
 func openDir(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|syscall.O_DIRECTORY, 0)
 }

@@ -9,6 +9,9 @@ import (
 
 const noFollow = 0
 
+// whoMay says what to do about a lack of rights.
+const whoMay = "run as the SYSTEM service (muster service install), or from an administrator's prompt"
+
 // openDir returns nothing: Windows does not lock directories.
 func openDir(path string) (*os.File, error) {
 	_, err := os.Stat(path)

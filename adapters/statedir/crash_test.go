@@ -431,7 +431,7 @@ func scenes() (all []scene) {
 }
 
 // bystanders are files that other parts of the agent keep.
-var bystanders = []string{"enrollment/rejected/1.json", "certs/server.key.pem", "notes.txt"}
+var bystanders = []string{"enrollment/rejected/1.json", "certs/server.key.pem"}
 
 // recorded are the files of the records.
 func recorded() (files []string) {

@@ -39,8 +39,6 @@ const (
 	keyFile        = "key.pem"
 	bundleFile     = "bundle.json"
 	rejectedFolder = "rejected" // in the folder of enrollments
-	lockFile       = "agent.lock"
-	socketFile     = "agent.sock"
 
 	clonePrefix = "cloned-" // a clone's original's state, moved as a whole
 )
@@ -205,7 +203,7 @@ func (d *Dir) mkdir(path string) error {
 
 // openRoot opens the state directory, which is claimed first.
 func (d *Dir) openRoot() (root *os.Root, err error) {
-	if err := d.claim(); err != nil {
+	if err := d.claim(d.path); err != nil {
 		return nil, err
 	}
 	err = d.disk.do(opOpen, d.path, func() error {
@@ -215,15 +213,15 @@ func (d *Dir) openRoot() (root *os.Root, err error) {
 	return root, err
 }
 
-// claim has the Guard see to it that nobody else reaches the directory, before
+// claim has the Guard see to it that nobody else reaches a directory, before
 // anything in it is read or written.
-func (d *Dir) claim() error {
+func (d *Dir) claim(path string) error {
 	if d.opts.Guard == nil {
 		return nil
 	}
 	var done ports.Recovery
-	err := d.disk.do(opClaim, d.path, func() (err error) {
-		done, err = d.opts.Guard.Claim(d.path, d.opts.ReadOnly)
+	err := d.disk.do(opClaim, path, func() (err error) {
+		done, err = d.opts.Guard.Claim(path, d.opts.ReadOnly)
 		return err
 	})
 	if done.File != "" {

@@ -43,8 +43,9 @@ func (f *folder) sub(name string) (*folder, error) {
 }
 
 // child is sub for a folder that may be missing; with create it is made then.
-// What lies in its place and is no folder is set aside. The error is of kind
-// ErrNotStored, ErrUnreadable, ErrDamaged or ErrNotWritten.
+// What lies in its place and is no folder is set aside, and with a Guard a folder
+// that somebody else made while the state directory let others in. The error is
+// of kind ErrNotStored, ErrUnreadable, ErrDamaged or ErrNotWritten.
 func (f *folder) child(name string, create bool) (*folder, error) {
 	path := f.at(name)
 	info, err := f.lstat(name)
@@ -58,6 +59,9 @@ func (f *folder) child(name string, create bool) (*folder, error) {
 		}
 		err = fs.ErrNotExist
 	}
+	if err == nil {
+		err = f.dir.claim(path)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		if !create {
 			return nil, fmt.Errorf("%s: %w", path, ports.ErrNotStored)
@@ -65,6 +69,8 @@ func (f *folder) child(name string, create bool) (*folder, error) {
 		if err := f.mkdir(name); err != nil {
 			return nil, notWritten(path, err)
 		}
+	} else if errors.Is(err, ports.ErrUnreadable) {
+		return nil, err
 	} else if err != nil {
 		return nil, unreadable(path, err)
 	}

@@ -131,6 +131,45 @@ func TestSomebodyElsesDirectory(t *testing.T) {
 	}
 }
 
+// foreignAt is a RecordingGuard for which one path is somebody else's.
+type foreignAt struct {
+	contracttest.RecordingGuard
+	path string
+}
+
+func (f *foreignAt) Claim(path string, readOnly bool) (ports.Recovery, error) {
+	f.Foreign = path == f.path
+	return f.RecordingGuard.Claim(path, readOnly)
+}
+
+// TestSomebodyElsesFolder shows that a folder that somebody made in the state
+// directory, while others could, is not used.
+func TestSomebodyElsesFolder(t *testing.T) {
+	t.Parallel()
+	for _, s := range subjects {
+		name := filepath.Dir(s.file)
+		if name == "." {
+			continue
+		}
+		is := is.New(t)
+		path := newDir(t)
+		must(t, s.save(open(t, path, Options{}), 1))
+		g := &foreignAt{path: filepath.Join(path, name)}
+		_, err := s.load(open(t, path, Options{Guard: g, ReadOnly: true}))
+		is.True(errors.Is(err, ports.ErrUnreadable))
+		is.Equal(strings.Count(err.Error(), "cannot be read"), 1)
+
+		var got recoveries
+		d := open(t, path, Options{Guard: g, Recovered: got.add})
+		_, err = s.load(d)
+		is.True(errors.Is(err, ports.ErrNotStored))
+		is.Equal(got.actions(), []string{"set aside"})
+		g.path = ""
+		is.NoErr(s.save(d, 2))
+		s.loads(t, d, 2)
+	}
+}
+
 // TestTheWrongAccount shows that what may not be claimed is neither read nor
 // written, and does not look as if nothing were stored.
 func TestTheWrongAccount(t *testing.T) {

@@ -72,9 +72,8 @@ func (f *folder) prune(prefix string) {
 	}
 }
 
-// SetAside moves everything but the lock, the status socket, the configuration,
-// the logs and what was set aside before into a new directory cloned-<time> of the state directory.
-// Nothing stored is no error, and where is then empty. An error is of kind
+// SetAside moves what is stored into a new directory cloned-<time> of the state
+// directory; what is not the store's stays. Nothing stored is no error, and where is then empty. An error is of kind
 // ErrNotWritten or ErrUnreadable.
 //
 // The credential's record goes last but one and the identity last: both say
@@ -142,25 +141,19 @@ func (d *Dir) SetAside(ctx context.Context) (where string, err error) {
 	return where, nil
 }
 
-// What lies in the state directory on Windows and is no state: a copy needs
-// its configuration, and its log is open.
-const (
-	configFile = "agent.env"
-	logsFolder = "logs"
-)
-
-// moveRank orders what SetAside moves; negative for what stays.
+// moveRank orders what SetAside moves; negative for what stays: whatever is not
+// the store's. On Windows the configuration, what it names (a CA, a key) and
+// the logs lie in the same directory, and a copy needs them.
 func moveRank(name string) int {
-	switch {
-	case name == lockFile, name == socketFile, strings.HasPrefix(name, clonePrefix):
-		return -1
-	case name == configFile, name == logsFolder: // in the same directory on Windows
-		return -1
-	case name == credentialsFolder:
-		return 1
-	case name == identityFile:
-		return 2
-	default:
-		return 0
+	for rank, of := range [][]string{{enrollmentFolder, certsFolder}, {credentialsFolder}, {identityFile}} {
+		for _, stored := range of {
+			if name == stored {
+				return rank
+			}
+			if strings.HasPrefix(name, stored+".") { // on its way, or set aside
+				return 0
+			}
+		}
 	}
+	return -1
 }

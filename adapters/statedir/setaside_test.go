@@ -52,14 +52,14 @@ func TestSetAside(t *testing.T) {
 	is.NoErr(err)
 	is.Equal(filepath.Dir(where), path)
 	is.True(strings.HasPrefix(filepath.Base(where), "cloned-20"))
-	is.Equal(len(tree(t, where)), len(before)-2)
+	is.Equal(len(tree(t, where)), len(before)-3)
 	var left []string
 	for _, name := range tree(t, path) {
 		if !strings.HasPrefix(name, "cloned-") {
 			left = append(left, name)
 		}
 	}
-	is.Equal(left, []string{"agent.lock", "agent.sock"})
+	is.Equal(left, []string{"agent.lock", "agent.sock", "notes.txt"})
 
 	// Another clone of the clone, which leaves the first part where it is.
 	is.NoErr(d.Reserve(t.Context()))

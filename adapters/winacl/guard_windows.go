@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 	"unsafe"
@@ -136,9 +137,10 @@ func look(path string, readOnly bool) (found finding, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return found, err
 	}
-	if errors.Is(err, windows.ERROR_ACCESS_DENIED) && administrator() {
-		// What an administrator made lets administrators look.
-		return finding{foreign: "its owner lets no administrator look at it"}, nil
+	if errors.Is(err, windows.ERROR_ACCESS_DENIED) && isSystem() {
+		// An owner may always look, and SYSTEM is one of Administrators too. For
+		// an administrator it may be SYSTEM's own.
+		return finding{foreign: "its owner does not let SYSTEM look at it"}, nil
 	}
 	if err != nil {
 		if errors.Is(err, fs.ErrPermission) {
@@ -157,7 +159,7 @@ func look(path string, readOnly bool) (found finding, err error) {
 	}
 	switch {
 	case kept() && d.foreign():
-		return finding{foreign: "it belongs to " + nameOf(d.owner) + ", who is no administrator"}, nil
+		return finding{foreign: "it belongs to " + nameOf(d.owner) + ", not to SYSTEM or Administrators"}, nil
 	case info.FileAttributes&windows.FILE_ATTRIBUTE_REPARSE_POINT != 0:
 		return found, unreadable(path, errors.New("it is a link, which is not followed; set MUSTER_STATE_DIR to the directory itself, or remove the link"))
 	case info.FileAttributes&windows.FILE_ATTRIBUTE_DIRECTORY == 0, readOnly, !kept():
@@ -167,10 +169,19 @@ func look(path string, readOnly bool) (found finding, err error) {
 	if reason == "" {
 		return found, nil
 	}
+	if isRoot(path) {
+		return found, unreadable(path, errors.New("it is a whole drive, which is not closed to others; set MUSTER_STATE_DIR to a directory of its own"))
+	}
 	if err := repair(path); err != nil {
 		return found, unreadable(path, fmt.Errorf("%s, and that could not be repaired: %w", reason, err))
 	}
 	return finding{repaired: reason}, nil
+}
+
+// isRoot reports whether path is the root of a drive or of a share.
+func isRoot(path string) bool {
+	path = filepath.Clean(path)
+	return filepath.Dir(path) == path
 }
 
 // repair gives the directory the list of what is made here, and what was
@@ -205,23 +216,31 @@ func (Guard) Private(path string) error {
 		return err
 	}
 	if who := d.reachedBy(rightsToUse); who != "" {
-		return fmt.Errorf("%s can get at it and may have read or changed it already; if you trust it still: takeown /a /f %q && icacls %q /reset", nameOf(who), path, path)
+		return fmt.Errorf("%s can get at it and may have read or changed it already; if you trust it still: takeown /a /f \"%s\" && icacls \"%s\" /reset", nameOf(who), path, path)
 	}
 	return nil
 }
 
 // Unaltered implements ports.Guard.
 func (Guard) Unaltered(file *os.File) error {
-	d, err := read(windows.Handle(file.Fd()))
-	if err != nil {
-		return fmt.Errorf("its access control list cannot be read: %w", err)
-	}
 	user, err := windows.GetCurrentProcessToken().GetTokenUser()
 	if err != nil {
 		return fmt.Errorf("the account of this process cannot be found: %w", err)
 	}
-	if who := d.reachedBy(rightsToAlter, user.User.Sid.String()); kept() && who != "" {
-		return fmt.Errorf("%s may write it; let only administrators: takeown /a /f %q && icacls %q /inheritance:r /grant *%s:F *%s:F", nameOf(who), file.Name(), file.Name(), system, administrators)
+	return unaltered(file, user.User.Sid.String())
+}
+
+// Sealed implements ports.Guard.
+func (Guard) Sealed(file *os.File) error { return unaltered(file) }
+
+// unaltered fails for what others than administrators and these may change.
+func unaltered(file *os.File, others ...string) error {
+	d, err := read(windows.Handle(file.Fd()))
+	if err != nil {
+		return fmt.Errorf("its access control list cannot be read: %w", err)
+	}
+	if who := d.reachedBy(rightsToAlter, others...); kept() && who != "" {
+		return fmt.Errorf("%s may write it; let only administrators: takeown /a /f \"%s\" && icacls \"%s\" /inheritance:r /grant *%s:F *%s:F", nameOf(who), file.Name(), file.Name(), system, administrators)
 	}
 	return nil
 }
@@ -252,9 +271,9 @@ func move(from, to string) error {
 	return windows.MoveFileEx(old, name, windows.MOVEFILE_WRITE_THROUGH)
 }
 
-// administrator reports whether this process has an administrator's rights.
-func administrator() bool {
-	sid, err := windows.StringToSid(administrators)
+// isSystem reports whether this process runs as SYSTEM.
+func isSystem() bool {
+	sid, err := windows.StringToSid(system)
 	if err != nil {
 		return false
 	}

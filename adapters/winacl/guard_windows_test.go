@@ -92,6 +92,18 @@ func TestMakesAndClaims(t *testing.T) {
 	is.True(errors.Is(err, fs.ErrNotExist))
 }
 
+func TestAWholeDriveIsTold(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]bool{
+		`C:\`: true, `D:\.`: true, `D:\x\..`: true, `\\server\share\`: true, `\\?\C:\`: true,
+		`C:\ProgramData\Muster`: false, `D:\Muster`: false, `\\server\share\Muster`: false,
+	} {
+		if got := isRoot(path); got != want {
+			t.Errorf("%s: %v, want %v", path, got, want)
+		}
+	}
+}
+
 func TestALinkIsNotFollowed(t *testing.T) {
 	t.Parallel()
 	needsLinks(t)

@@ -152,4 +152,9 @@ func TestRealAFileThatOthersReach(t *testing.T) {
 	is.NoErr(Guard{}.Unaltered(f)) // read only
 	set(t, f.Name(), "D:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;FA;;;BU)")
 	is.True(Guard{}.Unaltered(f) != nil)
+	user, err := windows.GetCurrentProcessToken().GetTokenUser()
+	is.NoErr(err)
+	set(t, f.Name(), "D:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;FA;;;"+user.User.Sid.String()+")")
+	is.NoErr(Guard{}.Unaltered(f))
+	is.True(Guard{}.Sealed(f) != nil) // a program of this account without its rights
 }

@@ -15,8 +15,9 @@ import (
 
 const (
 	// StopWithin is how long the service may take to end, however much it has
-	// to do.
-	StopWithin = 30 * time.Second
+	// to do: less than the 30 s that an installer waits for it (ServiceControl
+	// table), which otherwise fails.
+	StopWithin = 20 * time.Second
 	// progress is between two words to the service control manager while
 	// something takes its time. It gives up on a service that says nothing for
 	// as long as its last hint.

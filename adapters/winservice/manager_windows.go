@@ -36,7 +36,7 @@ func connect(access uint32) (*mgr.Mgr, error) {
 // Bounds of what the service control manager is waited for.
 const (
 	pollInterval = 50 * time.Millisecond
-	settleWithin = 90 * time.Second // StopWithin, and as much again for the machine's own slowness
+	settleWithin = 90 * time.Second // StopWithin, and what a slow machine adds
 	goneWithin   = 5 * time.Second  // of a deleted service: others may hold it open for as long as they like
 )
 

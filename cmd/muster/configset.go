@@ -24,18 +24,20 @@ func (p *program) configSetCommand() *cobra.Command {
 		Short:  "Writes lines of NAME=VALUE from standard input to the configuration file",
 		Args:   cobra.NoArgs,
 		Hidden: true,
-		RunE:   func(*cobra.Command, []string) error { return p.setConfig() },
+		RunE: func(*cobra.Command, []string) error {
+			_, guard := protection()
+			return p.setConfig(guard)
+		},
 	}
 }
 
 // setConfig changes the configuration file, unless it would then be wrong. A
 // line without a value changes nothing.
-func (p *program) setConfig() error {
+func (p *program) setConfig(guard ports.Guard) error {
 	values, err := readAssignments(p.stdin)
 	if err != nil {
 		return err
 	}
-	_, guard := protection()
 	path := p.configFile
 	if path == "" {
 		path = envconfig.DefaultFile(p.environ)
@@ -43,11 +45,11 @@ func (p *program) setConfig() error {
 	if err := p.configFolder(filepath.Dir(path), guard); err != nil {
 		return err
 	}
-	before, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	before, err := readUnaltered(path, guard)
+	if err != nil {
 		return fmt.Errorf("read the configuration: %w", err)
 	}
-	after, err := envconfig.Assign(string(before), values)
+	after, err := envconfig.Assign(before, values)
 	if err != nil || len(values) == 0 {
 		return err
 	}
@@ -65,19 +67,33 @@ func (p *program) setConfig() error {
 	return nil
 }
 
-// configFolder sees to the directory of the configuration, as for what is in
-// it.
+// configFolder sees to the directory of the configuration. The default one is
+// the agent's own; one that a person named is left as it is.
 func (p *program) configFolder(dir string, guard ports.Guard) error {
-	if err := claim(guard, dir, false, p.warnOf); err != nil {
-		return err
+	if guard != nil && p.configFile == "" {
+		return claimOrMake(guard, dir, p.warnOf)
 	}
-	if guard == nil {
-		return os.MkdirAll(dir, 0o755)
+	return os.MkdirAll(dir, 0o755)
+}
+
+// readUnaltered reads a configuration that is to be kept; it is empty where
+// there is none. What others wrote must not become an administrator's.
+func readUnaltered(path string, guard ports.Guard) (string, error) {
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
 	}
-	if err := guard.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
+	if err != nil {
+		return "", err
 	}
-	return nil
+	defer func() { _ = file.Close() }() // read only: nothing is lost
+	if guard != nil {
+		if err := guard.Unaltered(file); err != nil {
+			return "", fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	text, err := io.ReadAll(file)
+	return string(text), err
 }
 
 // writePrivate writes a file that only administrators may read, from before

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"path/filepath"
 
@@ -67,10 +66,7 @@ func prepareLogs(dir string, events slog.Handler) error {
 		slog.New(events).Warn(r.File+" was "+r.Action+": "+r.Reason, event("store.recovered"))
 	}
 	for _, path := range []string{filepath.Dir(dir), dir} {
-		if err := claim(guard, path, false, told); err != nil {
-			return err
-		}
-		if err := guard.Mkdir(path); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := claimOrMake(guard, path, told); err != nil {
 			return err
 		}
 	}

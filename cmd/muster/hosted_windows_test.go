@@ -11,6 +11,7 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/domain/exitcode"
 	"github.com/muster-agent/muster/ports"
 )
@@ -50,7 +51,7 @@ type open struct {
 	path string
 }
 
-func (o open) Unaltered(file *os.File) error {
+func (o open) Sealed(file *os.File) error {
 	if file.Name() == o.path {
 		return errors.New("Users may write it")
 	}
@@ -80,4 +81,20 @@ func TestWhatUsersMayReplaceIsNoService(t *testing.T) {
 		is.Equal(manager.n, want)
 		is.Equal(err == nil, want == 1)
 	}
+}
+
+// TestTheConfigurationsDirectoryIsThereBeforeTheConfiguration shows that a
+// person who installs the service and then writes the configuration finds a
+// directory for it that is closed to others.
+func TestTheConfigurationsDirectoryIsThereBeforeTheConfiguration(t *testing.T) {
+	is := is.New(t)
+	dir := t.TempDir()
+	program := filepath.Join(dir, "muster.exe")
+	is.NoErr(os.WriteFile(program, nil, 0o600))
+	guard := new(contracttest.RecordingGuard)
+	configuration := filepath.Join(dir, "Muster")
+	for range 2 {
+		is.NoErr(closedService{new(installations), program, configuration, guard}.Install(t.Context()))
+	}
+	is.Equal(guard.Log, []string{"claim " + configuration, "mkdir " + configuration, "claim " + configuration})
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"time"
 
 	"github.com/muster-agent/muster/adapters/processlock"
@@ -43,6 +44,50 @@ func claim(guard ports.Guard, dir string, readOnly bool, told func(ports.Recover
 		return nil
 	}
 	return err
+}
+
+// claimTries is how often a directory is looked at that somebody else makes
+// whenever it was put aside.
+const claimTries = 5
+
+// claimOrMake is claim for a directory that is about to be written to: where
+// nothing lies it is made. What somebody made in between is looked at as well.
+func claimOrMake(guard ports.Guard, dir string, told func(ports.Recovery)) error {
+	for try := 1; ; try++ {
+		done, err := guard.Claim(dir, false)
+		if done.File != "" {
+			told(done)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if err := guard.Mkdir(dir); !errors.Is(err, fs.ErrExist) || try == claimTries {
+			return err
+		}
+	}
+}
+
+// claimState is claim for a state directory, and for the one in it that the
+// store leaves to the certificates: where others could write, they may have made
+// it. The state directory is made unless it is only read: where this account
+// may not, it is the wrong one. What else keeps it from being made may pass, and
+// the store says so whenever it needs it.
+func claimState(guard ports.Guard, dir string, readOnly bool, told func(ports.Recovery)) error {
+	var err error
+	if guard == nil || readOnly {
+		err = claim(guard, dir, readOnly, told)
+	} else {
+		err = claimOrMake(guard, dir, told)
+	}
+	switch {
+	case errors.Is(err, ports.ErrUnreadable):
+		return err
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: run as the SYSTEM service (muster service install), or from an administrator's prompt", err)
+	case err != nil:
+		return nil
+	}
+	return claim(guard, filepath.Join(dir, "certs"), readOnly, told)
 }
 
 // warnOf tells of a recovery before there is a log.

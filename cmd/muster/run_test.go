@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/matryer/is"
 
+	"github.com/muster-agent/muster/adapters/envconfig"
 	"github.com/muster-agent/muster/domain/exitcode"
 )
 
@@ -44,6 +46,10 @@ func TestNothingConfiguredEndsCleanWithAdvice(t *testing.T) {
 	is.Equal(code, exitcode.Clean)
 	is.True(strings.Contains(errs, "not_configured"))
 	is.True(strings.Contains(errs, "MUSTER_SERVER_URL"))
+	is.True(strings.Contains(errs, filepath.Base(envconfig.DefaultFile(nil))))
+	if runtime.GOOS == "windows" {
+		is.True(strings.Contains(errs, "ProgramData"))
+	}
 	_, err := os.Stat(dir)
 	is.True(os.IsNotExist(err)) // nothing was made
 }

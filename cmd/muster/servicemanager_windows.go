@@ -42,27 +42,28 @@ type closedService struct {
 }
 
 // Install implements ports.ServiceManager. Whoever may replace the program, or
-// put a library beside it, would be SYSTEM: it is then an error. A directory of
-// the configuration that somebody else made is put aside.
+// put a library beside it, would be SYSTEM: it is then an error. The directory of
+// the configuration is made, so that what is written there next is closed to
+// others from the start; one that somebody else made is put aside.
 func (s closedService) Install(ctx context.Context) error {
 	for _, path := range []string{s.program, filepath.Dir(s.program)} {
-		if err := s.unaltered(path); err != nil {
+		if err := s.sealed(path); err != nil {
 			return fmt.Errorf(`%s is what would run as SYSTEM: %w; or put the program below C:\Program Files and install from there`, path, err)
 		}
 	}
 	if err := s.ServiceManager.Install(ctx); err != nil {
 		return err
 	}
-	return claim(s.guard, s.configuration, false, func(r ports.Recovery) {
+	return claimOrMake(s.guard, s.configuration, func(r ports.Recovery) {
 		_, _ = fmt.Fprintf(os.Stderr, "muster: warning: %s was %s: %s\n", r.File, r.Action, r.Reason)
 	})
 }
 
-func (s closedService) unaltered(path string) error {
+func (s closedService) sealed(path string) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = file.Close() }() // read only: nothing is lost
-	return s.guard.Unaltered(file)
+	return s.guard.Sealed(file)
 }

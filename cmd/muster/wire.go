@@ -209,7 +209,7 @@ func (p *program) supervisor() ports.Supervisor {
 func (p *program) open(settings ports.Settings, log *slog.Logger, readOnly bool) (*statedir.Dir, error) {
 	options := storeOptions(readOnly)
 	options.Recovered = p.recovered(log)
-	if err := claim(options.Guard, settings.StateDir, readOnly, options.Recovered); err != nil {
+	if err := claimState(options.Guard, settings.StateDir, readOnly, options.Recovered); err != nil {
 		return nil, err
 	}
 	return statedir.Open(settings.StateDir, options)
