@@ -150,15 +150,15 @@ func (m *managerEnrollment) finish(ctx context.Context, received ports.ReceivedB
 	if received.Renewed != nil {
 		name, what = eventCertsRenewed, "the certificate is renewed"
 	}
+	m.board.update(func(st *ports.Status) {
+		st.Manager = ports.ManagerStatus{State: ports.ManagerStateApproved, Since: m.w.Wall()}
+	})
 	m.w.Log.Info(what, event(name), slog.Time("not_after", j.NotAfter), slog.Time("renew_at", j.RenewAt), slog.String("serial", j.Serial))
 	for _, activity := range []ports.Activity{ports.ActivityRegister, ports.ActivityPoll, ports.ActivityRenew} {
 		if err := m.book.succeeded(ctx, activity); err != nil {
 			m.w.Log.Debug(err.Error(), event(eventEnrollRetry))
 		}
 	}
-	m.board.update(func(st *ports.Status) {
-		st.Manager = ports.ManagerStatus{State: ports.ManagerStateApproved, Since: m.w.Wall()}
-	})
 	return true, nil
 }
 

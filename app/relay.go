@@ -67,10 +67,10 @@ func (a *Agent) connect(ctx context.Context, key ports.Secret, changed <-chan st
 	}
 	a.clock.observe(conn.ServerTime())
 	since := a.w.Wall()
-	a.w.Log.Info("connected to the relay", event(eventRelayConnected))
 	a.board.update(func(st *ports.Status) {
 		st.Relay = ports.RelayStatus{State: ports.RelayStateConnected, Since: since}
 	})
+	a.w.Log.Info("connected to the relay", event(eventRelayConnected)) // once the status shows it
 	ended := a.serve(ctx, conn, changed)
 	a.board.update(func(st *ports.Status) {
 		st.Relay = ports.RelayStatus{State: ports.RelayStateConnecting, Since: a.w.Wall(), LastError: text(ended)}
