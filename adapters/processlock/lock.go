@@ -28,8 +28,9 @@ const (
 	// process is about to finish: Holder's own lock, which lasts for two
 	// system calls, or the holder's writing of its name.
 	probeTime = time.Millisecond
-	// probes bound such waits: to half a second for a lock, a tenth for a name.
-	lockProbes, nameProbes = 500, 100
+	// probes bound such waits: to some seconds for a lock, which a busy machine
+	// may let Holder keep for so long, and to a tenth for a name.
+	lockProbes, nameProbes = 3000, 100
 	// timestamp as in the names of everything that is set aside (interface.md).
 	timestamp = "20060102T150405.000000000Z"
 )
@@ -109,6 +110,13 @@ func (l *Lock) TryLock(ctx context.Context, command string) (unlock func() error
 	return sync.OnceValue(func() error {
 		if file != nil {
 			_ = file.Truncate(0) // a name that stays is ignored while nothing is locked
+		}
+		for _, f := range []*os.File{file, dir} {
+			if f != nil {
+				// Closing alone leaves it locked for as long as a child that was
+				// just forked has the file open. Not released, it is closed below.
+				_ = release(f)
+			}
 		}
 		return closeAll(file, dir)
 	}), nil
