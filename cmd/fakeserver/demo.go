@@ -20,7 +20,7 @@ import (
 
 // stepWithin is how long a step of the demo may take. They take a second or
 // two; a machine that compiles something else at the same time is slower.
-const stepWithin = 30 * time.Second
+const stepWithin = time.Minute
 
 // story is what the steps of the demo share.
 type story struct {

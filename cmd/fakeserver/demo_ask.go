@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -10,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptrace"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,8 +37,25 @@ func (st standing) addr() string {
 	return *st.Listener.Addr
 }
 
-// status runs `muster status` on the machine. An exit code is no error.
+// status runs `muster status` on the machine. An exit code is no error. An agent
+// that is too busy to answer it is asked again.
 func (m *machine) status(ctx context.Context, args ...string) (output []byte, code int, err error) {
+	for {
+		output, code, err = m.askStatus(ctx, args...)
+		if err == nil || !strings.Contains(err.Error(), "not answering") {
+			return output, code, err
+		}
+		select {
+		case <-m.process.ended:
+			return output, code, err
+		case <-ctx.Done():
+			return output, code, err
+		case <-time.After(lookEvery):
+		}
+	}
+}
+
+func (m *machine) askStatus(ctx context.Context, args ...string) (output []byte, code int, err error) {
 	cmd := exec.CommandContext(ctx, m.story.muster, append([]string{"status", "--config", m.story.configFile()}, args...)...)
 	cmd.Dir = m.story.dir
 	cmd.Env = m.environ()
@@ -123,19 +140,69 @@ func (m *machine) identity(ctx context.Context) (*tls.Config, error) {
 
 // asker is a client that asks for /health.
 type asker struct {
-	addr        string
-	client      *http.Client
-	asked       int
-	connections int
+	addr   string
+	client *http.Client
+	asked  int
 }
 
-// newAsker makes a client that keeps one connection open, or opens one for
-// each question.
-func newAsker(addr string, config *tls.Config, keep bool) *asker {
-	return &asker{addr: addr, client: &http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: !keep}}}
+// newAsker makes a client that asks over connections of a kind.
+func newAsker(addr string, over http.RoundTripper) *asker {
+	return &asker{addr: addr, client: &http.Client{Transport: over}}
 }
 
-func (a *asker) close() { a.client.CloseIdleConnections() }
+// fresh opens a connection for each question.
+func fresh(config *tls.Config) http.RoundTripper {
+	return &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}
+}
+
+// kept keeps one connection open for as long as the other end does. (An
+// http.Transport also gives one up where its own goroutines get no processor
+// for 50 ms.) One goroutine at a time uses it.
+type kept struct {
+	config  *tls.Config
+	conn    *tls.Conn // nil if none is open
+	answers *bufio.Reader
+	opened  int
+}
+
+func (k *kept) close() {
+	if k.conn != nil {
+		_ = k.conn.Close() // nothing more is read or written
+		k.conn = nil
+	}
+}
+
+// RoundTrip implements http.RoundTripper.
+func (k *kept) RoundTrip(request *http.Request) (answer *http.Response, err error) {
+	if k.conn == nil {
+		conn, err := (&tls.Dialer{Config: k.config}).DialContext(request.Context(), "tcp", request.URL.Host)
+		if err != nil {
+			return nil, err
+		}
+		k.conn, k.answers = conn.(*tls.Conn), bufio.NewReader(conn)
+		k.opened++
+	}
+	conn := k.conn
+	stop := context.AfterFunc(request.Context(), func() { _ = conn.SetDeadline(time.Now()) }) // ends the exchange
+	defer stop()
+	var body []byte
+	if err = request.Write(conn); err == nil {
+		answer, err = http.ReadResponse(k.answers, request)
+	}
+	if err == nil {
+		body, err = io.ReadAll(answer.Body)
+	}
+	if err != nil {
+		k.close()
+		return nil, err
+	}
+	state := conn.ConnectionState()
+	answer.TLS, answer.Body = &state, io.NopCloser(bytes.NewReader(body))
+	if answer.Close {
+		k.close()
+	}
+	return answer, nil
+}
 
 // health is an answer to GET /health.
 type health struct {
@@ -147,11 +214,6 @@ type health struct {
 // ask asks once. Anything but 200 is an error.
 func (a *asker) ask(ctx context.Context) (health, error) {
 	a.asked++
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
-		if !c.Reused {
-			a.connections++
-		}
-	}})
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+a.addr+"/health", nil)
 	if err != nil {
 		return health{}, err
@@ -181,7 +243,7 @@ func (m *machine) serves(ctx context.Context) (health, error) {
 	if err != nil {
 		return health{}, err
 	}
-	answer, err := newAsker(st.addr(), identity, false).ask(ctx)
+	answer, err := newAsker(st.addr(), fresh(identity)).ask(ctx)
 	if err != nil {
 		return health{}, err
 	}
@@ -221,7 +283,7 @@ func (m *machine) refusesStrangers(ctx context.Context) error {
 		return err
 	}
 	identity.Certificates = nil
-	if _, err := newAsker(st.addr(), identity, false).ask(ctx); err == nil {
+	if _, err := newAsker(st.addr(), fresh(identity)).ask(ctx); err == nil {
 		return errors.New("it answered a client that has no certificate")
 	}
 	return ctx.Err() // a question that was cut short shows nothing

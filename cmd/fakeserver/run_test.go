@@ -20,7 +20,7 @@ import (
 // serving runs serve until stop, which gives its exit code.
 func serving(t *testing.T, args ...string) (ready readyLine, stop func() int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	r, w := io.Pipe()
 	var stderr bytes.Buffer
