@@ -73,7 +73,7 @@ type service struct {
 }
 
 // connectWithin is how long a start may take; it takes some 10 ms.
-const connectWithin = 30 * time.Second
+const connectWithin = time.Minute
 
 // start runs a program as a service and waits until it says that it is
 // connected.
@@ -126,7 +126,7 @@ func (s *service) stop() error {
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return fmt.Errorf("stop %s: %w", s.cmd.Path, err)
 	}
-	timer := time.AfterFunc(10*time.Second, func() {
+	timer := time.AfterFunc(time.Minute, func() {
 		_ = s.cmd.Process.Kill() // then Wait says so
 	})
 	defer timer.Stop()

@@ -87,26 +87,28 @@ func Listener(t *testing.T, fresh func(*testing.T) ListenerUnderTest) {
 		_, err = askListener(l, addr, client, ca.pool())
 		is.True(err != nil) // nobody listens
 		again, _ := serveListener(t, l, addr, healthy)
-		is.Equal(again, addr)
+		is.Equal(again, addr) // on a machine's own sockets perhaps a moment later, see serveListener
 		_, err = askListener(l, addr, client, ca.pool())
 		is.NoErr(err)
 	})
 	t.Run("ends within a second while a client is connected", func(t *testing.T) {
 		is := is.New(t)
-		l := fresh(t)
-		l.Holder.Use(inUse(server))
-		addr, stop := serveListener(t, l, l.FreeAddress, healthy)
-		conn, err := l.Connect(addr, client, ca.pool())
-		is.NoErr(err)
-		defer conn.Close()
-		_, err = conn.Health()
-		is.NoErr(err)
-		start := time.Now()
-		is.NoErr(stop())
-		const slack = 500 * time.Millisecond // of a busy machine
-		is.True(time.Since(start) < time.Second+slack)
-		_, err = conn.Health()
-		is.True(err != nil)
+		quickly(t, time.Second, func() time.Duration {
+			l := fresh(t)
+			l.Holder.Use(inUse(server))
+			addr, stop := serveListener(t, l, l.FreeAddress, healthy)
+			conn, err := l.Connect(addr, client, ca.pool())
+			is.NoErr(err)
+			defer conn.Close()
+			_, err = conn.Health()
+			is.NoErr(err)
+			start := time.Now()
+			is.NoErr(stop())
+			took := time.Since(start)
+			_, err = conn.Health()
+			is.True(err != nil)
+			return took
+		})
 	})
 	t.Run("a context that is done", func(t *testing.T) {
 		l := fresh(t)
@@ -117,7 +119,7 @@ func Listener(t *testing.T, fresh func(*testing.T) ListenerUnderTest) {
 		l := fresh(t)
 		l.Holder.Use(inUse(server))
 		addr, _ := serveListener(t, l, l.FreeAddress, healthy)
-		err := l.Listener.Serve(within(t, promptly), addr, healthy, func(string) { t.Error("it was opened twice") })
+		err := l.Listener.Serve(within(t, soon), addr, healthy, func(string) { t.Error("it was opened twice") })
 		is.True(errors.Is(err, ports.ErrAddressInUse))
 		var inUse *ports.AddressInUseError
 		is.True(errors.As(err, &inUse))
@@ -129,7 +131,7 @@ func Listener(t *testing.T, fresh func(*testing.T) ListenerUnderTest) {
 	t.Run("an address that is none", func(t *testing.T) {
 		is := is.New(t)
 		const addr = "127.0.0.1"
-		err := fresh(t).Listener.Serve(within(t, promptly), addr, healthy, func(string) { t.Error("it was opened") })
+		err := fresh(t).Listener.Serve(within(t, soon), addr, healthy, func(string) { t.Error("it was opened") })
 		is.True(err != nil)
 		is.True(strings.Contains(err.Error(), addr))
 		is.True(!errors.Is(err, ports.ErrAddressInUse))
@@ -227,7 +229,9 @@ func Listener(t *testing.T, fresh func(*testing.T) ListenerUnderTest) {
 }
 
 // serveListener serves until the test's end, or until stop, which gives what
-// Serve returned.
+// Serve returned. An address that is in use it tries again: a socket that was
+// closed may be open for a moment longer, in a child that another test has
+// forked and that has not yet become another program.
 func serveListener(t *testing.T, l ListenerUnderTest, addr string, health func() ports.Health) (opened string, stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -235,14 +239,19 @@ func serveListener(t *testing.T, l ListenerUnderTest, addr string, health func()
 	var result error
 	go func() {
 		defer close(ended)
-		result = l.Listener.Serve(ctx, addr, health, func(addr string) { ready <- addr })
+		for deadline := time.Now().Add(soon); ; time.Sleep(time.Millisecond) {
+			result = l.Listener.Serve(ctx, addr, health, func(addr string) { ready <- addr })
+			if !errors.Is(result, ports.ErrAddressInUse) || time.Now().After(deadline) {
+				return
+			}
+		}
 	}()
 	stop = func() error {
 		cancel()
 		select {
 		case <-ended:
 			return result
-		case <-time.After(promptly):
+		case <-time.After(soon):
 			return errors.New("the listener goes on after its context has ended")
 		}
 	}

@@ -242,7 +242,7 @@ func ManagerEnroller(t *testing.T, fresh func(*testing.T, ManagerScript) Scripte
 			select {
 			case outcome := <-done:
 				managerInterrupted(t, outcome)
-			case <-time.After(promptly):
+			case <-time.After(soon):
 				t.Fatal("it goes on after its context has ended")
 			}
 		})

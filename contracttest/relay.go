@@ -49,8 +49,28 @@ type RelayPeer interface {
 	ClosedNormally() bool
 }
 
-// promptly is how long anything may take that the port wants done promptly.
-const promptly = 5 * time.Second
+const (
+	// promptly is how long anything may take that the port wants done promptly.
+	promptly = 5 * time.Second
+	// soon bounds a wait for it on a machine that may be busy: by less than
+	// what it would take otherwise, such as a request's time-out of 30 s.
+	soon = 20 * time.Second
+)
+
+// quickly asserts that something takes no longer than a limit. The machine may
+// be busy, so that it is enough if one of five tries does not.
+func quickly(t *testing.T, limit time.Duration, try func() (took time.Duration)) {
+	t.Helper()
+	var took []time.Duration
+	for range 5 {
+		d := try()
+		if d <= limit {
+			return
+		}
+		took = append(took, d)
+	}
+	t.Errorf("it took %v, never up to %v", took, limit)
+}
 
 // RelayDialer is the suite of ports.RelayDialer and ports.RelayConn. Each
 // fresh is a relay of its own.
@@ -122,14 +142,16 @@ func RelayDialer(t *testing.T, fresh func(*testing.T, RelayScript) RelayServer) 
 		relayError(t, err)
 	})
 	t.Run("a context that ends while the relay is silent", func(t *testing.T) {
-		is := is.New(t)
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		defer cancel()
-		start := time.Now()
-		_, err := fresh(t, RelayScript{Hang: true}).Dialer.Dial(ctx, hello)
-		is.True(errors.Is(err, context.DeadlineExceeded))
-		is.True(time.Since(start) < promptly)
-		relayError(t, err)
+		quickly(t, promptly, func() time.Duration {
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			start := time.Now()
+			_, err := fresh(t, RelayScript{Hang: true}).Dialer.Dial(ctx, hello)
+			took := time.Since(start)
+			is.New(t).True(errors.Is(err, context.DeadlineExceeded))
+			relayError(t, err)
+			return took
+		})
 	})
 	t.Run("frames to the relay", func(t *testing.T) {
 		is := is.New(t)
@@ -173,7 +195,7 @@ func RelayDialer(t *testing.T, fresh func(*testing.T, RelayScript) RelayServer) 
 		for range 3 {
 			peer.Push(ports.RelayFrame{Type: "something_newer"})
 			is.NoErr(conn.Send(t.Context(), ports.AgentStatus{}))
-			is.NoErr(conn.Ping(within(t, promptly)))
+			is.NoErr(conn.Ping(within(t, soon)))
 		}
 		is.NoErr(conn.Close(t.Context()))
 		relayError(t, <-received)
@@ -202,26 +224,29 @@ func RelayDialer(t *testing.T, fresh func(*testing.T, RelayScript) RelayServer) 
 			seen[s.Version] = true
 		}
 		is.Equal(len(seen), senders)
-		is.NoErr(conn.Close(within(t, promptly)))
+		is.NoErr(conn.Close(within(t, soon)))
 		relayError(t, <-received)
 	})
 	t.Run("a ping without a pong", func(t *testing.T) {
 		is := is.New(t)
-		conn, peer := dial(t, RelayScript{})
-		received := receiving(conn)
-		peer.Stall()
-		start := time.Now()
-		err := conn.Ping(within(t, 50*time.Millisecond))
-		is.True(errors.Is(err, context.DeadlineExceeded))
-		is.True(time.Since(start) < promptly)
-		relayError(t, err)
+		quickly(t, promptly, func() time.Duration {
+			conn, peer := dial(t, RelayScript{})
+			received := receiving(conn)
+			peer.Stall()
+			start := time.Now()
+			err := conn.Ping(within(t, 50*time.Millisecond))
+			pinged := time.Since(start)
+			is.True(errors.Is(err, context.DeadlineExceeded))
+			relayError(t, err)
 
-		start = time.Now()
-		err = conn.Close(within(t, 50*time.Millisecond))
-		is.True(errors.Is(err, context.DeadlineExceeded)) // a close that is not confirmed
-		is.True(time.Since(start) < promptly)
-		relayError(t, <-received)
-		ended(t, conn)
+			start = time.Now()
+			err = conn.Close(within(t, 50*time.Millisecond))
+			closed := time.Since(start)
+			is.True(errors.Is(err, context.DeadlineExceeded)) // a close that is not confirmed
+			relayError(t, <-received)
+			ended(t, conn)
+			return max(pinged, closed)
+		})
 	})
 	t.Run("dropped", func(t *testing.T) {
 		conn, peer := dial(t, RelayScript{})
@@ -234,7 +259,7 @@ func RelayDialer(t *testing.T, fresh func(*testing.T, RelayScript) RelayServer) 
 		is := is.New(t)
 		conn, peer := dial(t, RelayScript{})
 		received := receiving(conn)
-		is.NoErr(conn.Close(within(t, promptly)))
+		is.NoErr(conn.Close(within(t, soon)))
 		relayError(t, <-received)
 		eventually(t, "the close frame arrives", peer.ClosedNormally)
 		ended(t, conn)
@@ -242,7 +267,7 @@ func RelayDialer(t *testing.T, fresh func(*testing.T, RelayScript) RelayServer) 
 	t.Run("closed while nobody receives", func(t *testing.T) {
 		is := is.New(t)
 		conn, peer := dial(t, RelayScript{})
-		is.NoErr(conn.Close(within(t, promptly)))
+		is.NoErr(conn.Close(within(t, soon)))
 		eventually(t, "the close frame arrives", peer.ClosedNormally)
 		ended(t, conn)
 	})
@@ -266,14 +291,16 @@ func receiving(conn ports.RelayConn) <-chan error {
 func ended(t *testing.T, conn ports.RelayConn) {
 	t.Helper()
 	is := is.New(t)
-	start := time.Now()
-	_, err := conn.Receive(t.Context())
-	relayError(t, err)
-	relayError(t, conn.Send(t.Context(), ports.AgentStatus{}))
-	relayError(t, conn.Ping(t.Context()))
-	is.NoErr(conn.Close(t.Context()))
-	is.NoErr(conn.Close(canceled()))
-	is.True(time.Since(start) < promptly)
+	quickly(t, promptly, func() time.Duration {
+		start := time.Now()
+		_, err := conn.Receive(t.Context())
+		relayError(t, err)
+		relayError(t, conn.Send(t.Context(), ports.AgentStatus{}))
+		relayError(t, conn.Ping(t.Context()))
+		is.NoErr(conn.Close(t.Context()))
+		is.NoErr(conn.Close(canceled()))
+		return time.Since(start)
+	})
 }
 
 func relayError(t *testing.T, err error) {
@@ -291,7 +318,7 @@ func relayError(t *testing.T, err error) {
 
 func eventually(t *testing.T, what string, happened func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(promptly); !happened(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !happened(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain: %s", what)
 		}

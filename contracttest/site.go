@@ -131,9 +131,11 @@ func SiteEnroller(t *testing.T, fresh func(*testing.T, SiteScript) SiteServer) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		server := fresh(t, SiteScript{Answer: answers[0].answer})
-		start := time.Now()
-		siteInterrupted(t, server.Enroller.Enroll(ctx, request))
-		is.New(t).True(time.Since(start) < promptly)
+		quickly(t, promptly, func() time.Duration {
+			start := time.Now()
+			siteInterrupted(t, server.Enroller.Enroll(ctx, request))
+			return time.Since(start)
+		})
 	})
 	t.Run("a context that ends while the server is silent", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -141,14 +143,14 @@ func SiteEnroller(t *testing.T, fresh func(*testing.T, SiteScript) SiteServer) {
 		server := fresh(t, SiteScript{Hang: true})
 		done := make(chan ports.SiteAnswer, 1)
 		go func() { done <- server.Enroller.Enroll(ctx, request) }()
-		for deadline := time.Now().Add(10 * time.Second); len(server.Requests()) == 0 && time.Now().Before(deadline); {
+		for deadline := time.Now().Add(time.Minute); len(server.Requests()) == 0 && time.Now().Before(deadline); {
 			time.Sleep(time.Millisecond)
 		}
 		cancel()
 		select {
 		case answer := <-done:
 			siteInterrupted(t, answer)
-		case <-time.After(5 * time.Second):
+		case <-time.After(soon):
 			t.Fatal("Enroll goes on after its context has ended")
 		}
 	})

@@ -24,15 +24,15 @@ func Supervisor(t *testing.T, fresh func(*testing.T) ports.Supervisor) {
 	})
 	t.Run("nothing is waited for", func(t *testing.T) {
 		s := fresh(t)
-		began := time.Now()
-		for range 100 {
-			if err := s.Status("busy"); err != nil {
-				t.Fatal(err)
+		quickly(t, 5*time.Second, func() time.Duration {
+			began := time.Now()
+			for range 10 { // what a socket's queue holds while nobody reads it
+				if err := s.Status("busy"); err != nil {
+					t.Fatal(err)
+				}
 			}
-		}
-		if took := time.Since(began); took > 5*time.Second {
-			t.Errorf("100 notifications took %v", took)
-		}
+			return time.Since(began)
+		})
 	})
 	t.Run("the watchdog's interval is not negative", func(t *testing.T) {
 		is.New(t).True(fresh(t).WatchdogInterval() >= 0)

@@ -156,11 +156,35 @@ func (m *machine) answer(input string, args ...string) result {
 // must runs a command that ends with a code.
 func (m *machine) must(code int, args ...string) result {
 	m.t.Helper()
-	r := m.do(args...)
+	r := m.answered(args...)
 	if r.code != code {
 		m.t.Fatalf("muster %v: want exit code %d\n%v", args, code, r)
 	}
 	return r
+}
+
+// answered is do for a command that asks a running agent, which may be too busy
+// to answer within the 2 s that the command waits.
+func (m *machine) answered(args ...string) (r result) {
+	m.t.Helper()
+	eventually(m.t, func() string {
+		if r = m.do(args...); strings.Contains(r.errs, "not answering") {
+			return r.String()
+		}
+		return ""
+	})
+	return r
+}
+
+// undecided runs `muster enroll` until it waits for an operator at a manager,
+// and stops it then.
+func (m *machine) undecided(args ...string) {
+	m.t.Helper()
+	a := m.start(append([]string{"enroll"}, args...)...)
+	a.logged("enroll.pending", 1)
+	if code := first(a.stop()); code != 2 {
+		m.t.Fatalf("stopped before an operator's decision it ends with %d\n%s", code, a.log)
+	}
 }
 
 // status is what `muster status --json` says.
@@ -206,7 +230,7 @@ type status struct {
 
 func (m *machine) status() status {
 	m.t.Helper()
-	r := m.do("status", "--json")
+	r := m.answered("status", "--json")
 	s := status{code: r.code, errs: r.errs}
 	if r.out != "" {
 		if err := json.Unmarshal([]byte(r.out), &s); err != nil {

@@ -57,7 +57,7 @@ func TestAClockThatIsWrongIsReportedAndNothingIsThrownAway(t *testing.T) {
 			a.connected()
 			a.logged("clock.skew", 2) // it is over
 			st = m.is("connected")
-			is.True((time.Duration(*st.ClockSkew) * time.Second).Abs() < 10*time.Second) // and what a busy machine takes
+			is.True((time.Duration(*st.ClockSkew) * time.Second).Abs() < time.Minute) // what a busy machine takes
 			is.Equal(len(m.setAside()), 0)
 
 			// The same refusal with the clocks right is believed.

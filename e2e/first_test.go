@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"maps"
+	"math"
 	"net/http"
 	"reflect"
 	"regexp"
@@ -27,6 +28,7 @@ func TestAFreshMachineIsConnected(t *testing.T) {
 	a.said("connected to the relay")
 	s.onlyMachine(m)
 
+	m.is("connected")
 	r := m.must(0, "status", "--json")
 	var got map[string]any
 	is.NoErr(json.Unmarshal([]byte(r.out), &got))
@@ -50,6 +52,9 @@ func TestAFreshMachineIsConnected(t *testing.T) {
 		"listener":           map[string]any{"addr": nil},
 	}
 	delete(got, "blocked") // beside the fields of interface.md
+	skew, known := got["clock_skew_seconds"].(float64)
+	is.True(known && math.Abs(skew) < 60) // what rounding and a busy machine make of none
+	got["clock_skew_seconds"] = 0.0
 	matches(t, "", want, got)
 
 	code, _ := a.stop()
@@ -103,9 +108,14 @@ func TestAfterSIGKILLItConnectsAtOnceWithoutEnrolling(t *testing.T) {
 	key, id := m.key(), m.agentID()
 	a.kill()
 
-	began := time.Now()
-	a = m.start().connected()
-	is.True(time.Since(began) < 4*time.Second) // the first transient delay is 5 s: it did not wait for one
+	lives := 1
+	quickly(t, 4*time.Second, func() time.Duration { // the first transient delay is 5 s: it did not wait for one
+		a.kill()
+		began := time.Now()
+		a = m.start().connected()
+		lives++
+		return time.Since(began)
+	})
 	eventually(t, func() string {
 		for _, session := range s.state().Relay {
 			if session.Frames > 0 && session.LastStatus.MachineUID == m.uid && session.AgentID == id {
@@ -119,9 +129,9 @@ func TestAfterSIGKILLItConnectsAtOnceWithoutEnrolling(t *testing.T) {
 	code, _ := a.stop()
 	is.Equal(code, 0)
 
-	is.Equal(s.enrollments(), 1)            // that of the first life
-	is.Equal(s.connections(), 2)            // one of each life
-	is.Equal(s.state().RelayConnections, 2) // both were accepted
+	is.Equal(s.enrollments(), 1)     // that of the first life
+	is.Equal(s.connections(), lives) // one of each life
+	s.relayConnections(lives)        // all were accepted
 	is.Equal(m.key(), key)
 }
 

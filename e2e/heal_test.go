@@ -24,7 +24,7 @@ func TestTheURLGivenToEnrollIsKeptForRun(t *testing.T) {
 	m.must(1, "enroll")
 	m.must(1, "enroll", "ftp://127.0.0.1/")
 	for _, given := range []string{s.URL + "/", s.URL + "/api/v1"} {
-		m.must(2, "enroll", given, "--wait", aMoment)
+		m.undecided(given)
 	}
 	is.Equal(len(s.hosts()), 1) // the same manager, however it is written
 	is.True(shows(m, s.URL, "from enrollment"))
@@ -37,7 +37,7 @@ func TestTheURLGivenToEnrollIsKeptForRun(t *testing.T) {
 	is.True(shows(m, s.URL, "from enrollment")) // still, with the certificate installed
 	a = m.start()
 	a.serves()
-	is.Equal(a.m.is("serving").Enrollment.Manager.State, "approved")
+	m.stands(func(st status) bool { return st.State == "serving" && st.Enrollment.Manager.State == "approved" })
 	is.Equal(first(a.stop()), 0)
 
 	// What is configured wins.
@@ -62,7 +62,7 @@ func TestATokenIsSentOnlyToWhoGaveIt(t *testing.T) {
 	is := is.New(t)
 	s, other := startManager(t, "--approve", "manual"), startManager(t)
 	m := newHost(t, s)
-	m.must(2, "enroll", "--wait", aMoment)
+	m.undecided()
 	m.env["MUSTER_MANAGER_URL"], m.env["MUSTER_MANAGER_TRUST_CA_FILE"] = other.URL, other.CA
 	a := m.start()
 	a.serves()
@@ -78,11 +78,11 @@ func TestAWrongURLDoesNotLoseTheToken(t *testing.T) {
 	is := is.New(t)
 	s := startManager(t, "--approve", "manual")
 	m := newHost(t, s)
-	m.must(2, "enroll", "--wait", aMoment)
+	m.undecided()
 	m.env["MUSTER_MANAGER_URL"] = "https://" + closedPort(t).addr
 	m.must(1, "enroll")
 	m.env["MUSTER_MANAGER_URL"] = s.URL
-	m.must(2, "enroll", "--wait", aMoment)
+	m.undecided()
 	is.Equal(len(s.requestsTo(registerPath)), 1)
 }
 
@@ -91,7 +91,9 @@ func TestAManagerThatDoesNotRenewIsAskedToTakeTheHostInAgain(t *testing.T) {
 	t.Run("and does", func(t *testing.T) {
 		t.Parallel()
 		is := is.New(t)
-		s := startManager(t, "--cert-lifetime", short(4*time.Second), "--no-renew", "--reregister", "--approve", "after=2")
+		// Time enough for a busy machine to ask before it runs out, when it would
+		// not be asked for a renewal.
+		s := startManager(t, "--cert-lifetime", soonDue, "--no-renew", "--reregister", "--approve", "after=2")
 		m := newHost(t, s)
 		a := m.start()
 		a.serves()
@@ -109,7 +111,7 @@ func TestAManagerThatDoesNotRenewIsAskedToTakeTheHostInAgain(t *testing.T) {
 	t.Run("and says that it exists", func(t *testing.T) {
 		t.Parallel()
 		is := is.New(t)
-		s := startManager(t, "--cert-lifetime", short(8*time.Second), "--no-renew")
+		s := startManager(t, "--cert-lifetime", "30s", "--no-renew") // 10 s of it to look at what is said at its end
 		m := newHost(t, s)
 		// A threshold of no time: there is more than that left.
 		m.env["MUSTER_CERT_RENEWAL_THRESHOLD_DAYS"] = "0"
@@ -171,7 +173,7 @@ func TestADamagedCertificateHeals(t *testing.T) {
 func TestACertificateDamagedWhileTheAgentRunsHeals(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
-	s := startManager(t, "--reregister", "--cert-lifetime", "10s")
+	s := startManager(t, "--reregister")
 	m := newHost(t, s)
 	a := m.start()
 	a.serves()
@@ -248,7 +250,7 @@ func TestTheRevocationListIsKeptFresh(t *testing.T) {
 	s.fault(crlPath, 1, action{Corrupt: true})
 	s.fault(crlPath, 1, action{Status: 200, Body: string(m.foreign(crlFile))})
 	s.fault(crlPath, 1, action{Status: 200, Body: "<html>"})
-	a.waited("certs.status", 3)
+	a.await("certs.status", 3, func(l line) bool { return l.Wait != "" && l.Level == "WARN" })
 	a.serves()
 	block, _ := pem.Decode(m.read(crlFile))
 	if block == nil {
@@ -278,7 +280,7 @@ func TestABundleThatCannotBeUsedIsKeptAside(t *testing.T) {
 	ca, cert := quote(fromElsewhere(t, caFile)), quote(fromElsewhere(t, certFile)) // somebody else's
 	s.fault(anyPollPath, 1, action{Status: 200, Body: `{"status":"approved","ca_crt":` + ca + `,"server_crt":` + cert + `}`})
 	m := newHost(t, s)
-	m.delay("OPERATOR", time.Second, time.Second)
+	m.delay("OPERATOR", 10*time.Second, 10*time.Second) // time to look before it asks again
 	a := m.start()
 	logged := a.logged("enroll.rejected", 1)
 	is.Equal(logged.Class, "operator")

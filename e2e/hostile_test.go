@@ -114,7 +114,7 @@ func TestAnAnswerThatNeverEndsIsGivenUp(t *testing.T) {
 				return "the answer that never ends is still waited for"
 			})
 			if test.pause > 0 {
-				is.True(time.Since(began) < 40*time.Second)
+				is.True(time.Since(began) < 2*30*time.Second)
 			}
 			is.Equal(a.logged("enroll.retry", 1).Class, "transient")
 			w.passOn()

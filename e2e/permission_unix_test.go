@@ -122,11 +122,12 @@ func TestWithoutARetryRecordThatMayBeReadNothingIsSent(t *testing.T) {
 	s := startServer(t)
 	s.refuse(503)
 	m := newMachine(t, s)
-	m.delays(20*time.Millisecond, 40*time.Millisecond)
+	m.delays(time.Hour, time.Hour) // so that no request is under way when it is killed
 	m.asOrdinaryUser()
 	a := m.start()
-	a.logged("enroll.retry", 2)
+	a.logged("enroll.retry", 1)
 	a.kill()
+	m.delays(20*time.Millisecond, 40*time.Millisecond)
 	m.chmod(retryFile, 0)
 	s.heal()
 	tries := s.enrollments()
@@ -220,6 +221,7 @@ func TestTheFilesAreTheirOwnersAlone(t *testing.T) {
 	m := newMachine(t, s)
 	m.delays(20*time.Millisecond, 40*time.Millisecond)
 	m.start().connected()
+	m.is("connected") // its socket is there
 	files := 0
 	walk(t, m.dir, func(path string, d fs.DirEntry) {
 		info, err := d.Info()

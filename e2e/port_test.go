@@ -34,6 +34,7 @@ func closedPort(t *testing.T) *port {
 		if err := listener.Close(); err != nil {
 			t.Fatal(err)
 		}
+		p.refuses()
 		t.Cleanup(p.close)
 		return p
 	}
@@ -81,6 +82,20 @@ func (p *port) listen() (listener net.Listener) {
 		return ""
 	})
 	return listener
+}
+
+// refuses waits until the port refuses connections: as in listen, it may be
+// open a moment longer than its listener.
+func (p *port) refuses() {
+	p.t.Helper()
+	eventually(p.t, func() string {
+		conn, err := net.Dial("tcp", p.addr)
+		if err != nil {
+			return ""
+		}
+		_ = conn.Close() // nobody is there
+		return p.addr + " still takes connections"
+	})
 }
 
 // pipe copies until one end closes, and then closes both.

@@ -6,15 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
-	"time"
 )
-
-// aMoment is a wait for which a command has asked, and does not wait for the
-// answer's end.
-const aMoment = "300ms"
-
-// short is a certificate's life that a test sees the end of.
-func short(life time.Duration) string { return life.String() }
 
 // kills is how many of a first enrollment's moments are tried.
 const kills = 200

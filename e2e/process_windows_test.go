@@ -8,18 +8,9 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/windows"
 )
-
-// aMoment is a wait for which a command has asked, and does not wait for the
-// answer's end. Wine on a busy machine takes long for everything.
-const aMoment = "5s"
-
-// short is a certificate's life that a test sees the end of; longer here for
-// the same reason.
-func short(life time.Duration) string { return (4 * life).String() }
 
 // kills is how many of a first enrollment's moments are tried: fewer than
 // elsewhere, since a start takes long.

@@ -156,7 +156,7 @@ func (s *server) heal() { s.t.Helper(); s.call("DELETE", "/_fake/faults", "") }
 type request struct {
 	Method, Path, Query string
 	Status              int
-	Dropped             bool
+	Dropped, Fault      bool
 	Time                time.Time
 	Body                json.RawMessage
 }
@@ -215,6 +215,7 @@ type world struct {
 		AgentID    string `json:"agent_id"`
 		Hostname   string
 		Auth       string
+		Connection int
 		Frames     int
 		LastStatus *struct {
 			MachineUID string `json:"machine_uid"`
@@ -248,6 +249,18 @@ func (s *server) onlyMachine(m *machine) {
 	})
 }
 
+// relayConnections waits until the relay has had n connections: an agent may log
+// that it is connected before the server counts it.
+func (s *server) relayConnections(n int) {
+	s.t.Helper()
+	eventually(s.t, func() string {
+		if got := s.state().RelayConnections; got != n {
+			return fmt.Sprintf("the relay has had %d connections, not %d", got, n)
+		}
+		return ""
+	})
+}
+
 // decode reads JSON.
 func decode(t *testing.T, data []byte, into any) {
 	t.Helper()
@@ -260,6 +273,21 @@ func decode(t *testing.T, data []byte, into any) {
 func eventually(t *testing.T, ok func() string) {
 	t.Helper()
 	eventuallyWithin(t, patience, ok)
+}
+
+// quickly asserts that something takes no longer than a limit. The machine may
+// be busy, so that it is enough if one of five tries does not.
+func quickly(t *testing.T, limit time.Duration, try func() (took time.Duration)) {
+	t.Helper()
+	var took []time.Duration
+	for range 5 {
+		d := try()
+		if d <= limit {
+			return
+		}
+		took = append(took, d)
+	}
+	t.Errorf("it took %v, never up to %v", took, limit)
 }
 
 func eventuallyWithin(t *testing.T, limit time.Duration, ok func() string) {

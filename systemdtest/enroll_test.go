@@ -4,6 +4,7 @@ package systemdtest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -78,6 +79,9 @@ func (s *service) belongsToTheService() {
 			return err
 		}
 		info, err := d.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // a running service has replaced a file by it
+		}
 		if err != nil {
 			return err
 		}

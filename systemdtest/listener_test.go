@@ -20,7 +20,7 @@ func TestRestartBindsAtOnce(t *testing.T) {
 	is := is.New(t)
 	srv := startServer(t)
 	s := install(t).atManager(srv).configure().restartAtOnce().start()
-	s.is("serving")
+	s.listens()
 	for n, restart := range []func(){
 		func() { s.must(0, "systemctl", "restart", unit) },
 		func() { is.NoErr(syscall.Kill(s.life().pid, syscall.SIGKILL)) },
@@ -36,8 +36,8 @@ func TestRestartBindsAtOnce(t *testing.T) {
 		}
 		pid := s.life().pid
 		restart()
-		s.logged("listening", n+2, func(l line) bool { return l.Addr == listenAddr })
-		s.is("serving")
+		s.logged("listening", 2*n+2, func(l line) bool { return l.Addr == listenAddr })
+		s.listens()
 		is.True(s.life().pid != pid)
 		for _, conn := range open {
 			is.NoErr(conn.Close())
@@ -49,17 +49,23 @@ func TestRestartBindsAtOnce(t *testing.T) {
 			return ""
 		})
 		s.must(0, "systemctl", "restart", unit)
-		s.is("serving")
+		s.listens()
 		if sockets(t, timeWait, 12443) == 0 {
 			t.Error("the port's TIME_WAIT was over before it was bound")
 		}
-		s.logged("listening", n+3, func(l line) bool { return l.Addr == listenAddr })
+		s.logged("listening", 2*n+3, func(l line) bool { return l.Addr == listenAddr })
 	}
 	for _, l := range s.events("listening") {
 		if l.Wait != "" {
 			t.Errorf("it had to wait for the port: %s", l.Msg)
 		}
 	}
+}
+
+// listens waits until the agent serves, and listens.
+func (s *service) listens() {
+	s.t.Helper()
+	s.reaches(func(st status) bool { return st.State == "serving" && st.Listener.Addr == listenAddr })
 }
 
 const timeWait = "06" // TCP_TIME_WAIT, as /proc/net/tcp writes it

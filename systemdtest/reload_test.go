@@ -3,7 +3,6 @@
 package systemdtest
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/matryer/is"
@@ -33,7 +32,7 @@ func TestReload(t *testing.T) {
 	s.configure()
 	reload()
 	s.says("the one before stays in force")
-	is.True(strings.Contains(s.journal(), "ftp"))
+	s.says("ftp")
 	s.tells("connected to the relay")
 	is.Equal(srv.requests(relayPath), 1)
 

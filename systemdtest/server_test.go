@@ -222,9 +222,18 @@ func (s *server) newest() string {
 	return all[len(all)-1].ID
 }
 
-// disconnect cuts the relay connection of a machine.
+// disconnect cuts the relay connection of a machine, once the server knows it:
+// an agent may know that it is connected before.
 func (s *server) disconnect(machineUID string) {
 	s.t.Helper()
+	eventually(s.t, func() string {
+		for _, m := range s.state().Machines {
+			if m.MachineUID == machineUID && m.Connected {
+				return ""
+			}
+		}
+		return "the machine is not connected"
+	})
 	s.call("POST", "/_fake/relay/"+machineUID+"/close", "")
 }
 

@@ -196,10 +196,23 @@ func (s *service) do(args ...string) result {
 // must runs a command that ends with a code.
 func (s *service) must(code int, args ...string) result {
 	s.t.Helper()
-	r := s.do(args...)
+	r := s.answered(args...)
 	if r.code != code {
 		s.t.Fatalf("want exit code %d: %v", code, r)
 	}
+	return r
+}
+
+// answered is do for a command that may ask the agent, which may be too busy to
+// answer within the 2 s that the command waits.
+func (s *service) answered(args ...string) (r result) {
+	s.t.Helper()
+	s.eventually(func() string {
+		if r = s.do(args...); strings.Contains(r.errs, "not answering") {
+			return r.String()
+		}
+		return ""
+	})
 	return r
 }
 
@@ -362,7 +375,7 @@ type status struct {
 
 func (s *service) status() status {
 	s.t.Helper()
-	r := s.do(s.program, "status", "--json")
+	r := s.answered(s.program, "status", "--json")
 	var st status
 	if r.out == "" {
 		return st // said on standard error why

@@ -23,7 +23,7 @@ func TestNothingThatAServerSaysEndsRun(t *testing.T) {
 	noRelay, noManager := fault{relayPath, 503, ""}, fault{registerPath, 503, ""}
 	srv.answers([]fault{{enrollPath, 503, ""}, noManager})
 	s := install(t).atSite(srv).atManager(srv)
-	s.env["MUSTER_OPERATOR_MIN"], s.env["MUSTER_OPERATOR_MAX"] = "1s", "1s" // long enough to be seen
+	s.env["MUSTER_OPERATOR_MIN"], s.env["MUSTER_OPERATOR_MAX"] = "6s", "6s" // long enough to be seen on a busy machine
 	taken, err := net.Listen("tcp", listenAddr)
 	is.NoErr(err)
 	defer taken.Close()

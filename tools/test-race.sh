@@ -6,4 +6,4 @@ CDPATH='' cd "$(dirname -- "$0")/.."
 . tools/env.sh
 
 [ $# -gt 0 ] || set -- ./...
-CGO_ENABLED=1 go run ./tools/gotest -vet=off -race "$@"
+CGO_ENABLED=1 go run ./tools/gotest -vet=off -timeout=30m -race "$@"

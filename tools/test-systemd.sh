@@ -36,4 +36,4 @@ CGO_ENABLED=0
 MUSTER_SYSTEMDTEST_PROGRAMS=$work/programs
 export CGO_ENABLED MUSTER_SYSTEMDTEST_PROGRAMS
 go vet -tags systemd ./systemdtest
-go run ./tools/gotest -vet=off -count=1 -tags systemd "$@" ./systemdtest
+go run ./tools/gotest -vet=off -timeout=30m -count=1 -tags systemd "$@" ./systemdtest

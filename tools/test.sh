@@ -11,7 +11,7 @@ export CGO_ENABLED
 
 if [ $# -gt 0 ]; then
 	echo "== go test"
-	exec go run ./tools/gotest -vet=off "$@"
+	exec go run ./tools/gotest -vet=off -timeout=30m "$@"
 fi
 
 echo "== gofmt"
@@ -57,7 +57,7 @@ fi
 
 echo "== go test"
 # go vet has run; -vet=off spares its second run.
-go run ./tools/gotest "-add=$counts" -vet=off ./... || failed=yes
+go run ./tools/gotest "-add=$counts" -vet=off -timeout=30m ./... || failed=yes
 
 report_changed_pacts
 [ -z "$without_pact" ] || echo "!! The contract tests with pact did NOT run: $without_pact." >&2

@@ -282,7 +282,7 @@ func TestReadEndsWithItsContext(t *testing.T) {
 	if _, err := New(root).Read(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Read: %v", err)
 	}
-	if took := time.Since(start); took > 2*time.Second {
+	if took := time.Since(start); took > 20*time.Second {
 		t.Errorf("Read took %v", took)
 	}
 	// Let the read that was left behind end.

@@ -167,7 +167,7 @@ func TestReadEndsWithItsContext(t *testing.T) {
 	if _, err := reader.Read(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Read: %v", err)
 	}
-	if took := time.Since(start); took > 2*time.Second {
+	if took := time.Since(start); took > 20*time.Second {
 		t.Errorf("Read took %v", took)
 	}
 }

@@ -294,8 +294,12 @@ func TestBodyThatNeverEnds(t *testing.T) {
 				<-r.Context().Done()
 			})
 			is.Equal(client.timeout, 30*time.Second)
-			client.timeout = time.Second
-			got, _ := methods[tt.method](t.Context(), client)
+			got := ""
+			for client.timeout = time.Second; got != tt.want && client.timeout < time.Minute; client.timeout *= 2 { // until a busy machine has the header
+				if got, _ = methods[tt.method](t.Context(), client); got != "Transient" {
+					break
+				}
+			}
 			is.Equal(got, tt.want)
 		})
 	}

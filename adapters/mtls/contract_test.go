@@ -15,6 +15,10 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
+// patience bounds every wait for something that should happen soon: generous,
+// because test machines are slow and busy.
+const patience = time.Minute
+
 func TestContract(t *testing.T) {
 	t.Parallel()
 	contracttest.Listener(t, func(*testing.T) contracttest.ListenerUnderTest {
@@ -60,7 +64,7 @@ type tlsConn struct {
 }
 
 func connect(addr string, client tls.Certificate, roots *x509.CertPool) (*tlsConn, error) {
-	dialer := &tls.Dialer{NetDialer: &net.Dialer{Timeout: 5 * time.Second}, Config: &tls.Config{
+	dialer := &tls.Dialer{NetDialer: &net.Dialer{Timeout: patience}, Config: &tls.Config{
 		RootCAs: roots,
 		// Whatever the listener says that it accepts.
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &client, nil },
@@ -74,7 +78,7 @@ func connect(addr string, client tls.Certificate, roots *x509.CertPool) (*tlsCon
 
 // ask sends a request and reads its answer.
 func (c *tlsConn) ask(method, path string) (*http.Response, error) {
-	if err := c.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 		return nil, err
 	}
 	if _, err := fmt.Fprintf(c, "%s %s HTTP/1.1\r\nHost: localhost\r\n\r\n", method, path); err != nil {

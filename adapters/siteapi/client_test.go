@@ -282,10 +282,15 @@ func TestBodyThatNeverEnds(t *testing.T) {
 				<-r.Context().Done()
 			})
 			is.Equal(client.timeout, 30*time.Second)
-			client.timeout = time.Second
-			outcome := client.Enroll(t.Context(), request).Outcome
+			var outcome ports.SiteOutcome
+			for client.timeout = time.Second; client.timeout < time.Minute; client.timeout *= 2 { // until a busy machine has the header
+				outcome = client.Enroll(t.Context(), request).Outcome
+				noSecrets(t, fmt.Sprintf("%+v", outcome))
+				if got := brief(outcome); got == want || got != "SiteTransient" {
+					break
+				}
+			}
 			is.Equal(brief(outcome), want)
-			noSecrets(t, fmt.Sprintf("%+v", outcome))
 		})
 	}
 }

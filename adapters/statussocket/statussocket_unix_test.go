@@ -107,7 +107,7 @@ func serving(t *testing.T, dir string) *Client {
 		}
 	})
 	client := NewClient(dir)
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		if _, err := client.Status(t.Context()); err == nil {
 			return client

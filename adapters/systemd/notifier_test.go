@@ -47,7 +47,7 @@ func listening(t *testing.T) (socket string, next func() string) {
 		select {
 		case m := <-messages:
 			return m
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			return "nothing came"
 		}
 	}
