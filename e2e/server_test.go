@@ -57,6 +57,7 @@ func serve(t *testing.T, args ...string) *server {
 	}
 	s := &server{t: t, cmd: cmd, errs: new(bytes.Buffer)}
 	cmd.Stderr = s.errs
+	cmd.WaitDelay = lastWords
 	if err := begin(cmd); err != nil {
 		t.Fatal(err)
 	}

@@ -48,4 +48,4 @@ echo "== go test for Windows, under $("$wine" --version)"
 # One package at a time: Wine's server, of which there is one, is what they would
 # all wait for, and loses an event now and then when it has too much to do. So
 # does it otherwise: what fails is run again, and what passes only then is said.
-"$work/gotest" -skips tools/allowed-skips-windows.txt -again -vet=off -timeout=30m -p=1 "-exec='$wine'" "$@"
+"$work/gotest" -skips tools/allowed-skips-windows.txt -again -vet=off -p=1 "-exec='$wine'" "$@"

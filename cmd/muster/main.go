@@ -14,7 +14,7 @@ import (
 var version = "0.0.0-dev"
 
 func main() {
-	crashHonestly()
+	defer crashHonestly()()
 	log.SetOutput(io.Discard) // net/http writes there and quotes what a server sent, which could be a key
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
