@@ -22,10 +22,6 @@ const patience = time.Minute
 // a busy machine gets its first answer.
 const aMoment = "6s"
 
-// lanes is how many tests run at a time: they mostly wait for delays to pass,
-// so that there may be more of them than processors.
-const lanes = "20"
-
 var muster, fakeserver string // the binaries
 
 func TestMain(m *testing.M) {

@@ -11,6 +11,10 @@ import (
 // kills is how many of a first enrollment's moments are tried.
 const kills = 200
 
+// lanes is how many tests run at a time: they mostly wait for delays to pass,
+// so that there may be more of them than processors.
+const lanes = "32"
+
 // toStop are the signals that tell an agent to stop.
 var toStop = []os.Signal{syscall.SIGTERM, os.Interrupt}
 

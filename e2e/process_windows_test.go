@@ -16,6 +16,10 @@ import (
 // elsewhere, since a start takes long.
 const kills = 40
 
+// lanes is how many tests run at a time: fewer than elsewhere, for the same
+// reason.
+const lanes = "12"
+
 // toStop are the signals that tell an agent to stop: at a console there is
 // Ctrl+C. (The service manager's own way is tested where the service is.)
 var toStop = []os.Signal{os.Interrupt}
