@@ -113,11 +113,6 @@ func (m *machine) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// lastWords is how long what a process wrote is read after its end. Wine's
-// helper of one that is killed as it starts may live on, and holds the output
-// open for ever.
-const lastWords = 20 * time.Second
-
 func testBinary(t *testing.T) string {
 	t.Helper()
 	path, err := os.Executable()

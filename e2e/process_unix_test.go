@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
+	"time"
 )
 
 // kills is how many of a first enrollment's moments are tried.
@@ -14,6 +15,9 @@ const kills = 200
 // lanes is how many tests run at a time: they mostly wait for delays to pass,
 // so that there may be more of them than processors.
 const lanes = "32"
+
+// lastWords is how long what a process wrote is read after its end.
+const lastWords = 20 * time.Second
 
 // toStop are the signals that tell an agent to stop.
 var toStop = []os.Signal{syscall.SIGTERM, os.Interrupt}

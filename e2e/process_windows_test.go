@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/windows"
 )
@@ -19,6 +20,11 @@ const kills = 40
 // lanes is how many tests run at a time: fewer than elsewhere, for the same
 // reason.
 const lanes = "12"
+
+// lastWords is how long what a process wrote is read after its end. Wine's
+// helper of one that is killed as it starts may live on, and holds the output
+// open for ever.
+const lastWords = 5 * time.Second
 
 // toStop are the signals that tell an agent to stop: at a console there is
 // Ctrl+C. (The service manager's own way is tested where the service is.)
