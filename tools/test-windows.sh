@@ -44,8 +44,22 @@ mkfifo "$work/sitter"
 exec 9>"$work/sitter"
 "$wine" wineboot >/dev/null 2>&1 </dev/null
 
+# A test has ended when its program has, though Wine's console of a program that
+# the test killed may still hold the output open.
+cat >"$work/exec" <<'END'
+#!/bin/sh
+"$TEST_WINE" "$@" >"$0.$$" 2>&1 </dev/null
+status=$?
+cat "$0.$$"
+rm "$0.$$"
+exit $status
+END
+chmod +x "$work/exec"
+TEST_WINE=$wine
+export TEST_WINE
+
 echo "== go test for Windows, under $("$wine" --version)"
 # One package at a time: Wine's server, of which there is one, is what they would
 # all wait for, and loses an event now and then when it has too much to do. So
 # does it otherwise: what fails is run again, and what passes only then is said.
-"$work/gotest" -skips tools/allowed-skips-windows.txt -again -vet=off -p=1 "-exec='$wine'" "$@"
+"$work/gotest" -skips tools/allowed-skips-windows.txt -again -vet=off -p=1 "-exec='$work/exec'" "$@"
