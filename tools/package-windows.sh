@@ -3,8 +3,8 @@
 # directory given. VERSION is another version than git's.
 #
 # Needs wixl and msitools, a C compiler for Windows (for the installer's own
-# actions) and osslsigncode; it ends with 3 where one is missing. With SIGN_CERT and SIGN_KEY (PEM files; SIGN_TS may
-# name a time-stamp server) program and installer are signed; without them the
+# actions) and osslsigncode; it ends with 3 where one is missing. With SIGN_CERT
+# and SIGN_KEY (PEM files; SIGN_TS may name a time-stamp server) program and installer are signed; without them the
 # installer is the same bytes wherever it is built, and signing is tried on a
 # copy, by a certificate made for that.
 set -eu

@@ -151,7 +151,7 @@ func removeLines(path string) (err error) {
 // withoutKey is a configuration file's text without the lines that assign the
 // enrollment key. All else that it says stays as it is.
 func withoutKey(text string) (string, error) {
-	before, _ := parseEnvironmentFile(text)
+	before, _ := parseEnvironmentFile(text) // its faults are judged below, in what is left
 	lines := strings.SplitAfter(text, "\n")
 	for _, a := range slices.Backward(before) {
 		if a.name == enrollmentKeyVariable {
