@@ -189,8 +189,8 @@ var brokenAdapters = []brokenAdapter{
 	}},
 	{"ManagerEnroller", "poll: unavailable", func(t *testing.T, broken bool) {
 		contracttest.ManagerEnroller(t, func(_ *testing.T, script contracttest.ManagerScript) contracttest.ScriptedManager {
+			script.Poll.Outcome = ports.PollTransient{Reason: "it answered 503"}
 			m := &memmanager.Manager{OnPoll: func(context.Context, ports.Secret, func() ports.PollAnswer) ports.PollAnswer {
-				script.Poll.Outcome = ports.PollTransient{Reason: "it answered 503"}
 				return script.Poll
 			}}
 			return contracttest.ScriptedManager{Enroller: manager{ManagerEnroller: m.Client(nil), broken: broken}, Requests: func() (out []contracttest.ManagerRequest) {
