@@ -405,6 +405,12 @@ func TestWholeAnswerOutlivesItsContext(t *testing.T) {
 			is.New(t).Equal(got, tt.want)
 			is.New(t).True(ctx.Err() != nil)
 		}
+		// So too with an answer that refuses.
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		transport := lastWord{canned{409, ""}, -1, cancel}
+		got, _ := methods[method](ctx, New(&url.URL{Scheme: "https", Host: "host"}, transport, transport, "", error.Error))
+		is.New(t).Equal(got, "Transient")
 	}
 }
 

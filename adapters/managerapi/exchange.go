@@ -91,10 +91,12 @@ func (c *Client) ask(ctx context.Context, q question) reply {
 	case status >= 300 && status < 400:
 		r.detail = scrub.detail(redirectDetail(resp))
 	case status >= 200 && status < 500: // of 101 the body is the connection
-		if body, err := readBody(resp, maxBody); err == nil {
-			r.detail = scrub.detail(decodeDetail(body))
-		} else if ctx.Err() != nil {
+		body, err := readBody(resp, maxBody)
+		if ctx.Err() != nil && (err != nil || !surelyWhole(resp, body)) {
 			return fail(c.describe(ctx.Err()))
+		}
+		if err == nil {
+			r.detail = scrub.detail(decodeDetail(body))
 		}
 	}
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
