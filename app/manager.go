@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,7 +53,11 @@ func (m *managerEnrollment) url() string  { return m.w.Settings.ManagerURL.Strin
 func (m *managerEnrollment) host() string { return m.w.Settings.ManagerURL.Host }
 
 // target stands for the manager in the retry record.
-func (m *managerEnrollment) target() string { return digest(credential.CanonicalManagerURL(m.url())) }
+func (m *managerEnrollment) target() string { return managerTarget(m.w.Settings) }
+
+func managerTarget(s ports.Settings) string {
+	return digest(credential.CanonicalManagerURL(s.ManagerURL.String()))
+}
 
 // resume loads what an earlier process left: the pending enrollment, and a
 // bundle that was received and not yet installed, which is installed now. It
@@ -191,7 +196,7 @@ func (m *managerEnrollment) advance(ctx context.Context) step {
 }
 
 // holdBack is how long the next step must wait because of what an earlier
-// process did.
+// process did. It shows what that met, since it still stands.
 func (m *managerEnrollment) holdBack(ctx context.Context, person bool) time.Duration {
 	if m.heldBack {
 		return 0
@@ -200,15 +205,52 @@ func (m *managerEnrollment) holdBack(ctx context.Context, person bool) time.Dura
 	if err := m.load(ctx); err != nil {
 		return 0 // advance meets the same error and reports it
 	}
-	activity, registering := ports.ActivityPoll, m.pending.Token.Empty()
-	if registering {
-		activity = ports.ActivityRegister
-	}
-	entry, err := m.book.entry(ctx, activity, m.target())
-	if err != nil {
+	register, err := m.book.entry(ctx, ports.ActivityRegister, m.target())
+	poll, pollErr := m.book.entry(ctx, ports.ActivityPoll, m.target())
+	if err = cmp.Or(err, pollErr); err != nil {
 		m.w.Log.Warn(err.Error(), event(eventEnrollRetry))
 	}
-	return backoff.Resume(m.w.Settings.Delays, entry, registering, person, m.w.Wall())
+	registering := m.pending.Token.Empty()
+	pause := backoff.Resume(m.w.Settings.Delays, poll, registering, person, m.w.Wall())
+	if registering { // after a registration that failed, or that a poll ended
+		pause = max(pause, backoff.Resume(m.w.Settings.Delays, register, registering, person, m.w.Wall()))
+	}
+	if person {
+		return pause
+	}
+	last := lastOfManager(m.pending, register, poll)
+	if last.State != "" {
+		m.board.update(func(st *ports.Status) {
+			st.Manager = ports.ManagerStatus{State: ports.ManagerState(last.State), Polls: m.pending.Polls, Since: last.Since, LastError: last.LastError}
+			if pause > 0 {
+				st.Manager.NextAttempt = m.w.Wall().Add(pause)
+			}
+		})
+	}
+	if pause > 0 {
+		logHeldBack(m.w.Log, m.host(), pause, last)
+	}
+	return pause
+}
+
+// lastOfManager is the newest failure that is remembered of an enrollment, empty
+// if there is none: with a token that of its polls; without, of its
+// registrations or of the poll that ended it.
+func lastOfManager(pending ports.PendingEnrollment, register, poll ports.RetryEntry) ports.RetryEntry {
+	switch {
+	case pending.Token.Empty() && poll.LastAttempt.After(register.LastAttempt), !pending.Token.Empty() && !poll.LastAttempt.Before(pending.RegisteredAt):
+		return poll
+	case pending.Token.Empty():
+		return register
+	}
+	return ports.RetryEntry{} // a poll with a former token
+}
+
+// logHeldBack says that a start waits because of what an earlier process met.
+func logHeldBack(log *slog.Logger, host string, pause time.Duration, last ports.RetryEntry) {
+	class := classOf(last)
+	log.Info(host+" is asked again only after a while, because of what the agent met before it was started", event(eventEnrollRetry),
+		slog.Duration("wait", pause), slog.String("class", string(class)), slog.Int("attempt", last.Attempts[class]))
 }
 
 // register asks the manager to take this host in.
@@ -240,7 +282,11 @@ func (m *managerEnrollment) register(ctx context.Context) step {
 				m.w.Log.Warn(err.Error(), event(eventEnrollRetry))
 			}
 		}
-		return m.failed(ctx, ports.ActivityRegister, next, m.retryAfter(answer.RetryAfter, answer.ServerTime))
+		asked := m.retryAfter(answer.RetryAfter, answer.ServerTime)
+		if asked == 0 {
+			asked = next.RetryAfter
+		}
+		return m.failed(ctx, ports.ActivityRegister, next, asked)
 	}
 
 	ctx = context.WithoutCancel(ctx) // the token comes once
@@ -348,14 +394,16 @@ func (m *managerEnrollment) keep(ctx context.Context, received ports.ReceivedBun
 	}
 }
 
-// decided carries out what follows an answer that brought no bundle.
+// decided carries out what follows an answer to a poll that brought no bundle.
+// What ends an enrollment counts for the polls, not for the registrations: one
+// that is taken in resets those, and a manager that takes this host in and
+// forgets it again is asked ever more slowly.
 func (m *managerEnrollment) decided(ctx context.Context, next enrollment.ManagerNext, retryAfter time.Duration) step {
 	if next.Do == enrollment.StepRegister { // the token is of no more use
 		m.forget()
 		if err := m.save(ctx); err != nil {
 			m.w.Log.Warn(err.Error(), event(eventEnrollRetry))
 		}
-		return m.failed(ctx, ports.ActivityRegister, next, retryAfter)
 	}
 	if next.Class != "" {
 		return m.failed(ctx, ports.ActivityPoll, next, retryAfter)

@@ -102,14 +102,20 @@ func (d Disk) certificate(ctx context.Context, st *ports.Status, retries ports.R
 	}
 	pending, err := d.Journal.LoadPending(ctx)
 	st.Manager = ports.ManagerStatus{State: ports.ManagerStateRetrying, Polls: pending.Polls, Since: pending.RegisteredAt}
-	register := retries.Activities[ports.ActivityRegister]
+	met := func(activity ports.Activity) ports.RetryEntry {
+		if e := retries.Activities[activity]; e.Target == managerTarget(d.Settings) {
+			return e
+		}
+		return ports.RetryEntry{}
+	}
+	last := lastOfManager(pending, met(ports.ActivityRegister), met(ports.ActivityPoll))
 	switch {
 	case j.Status == ports.CertValid:
 		st.Manager = ports.ManagerStatus{State: ports.ManagerStateApproved}
+	case last.State != "":
+		st.Manager.State, st.Manager.Since, st.Manager.NextAttempt, st.Manager.LastError = ports.ManagerState(last.State), last.Since, last.Next, last.LastError
 	case !pending.Token.Empty():
 		st.Manager.State = ports.ManagerStatePending
-	case register.State != "":
-		st.Manager.State, st.Manager.Since, st.Manager.NextAttempt, st.Manager.LastError = ports.ManagerState(register.State), register.Since, register.Next, register.LastError
 	}
 	if absent(err) {
 		return nil

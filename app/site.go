@@ -77,6 +77,9 @@ func (s *siteEnrollment) holdBack(ctx context.Context, person bool) time.Duratio
 			st.Site = ports.SiteStatus{State: ports.SiteState(entry.State), Since: entry.Since, LastError: entry.LastError, NextAttempt: s.w.Wall().Add(pause)}
 		})
 	}
+	if pause > 0 {
+		logHeldBack(s.w.Log, s.w.Settings.ServerURL.Host, pause, entry)
+	}
 	return pause
 }
 

@@ -2,6 +2,7 @@ package enrollment
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/muster-agent/muster/ports"
 )
@@ -13,7 +14,10 @@ type ManagerNext struct {
 	// Bundle of StepInstall.
 	Bundle ports.Bundle
 
-	Class  ports.DelayClass // of the wait before the next step, where one is due
+	Class ports.DelayClass // of the wait before the next step, where one is due
+	// RetryAfter is what counts as asked for by an answer that names nothing.
+	RetryAfter time.Duration
+
 	State  ports.ManagerState
 	Event  string
 	Advice string // what happened and what to do, in one sentence for a person
@@ -31,6 +35,10 @@ const (
 	// StepInstall: a bundle was received.
 	StepInstall
 )
+
+// registerEvery is how often a manager lets an address register (protocols.md,
+// part 2).
+const registerEvery = time.Minute
 
 // AfterRegister decides what follows the answer to a registration
 // (protocols.md, part 2). haveToken says that a token for this manager is
@@ -51,7 +59,10 @@ func AfterRegister(outcome ports.RegisterOutcome, manager string, haveToken bool
 			Advice: fmt.Sprintf("%s knows this host already%s: remove or re-approve this host at the manager", manager, words(o.Detail)),
 		}
 	case ports.RegisterRateLimited:
-		return ManagerNext{Class: ports.Transient, State: ports.ManagerStateRetrying, Event: "enroll.retry", Advice: fmt.Sprintf("%s limits how often hosts register: trying again later", manager)}
+		return ManagerNext{
+			Class: ports.Transient, RetryAfter: registerEvery, State: ports.ManagerStateRetrying, Event: "enroll.retry",
+			Advice: fmt.Sprintf("%s limits how often hosts register: trying again later", manager),
+		}
 	case ports.RegisterTransient:
 		return ManagerNext{Class: ports.Transient, State: ports.ManagerStateRetrying, Event: "enroll.retry", Advice: o.Reason}
 	case ports.RegisterUnexpected:

@@ -1,0 +1,170 @@
+package app_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/adapters/memmanager"
+	"github.com/muster-agent/muster/adapters/memstore"
+	"github.com/muster-agent/muster/app"
+	"github.com/muster-agent/muster/ports"
+)
+
+// registrations are the times between those that the manager got.
+func (c *certLife) registrations() (gaps []time.Duration) {
+	var last time.Time
+	for _, r := range c.manager.Requests() {
+		if r.Kind != memmanager.Register {
+			continue
+		}
+		if !last.IsZero() {
+			gaps = append(gaps, r.At.Sub(last))
+		}
+		last = r.At
+	}
+	return gaps
+}
+
+func (c *certLife) fromDisk() ports.Status {
+	store := memstore.Open(c.place)
+	return app.StatusFromDisk(c.t.Context(), app.Disk{
+		Settings: c.settings, Identities: store, Credentials: store, Retries: store,
+		Certificates: memstore.OpenCertificates(c.place), Journal: store, Now: time.Now(),
+	})
+}
+
+func TestARegistrationThatIsRateLimitedWaitsForAMinuteOrAsLongAsItIsTold(t *testing.T) {
+	for header, want := range map[string]struct{ least, most time.Duration }{
+		"":    {time.Minute, 67 * time.Second},
+		"0":   {time.Minute, 67 * time.Second},
+		"5":   {5 * time.Second, 7 * time.Second},
+		"300": {5 * time.Minute, 331 * time.Second},
+	} {
+		t.Run("Retry-After "+header, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCertLife(t)
+				c.manager.OnRegister = func(context.Context, ports.RegisterRequest, func() ports.RegisterAnswer) ports.RegisterAnswer {
+					return ports.RegisterAnswer{Outcome: ports.RegisterRateLimited{}, RetryAfter: header}
+				}
+				r := c.start()
+				defer r.stop()
+				pass(want.most)
+				gaps := c.registrations()
+				if len(gaps) == 0 {
+					t.Fatal("it does not register again")
+				}
+				within(t, "the first wait", gaps[0], want.least, want.most)
+			})
+		})
+	}
+}
+
+func TestAManagerThatForgetsEveryTokenIsAskedEverMoreSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCertLife(t)
+		c.manager.OnPoll = func(context.Context, ports.Secret, func() ports.PollAnswer) ports.PollAnswer {
+			return ports.PollAnswer{Outcome: ports.PollGone{}}
+		}
+		c.manager.OnRegister = func(context.Context, ports.RegisterRequest, func() ports.RegisterAnswer) ports.RegisterAnswer {
+			return ports.RegisterAnswer{Outcome: ports.Registered{Token: ports.NewSecret("another-token")}}
+		}
+		r := c.start()
+		defer r.stop()
+		pass(24 * time.Hour)
+		// 5 minutes is the most that class transient waits, 2.5 the mean of it.
+		if n := c.manager.Count(memmanager.Register); n < 250 || n > 900 {
+			t.Errorf("%d registrations in a day", n)
+		}
+	})
+}
+
+func TestAHostThatIsDeniedAgainAndAgainWaitsLonger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCertLife(t)
+		denyAll(c)
+		r := c.start()
+		pass(10 * time.Minute)
+		r.stop()
+		r = c.start() // a restart tries soon, and forgets nothing
+		defer r.stop()
+		pass(4 * time.Hour)
+		gaps := c.registrations()
+		if len(gaps) < 3 {
+			t.Fatalf("registrations after %v", gaps)
+		}
+		within(t, "with the restart", gaps[0], 10*time.Minute, 11*time.Minute)
+		within(t, "the second wait", gaps[1], 24*time.Minute, 36*time.Minute)
+		within(t, "the third wait", gaps[2], 48*time.Minute, 72*time.Minute)
+	})
+}
+
+func TestARestartForgetsNothingThatTheManagerSaid(t *testing.T) {
+	const patience = "300" // seconds
+	for name, tt := range map[string]struct {
+		prepare func(*certLife)
+		state   ports.ManagerState
+		overall ports.OverallState
+		held    time.Duration // the next start, at most
+	}{
+		"conflict": {func(c *certLife) { c.manager.OnRegister = exists }, ports.ManagerStateConflict, ports.StateBlocked, 10 * time.Second},
+		"unexpected": {func(c *certLife) {
+			c.manager.OnRegister = func(context.Context, ports.RegisterRequest, func() ports.RegisterAnswer) ports.RegisterAnswer {
+				return ports.RegisterAnswer{Outcome: ports.RegisterUnexpected{Status: 404}}
+			}
+		}, ports.ManagerStateUnexpected, ports.StateBlocked, 10 * time.Second},
+		"denied": {denyAll, ports.ManagerStateDenied, ports.StateBlocked, 10 * time.Second},
+		"down, with Retry-After": {func(c *certLife) {
+			c.manager.OnRegister = func(context.Context, ports.RegisterRequest, func() ports.RegisterAnswer) ports.RegisterAnswer {
+				return ports.RegisterAnswer{Outcome: ports.RegisterTransient{Reason: "it is down"}, RetryAfter: patience}
+			}
+		}, ports.ManagerStateRetrying, ports.StateEnrolling, 331 * time.Second},
+		"polled too often": {func(c *certLife) {
+			c.manager.OnPoll = func(context.Context, ports.Secret, func() ports.PollAnswer) ports.PollAnswer {
+				return ports.PollAnswer{Outcome: ports.PollTransient{Reason: "it answered 503"}, RetryAfter: patience}
+			}
+		}, ports.ManagerStatePending, ports.StatePending, 331 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				c := newCertLife(t)
+				tt.prepare(c)
+				r := c.start()
+				r.expect(tt.overall)
+				before := r.Status().Manager
+				is.Equal(before.State, tt.state)
+				is.True(before.LastError != "" && !before.NextAttempt.IsZero())
+				r.stop()
+
+				disk := c.fromDisk().Manager
+				is.Equal(disk.State, tt.state)
+				is.Equal(disk.LastError, before.LastError)
+				is.Equal(disk.NextAttempt.UTC(), before.NextAttempt.UTC())
+
+				asked, logged := len(c.manager.Requests()), len(c.log.String())
+				r = c.start()
+				defer r.stop()
+				r.expect(tt.overall)
+				after := r.Status().Manager
+				is.Equal(after.State, tt.state)
+				is.Equal(after.LastError, before.LastError)
+				within(t, "the wait of the next start", time.Until(after.NextAttempt), time.Second, tt.held)
+				is.Equal(len(c.manager.Requests()), asked)
+				news := c.log.String()[logged:]
+				for _, attribute := range []string{"wait=", "class=", "attempt="} {
+					if !strings.Contains(news, attribute) {
+						t.Errorf("no %s in the log of a start that waits:\n%s", attribute, news)
+					}
+				}
+
+				c.settings.ManagerURL = mustParse(t, "https://other.example.org")
+				is.Equal(c.fromDisk().Manager.LastError, "") // what one manager said, another did not
+			})
+		})
+	}
+}
