@@ -123,10 +123,12 @@ func (d Disk) certificate(ctx context.Context, st *ports.Status, retries ports.R
 	return err
 }
 
-// Servable reports whether the files hold a certificate that could be served.
-func Servable(ctx context.Context, files ports.CertificateFiles, s ports.Settings, now time.Time) bool {
+// CertificatePlaced reports whether all files of a certificate are there,
+// sound or not: one that has expired, or that a slow clock takes for one of the
+// future, is there to serve again once a person or time has healed it.
+func CertificatePlaced(ctx context.Context, files ports.CertificateFiles) bool {
 	found, err := files.Read(ctx)
-	return err == nil && cert.Judge(judged(found), now, cert.Options{Threshold: s.RenewalThreshold}).Servable()
+	return err == nil && !found.CA.Missing && !found.Server.Missing && !found.Key.Missing
 }
 
 // absent reports that a store has nothing that could be used.

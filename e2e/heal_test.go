@@ -229,6 +229,30 @@ func TestCertificatesPlacedByHandAreServedWithoutAManager(t *testing.T) {
 	is.Equal(len(s.requestsTo(registerPath)), 1)
 }
 
+// One that is not good is no reason to end: it may become so.
+func TestACertificatePlacedByHandThatIsNotGoodIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	donor := newHost(t, startManager(t))
+	donor.must(0, "enroll")
+	m := newMachine(t, nil)
+	m.env["MUSTER_LISTEN_ADDR"] = "127.0.0.1:0"
+	is.NoErr(os.MkdirAll(m.path("certs"), 0o700))
+	m.write(caFile, donor.read(caFile))
+	m.write(certFile, donor.read(certFile))
+	is.Equal(m.start().wait(), 0) // without its key it is nothing yet
+
+	m.write(keyFile, m.foreign(keyFile))
+	a := m.start()
+	is.Equal(m.is("blocked").Certificate.Status, "key_mismatch")
+	m.write(keyFile, donor.read(keyFile))
+	m.must(0, "renew-certs")
+	_, err := ask(donor.peer(), a.listening())
+	is.NoErr(err)
+	m.is("serving")
+	is.Equal(first(a.stop()), 0)
+}
+
 func TestTheRevocationListIsKeptFresh(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)

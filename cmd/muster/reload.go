@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"os"
 	"reflect"
-	"time"
 
 	"github.com/muster-agent/muster/app"
 	"github.com/muster-agent/muster/domain/exitcode"
@@ -85,7 +84,7 @@ func (p *program) reload(old *configuration, log *slog.Logger) *replacement {
 	switch {
 	case err != nil:
 		return stays(err.Error())
-	case config.nothingToDo(context.Background(), time.Now()):
+	case config.nothingToDo(context.Background()):
 		return stays("nothing is configured any more; to end the service, stop it")
 	case config.same(old):
 		log.Info("the configuration was read again: nothing has changed", event("configuration"))

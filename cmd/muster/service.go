@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +29,7 @@ func (p *program) service(ctx context.Context) error {
 		return err
 	}
 	log := p.logger(config.settings)
-	if config.nothingToDo(ctx, time.Now()) {
+	if config.nothingToDo(ctx) {
 		log.Info(p.adviceToConfigure(), event("not_configured"))
 		p.nothingToSupervise(log)
 		return nil

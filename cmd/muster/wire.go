@@ -115,11 +115,11 @@ func enrolledAt(dir string) *url.URL {
 
 // nothingToDo reports that nothing is configured and nothing is there to
 // serve.
-func (c *configuration) nothingToDo(ctx context.Context, now time.Time) bool {
+func (c *configuration) nothingToDo(ctx context.Context) bool {
 	if !c.NothingConfigured() || c.settings.ManagerURL != nil || credentialStored(c.settings.StateDir) {
 		return false
 	}
-	return !app.Servable(ctx, certificateFiles(c.settings), c.settings, now)
+	return !app.CertificatePlaced(ctx, certificateFiles(c.settings))
 }
 
 func certificateFiles(s ports.Settings) *certfiles.Files {
