@@ -79,7 +79,7 @@ func (a *Agent) fetchRevocations(ctx context.Context) time.Duration {
 	}
 	if err != nil {
 		delay, attempt, noteErr := a.book.failed(ctx, ports.ActivityCRL, target, failure{
-			class: ports.Transient, text: err.Error(), retryAfter: a.manager.retryAfter(answer.RetryAfter, answer.ServerTime),
+			class: ports.Transient, text: err.Error(), retryAfter: a.book.asked(answer.RetryAfter, answer.ServerTime),
 		})
 		a.noted(noteErr)
 		a.w.Log.Warn("the revocation list was not renewed, the last good one is kept: "+err.Error(), event(eventCertsStatus),

@@ -228,7 +228,7 @@ func (m *managerEnrollment) holdBack(ctx context.Context, person bool) time.Dura
 		})
 	}
 	if pause > 0 {
-		logHeldBack(m.w.Log, m.host(), pause, last)
+		logHeldBack(m.w.Log, eventEnrollRetry, m.host(), pause, last)
 	}
 	return pause
 }
@@ -247,9 +247,9 @@ func lastOfManager(pending ports.PendingEnrollment, register, poll ports.RetryEn
 }
 
 // logHeldBack says that a start waits because of what an earlier process met.
-func logHeldBack(log *slog.Logger, host string, pause time.Duration, last ports.RetryEntry) {
+func logHeldBack(log *slog.Logger, name, whom string, pause time.Duration, last ports.RetryEntry) {
 	class := classOf(last)
-	log.Info(host+" is asked again only after a while, because of what the agent met before it was started", event(eventEnrollRetry),
+	log.Info(whom+" is asked again only after a while, because of what the agent met before it was started", event(name),
 		slog.Duration("wait", pause), slog.String("class", string(class)), slog.Int("attempt", last.Attempts[class]))
 }
 
@@ -282,7 +282,7 @@ func (m *managerEnrollment) register(ctx context.Context) step {
 				m.w.Log.Warn(err.Error(), event(eventEnrollRetry))
 			}
 		}
-		asked := m.retryAfter(answer.RetryAfter, answer.ServerTime)
+		asked := m.book.asked(answer.RetryAfter, answer.ServerTime)
 		if asked == 0 {
 			asked = next.RetryAfter
 		}
@@ -343,7 +343,7 @@ func (m *managerEnrollment) poll(ctx context.Context) step {
 		if ctx.Err() != nil {
 			return step{}
 		}
-		return m.decided(ctx, enrollment.AfterPollFailure(answer.Outcome, m.host()), m.retryAfter(answer.RetryAfter, answer.ServerTime))
+		return m.decided(ctx, enrollment.AfterPollFailure(answer.Outcome, m.host()), m.book.asked(answer.RetryAfter, answer.ServerTime))
 	}
 
 	received := ports.ReceivedBundle{Body: answered.Body, ManagerURL: m.url(), ReceivedAt: m.w.Wall()}
@@ -462,11 +462,4 @@ func (m *managerEnrollment) show(next enrollment.ManagerNext, delay time.Duratio
 			st.Manager.LastError = next.Advice
 		}
 	})
-}
-
-func (m *managerEnrollment) retryAfter(header string, serverTime time.Time) time.Duration {
-	if serverTime.IsZero() {
-		serverTime = m.w.Wall()
-	}
-	return backoff.ParseRetryAfter(header, serverTime)
 }

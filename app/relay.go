@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/muster-agent/muster/domain/backoff"
 	"github.com/muster-agent/muster/domain/refusal"
 	"github.com/muster-agent/muster/ports"
 )
@@ -25,6 +26,7 @@ const (
 // keepConnected holds the standing connection for as long as the agent runs
 // and there is a key.
 func (a *Agent) keepConnected(ctx context.Context) {
+	heldBack := true // by what the relay asked of an earlier process
 	for ctx.Err() == nil {
 		key, changed := a.keys.current()
 		if key.Empty() {
@@ -36,9 +38,27 @@ func (a *Agent) keepConnected(ctx context.Context) {
 			resume()
 			continue
 		}
+		if heldBack {
+			heldBack = false
+			_ = wait(ctx, a.w.Wall, a.relayHoldBack(ctx, key), changed)
+			continue // another key, which nobody has put off, may have cut the wait short
+		}
 		delay := a.connect(ctx, key, changed)
 		_ = wait(ctx, a.w.Wall, delay, changed) // the loop looks at ctx
 	}
+}
+
+// relayHoldBack is how long the first connection of this process must wait
+// because the relay asked for it.
+func (a *Agent) relayHoldBack(ctx context.Context, key ports.Secret) time.Duration {
+	entry, err := a.book.entry(ctx, ports.ActivityRelay, relayTarget(a.w.Settings, key))
+	a.noted(err)
+	pause := backoff.Resume(a.w.Settings.Delays, entry, false, false, a.w.Wall())
+	if pause > 0 { // what an earlier process met still stands
+		a.board.update(func(st *ports.Status) { st.Relay.LastError = entry.LastError })
+		logHeldBack(a.w.Log, eventRelayDisconnected, "the relay", pause, entry)
+	}
+	return pause
 }
 
 // connect makes one connection with key and serves it until it ends, ctx is
@@ -82,7 +102,7 @@ func (a *Agent) connect(ctx context.Context, key ports.Secret, changed <-chan st
 		a.w.Log.Info("connecting again with the new key", event(eventRelayDisconnected))
 		return 0
 	}
-	return a.relayFailed(ctx, target, eventRelayDisconnected, "the connection to the relay ended: "+ended.Error(), ports.Transient, nil)
+	return a.relayFailed(ctx, target, eventRelayDisconnected, failure{class: ports.Transient, text: "the connection to the relay ended: " + ended.Error()})
 }
 
 // relayTarget stands for the relay and the key in the retry record: another key
@@ -123,7 +143,12 @@ func (a *Agent) notConnected(ctx context.Context, target string, known ports.Ref
 				st.Relay.State = ports.RelayStateConnecting
 			}
 		})
-		return a.relayFailed(ctx, target, eventRelayDisconnected, "no connection to the relay: "+err.Error(), ports.Transient, nil)
+		f := failure{class: ports.Transient, text: "no connection to the relay: " + err.Error()}
+		if busy, ok := errors.AsType[*ports.RelayBusyError](err); ok {
+			a.clock.observe(busy.ServerTime)
+			f.retryAfter = a.book.asked(busy.RetryAfter, busy.ServerTime)
+		}
+		return a.relayFailed(ctx, target, eventRelayDisconnected, f)
 	}
 
 	now := a.w.Wall()
@@ -153,7 +178,7 @@ func (a *Agent) notConnected(ctx context.Context, target string, known ports.Ref
 			st.Relay.State, st.Relay.Since = ports.RelayStateConnecting, now
 		}
 	})
-	return a.relayFailed(ctx, target, eventCredentialRefused, refused.Error()+": "+advice, class, &counted)
+	return a.relayFailed(ctx, target, eventCredentialRefused, failure{class: class, text: refused.Error() + ": " + advice, refusal: &counted})
 }
 
 // advise adds what is missing for an enrollment.
@@ -174,11 +199,11 @@ func (a *Agent) askFor(wanted demand) {
 
 // relayFailed notes, shows and logs that there is no connection, and returns
 // the wait before the next attempt.
-func (a *Agent) relayFailed(ctx context.Context, target, name, what string, class ports.DelayClass, counted *ports.Refusal) time.Duration {
-	delay, attempt, err := a.book.failed(ctx, ports.ActivityRelay, target, failure{class: class, text: what, refusal: counted})
+func (a *Agent) relayFailed(ctx context.Context, target, name string, f failure) time.Duration {
+	delay, attempt, err := a.book.failed(ctx, ports.ActivityRelay, target, f)
 	a.noted(err)
-	a.board.update(func(st *ports.Status) { st.Relay.LastError = what })
-	a.w.Log.Warn(what, event(name), slog.Duration("wait", delay), slog.String("class", string(class)), slog.Int("attempt", attempt))
+	a.board.update(func(st *ports.Status) { st.Relay.LastError = f.text })
+	a.w.Log.Warn(f.text, event(name), slog.Duration("wait", delay), slog.String("class", string(f.class)), slog.Int("attempt", attempt))
 	return delay
 }
 

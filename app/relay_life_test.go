@@ -3,6 +3,8 @@ package app_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -402,6 +404,127 @@ func TestARelayThatIsDownIsTriedWithPatience(t *testing.T) {
 		gate.set(nil)
 		pass(5 * time.Minute)
 		r.expect(ports.StateConnected)
+	})
+}
+
+// busyOnce is a relay's Accept that puts the first handshake off.
+func busyOnce(answer ports.RelayBusyError) func(context.Context, ports.RelayHello) error {
+	var dials atomic.Int32
+	return func(context.Context, ports.RelayHello) error {
+		if dials.Add(1) == 1 {
+			return fmt.Errorf("connecting to the relay: %w", &answer)
+		}
+		return nil
+	}
+}
+
+func TestTheRelaysRetryAfterIsNeverUndercut(t *testing.T) {
+	// A date is counted from the server's time, which is not ours.
+	now := time.Date(2031, 5, 6, 7, 8, 9, 0, time.UTC)
+	for header, least := range map[string]time.Duration{
+		"2": 2 * time.Second, "600": 10 * time.Minute, "99999": time.Hour,
+		now.Add(20 * time.Minute).Format(http.TimeFormat): 20 * time.Minute,
+	} {
+		for _, restarts := range []int{0, 3} {
+			t.Run(fmt.Sprintf("%s/%d restarts", header, restarts), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					is := is.New(t)
+					l := newLife(t)
+					l.chance = func() float64 { return 0 }
+					l.relay.Accept = busyOnce(ports.RelayBusyError{Status: 503, RetryAfter: header, ServerTime: now})
+					r := l.start()
+					for range restarts {
+						pass(500 * time.Millisecond)
+						r.stop()
+						r = l.start()
+						r.expect(ports.StateConnecting)
+						is.True(strings.Contains(r.Status().Relay.LastError, "503"))
+					}
+					defer r.stop()
+					pass(2 * time.Hour)
+					r.expect(ports.StateConnected)
+					dials := l.relay.Dials()
+					is.Equal(len(dials), 2)
+					within(t, "the wait", dials[1].At.Sub(dials[0].At), least, least+least/5+2*time.Second)
+				})
+			})
+		}
+	}
+}
+
+func TestANewKeyDoesNotWaitForWhatTheOldOneWasTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		l := newLife(t)
+		var gate switched
+		l.relay.Accept = gate.Accept
+		r := l.start()
+		defer r.stop()
+		old := l.relay.Last().Hello().Key
+		gate.set(refuse(ports.RefusedUnknownAgent))
+		var busy atomic.Int32
+		l.site.Answer = func(context.Context, ports.SiteRequest) ports.SiteAnswer {
+			if busy.Load() == 0 {
+				return ports.SiteAnswer{Outcome: ports.SiteTransient{Reason: "down"}}
+			}
+			return ports.SiteAnswer{Outcome: ports.SiteEnrolledAgain{Key: ports.NewSecret("cak_memsite000000000099")}}
+		}
+		l.relay.Last().Drop()
+		for len(l.site.Requests()) < 2 {
+			pass(time.Second)
+		}
+		gate.set(func(_ context.Context, hello ports.RelayHello) error {
+			if !hello.Key.Equal(old) {
+				return nil
+			}
+			busy.Add(1)
+			return &ports.RelayBusyError{Status: 429, RetryAfter: "3600"}
+		})
+		pass(30 * time.Minute)
+		r.expect(ports.StateConnected)
+		is.True(!l.relay.Last().Hello().Key.Equal(old))
+		is.Equal(int(busy.Load()), 1)
+	})
+}
+
+func TestAnotherRelayDoesNotWaitForWhatTheFirstAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		l := newLife(t)
+		l.relay.Accept = busyOnce(ports.RelayBusyError{Status: 503, RetryAfter: "3600"})
+		l.start().stop()
+		l.settings.RelayURL = mustParse(t, "wss://relay.example.org")
+		r := l.start()
+		defer r.stop()
+		is.Equal(len(l.relay.Dials()), 2)
+		r.expect(ports.StateConnected)
+	})
+}
+
+func TestABusyRelaysClockIsLookedAt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		l := newLife(t)
+		l.relay.Accept = busyOnce(ports.RelayBusyError{Status: 503, RetryAfter: "600", ServerTime: time.Now().Add(-48 * time.Hour)})
+		r := l.start()
+		defer r.stop()
+		skew := r.Status().ClockSkew
+		is.True(skew != nil && skew.Round(time.Minute) == -48*time.Hour)
+	})
+}
+
+func TestAClockSetBackDoesNotStretchTheRelaysRetryAfter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t)
+		l.relay.Accept = busyOnce(ports.RelayBusyError{Status: 503, RetryAfter: "600"})
+		r := l.start()
+		defer r.stop()
+		pass(time.Minute)
+		l.setClock(-24 * time.Hour)
+		pass(time.Hour)
+		r.expect(ports.StateConnected)
+		dials := l.relay.Dials()
+		within(t, "the wait", dials[1].At.Sub(dials[0].At), 10*time.Minute, 12*time.Minute)
 	})
 }
 

@@ -52,7 +52,7 @@ func (m *managerEnrollment) renew(ctx context.Context) (done step, offered bool)
 		if ctx.Err() != nil {
 			return step{}, true
 		}
-		return fail(o.Reason, m.retryAfter(answer.RetryAfter, answer.ServerTime)), true
+		return fail(o.Reason, m.book.asked(answer.RetryAfter, answer.ServerTime)), true
 	}
 	panic(fmt.Sprintf("app: unknown renew outcome %T", answer.Outcome)) // a linter checks that the switch is whole
 }

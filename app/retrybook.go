@@ -93,6 +93,15 @@ func (b *retryBook) failed(ctx context.Context, activity ports.Activity, target 
 	return wait, attempt, err
 }
 
+// asked is the wait that a Retry-After header asks for, 0 if none. A date in it
+// is counted from the server's time, or from ours if that is not known.
+func (b *retryBook) asked(retryAfter string, serverTime time.Time) time.Duration {
+	if serverTime.IsZero() {
+		serverTime = b.wall()
+	}
+	return backoff.ParseRetryAfter(retryAfter, serverTime)
+}
+
 // succeeded forgets what was counted against an activity.
 func (b *retryBook) succeeded(ctx context.Context, activity ports.Activity) error {
 	b.mu.Lock()

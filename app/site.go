@@ -78,7 +78,7 @@ func (s *siteEnrollment) holdBack(ctx context.Context, person bool) time.Duratio
 		})
 	}
 	if pause > 0 {
-		logHeldBack(s.w.Log, s.w.Settings.ServerURL.Host, pause, entry)
+		logHeldBack(s.w.Log, eventEnrollRetry, s.w.Settings.ServerURL.Host, pause, entry)
 	}
 	return pause
 }
@@ -115,11 +115,7 @@ func (s *siteEnrollment) attempt(ctx context.Context, patience ports.DelayClass)
 		if ctx.Err() != nil {
 			return attempted{next: next}
 		}
-		serverNow := answer.ServerTime
-		if serverNow.IsZero() {
-			serverNow = s.w.Wall()
-		}
-		return s.failed(ctx, next, backoff.ParseRetryAfter(answer.RetryAfter, serverNow), patience)
+		return s.failed(ctx, next, s.book.asked(answer.RetryAfter, answer.ServerTime), patience)
 	}
 
 	known := "new machine"

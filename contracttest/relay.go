@@ -18,7 +18,10 @@ import (
 type RelayScript struct {
 	// Refuse, if set, is what the handshake is refused with.
 	Refuse *ports.RelayRefusedError
-	// Unavailable: the handshake fails in another way.
+	// Busy, if set, is how the handshake is put off.
+	Busy *ports.RelayBusyError
+	// Unavailable: the handshake fails in another way. A relay that answers
+	// then does so with a status for which a Retry-After means nothing.
 	Unavailable bool
 	// Hang: the handshake is never answered.
 	Hang bool
@@ -128,11 +131,33 @@ func RelayDialer(t *testing.T, fresh func(*testing.T, RelayScript) RelayServer) 
 			is.Equal(got.Status, want.Status)
 			is.Equal(got.Code, want.Code)
 			relayError(t, err)
+			notBusy(t, err)
+		}
+	})
+	t.Run("busy", func(t *testing.T) {
+		date := time.Date(2031, 5, 6, 7, 8, 9, 0, time.UTC)
+		for _, want := range []ports.RelayBusyError{
+			{Status: 503},
+			{Status: 429, RetryAfter: "7"},
+			{Status: 503, RetryAfter: "Tue, 06 May 2031 07:10:09 GMT", ServerTime: date},
+			{Status: 429, RetryAfter: "soon", ServerTime: date}, // what it means is not the dialer's business
+		} {
+			is := is.New(t)
+			server := fresh(t, RelayScript{Busy: &want, Date: want.ServerTime})
+			_, err := server.Dialer.Dial(t.Context(), hello)
+			var got *ports.RelayBusyError
+			is.True(errors.As(err, &got))
+			is.True(got.ServerTime.Equal(want.ServerTime))
+			is.Equal(got.Status, want.Status)
+			is.Equal(got.RetryAfter, want.RetryAfter)
+			is.True(!errors.Is(err, ports.ErrRelayRefused))
+			relayError(t, err)
 		}
 	})
 	t.Run("unavailable", func(t *testing.T) {
 		_, err := fresh(t, RelayScript{Unavailable: true}).Dialer.Dial(t.Context(), hello)
 		relayError(t, err)
+		notBusy(t, err)
 		is.New(t).True(!errors.Is(err, ports.ErrRelayRefused))
 	})
 	t.Run("a context that is done", func(t *testing.T) {
@@ -313,6 +338,15 @@ func relayError(t *testing.T, err error) {
 		if strings.Contains(err.Error(), secret) {
 			t.Errorf("%q in %q", secret, err)
 		}
+	}
+}
+
+// notBusy checks that an error asks for no wait.
+func notBusy(t *testing.T, err error) {
+	t.Helper()
+	var busy *ports.RelayBusyError
+	if errors.As(err, &busy) {
+		t.Errorf("busy, with Retry-After %q, in %v", busy.RetryAfter, err)
 	}
 }
 

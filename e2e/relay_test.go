@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -86,6 +87,34 @@ func TestTheConnectionIsMadeAgain(t *testing.T) {
 	a.said(`"type":"large"`)
 	is.Equal(s.connections(), 5)
 	is.Equal(s.enrollments(), 1)
+}
+
+func TestTheRelaysRetryAfterIsHonoured(t *testing.T) {
+	t.Parallel()
+	const asked = 2 * time.Second
+	for _, status := range []int{429, 503} {
+		for _, restarts := range []int{0, 3} {
+			t.Run(fmt.Sprintf("%d, %d restarts", status, restarts), func(t *testing.T) {
+				t.Parallel()
+				is := is.New(t)
+				s := startServer(t)
+				s.fault(relayPath, 1, action{Status: status, Headers: map[string]string{"Retry-After": strconv.Itoa(int(asked / time.Second))}})
+				m := newMachine(t, s)
+				m.delays(10*time.Millisecond, 20*time.Millisecond)
+				a := m.start()
+				is.Equal(a.logged("relay.disconnected", 1).Class, "transient")
+				for range restarts {
+					a.kill()
+					a = m.start()
+					a.logged("starting", 1)
+				}
+				a.connected()
+				tries := s.requestsTo(relayPath)
+				is.True(len(tries) >= 2) // one more if a slow machine killed it at the second
+				is.True(tries[1].Time.Sub(tries[0].Time) >= asked)
+			})
+		}
+	}
 }
 
 func TestUnknownFramesAreIgnoredAndLoggedOnce(t *testing.T) {

@@ -11,9 +11,10 @@ import (
 // upgraded to a WebSocket).
 //
 // Dial makes one attempt, ends within 30 s, and at once when ctx is done. A
-// handshake refused with 401 or 403 gives a *RelayRefusedError; every other
-// error is transient. No error holds a secret: neither the key nor the URL's
-// query.
+// handshake refused with 401 or 403 gives a *RelayRefusedError, one answered
+// with 429 or 503 an error that wraps a *RelayBusyError; this and every other
+// error is transient. No error's text holds a secret: neither the key nor the
+// URL's query.
 type RelayDialer interface {
 	Dial(ctx context.Context, hello RelayHello) (RelayConn, error)
 }
@@ -97,3 +98,16 @@ func (e *RelayRefusedError) Error() string {
 
 // Is reports that target is ErrRelayRefused.
 func (e *RelayRefusedError) Is(target error) bool { return target == ErrRelayRefused }
+
+// RelayBusyError is a handshake that was answered with 429 or 503.
+type RelayBusyError struct {
+	Status int
+	// RetryAfter is the Retry-After header as it was sent; empty if there was
+	// none. It is no part of the error's text.
+	RetryAfter string
+	ServerTime time.Time // the answer's Date header; zero if there was none
+}
+
+func (e *RelayBusyError) Error() string {
+	return fmt.Sprintf("it answered %d: it is busy", e.Status)
+}

@@ -19,8 +19,10 @@ func TestContract(t *testing.T) {
 				switch {
 				case script.Refuse != nil:
 					return script.Refuse
+				case script.Busy != nil:
+					return script.Busy
 				case script.Unavailable:
-					return errors.New("the relay answered 503")
+					return errors.New("the relay answered 500")
 				case script.Hang:
 					<-ctx.Done()
 				}

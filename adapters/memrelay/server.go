@@ -19,8 +19,9 @@ const limit = 30 * time.Second
 // everyone. Set its fields before the first dial.
 type Server struct {
 	// Accept, if set, decides every handshake: nil accepts, any other error
-	// is what Dial returns (*ports.RelayRefusedError for a refused key). It
-	// may block until ctx is done, as a silent relay does.
+	// is what Dial returns (*ports.RelayRefusedError for a refused key,
+	// *ports.RelayBusyError for one that is put off). It may block until ctx
+	// is done, as a silent relay does.
 	Accept func(ctx context.Context, hello ports.RelayHello) error
 	// Date, if set, is the relay's clock, as its handshakes tell it.
 	Date func() time.Time

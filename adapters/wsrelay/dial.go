@@ -66,7 +66,10 @@ func (d *Dialer) Dial(ctx context.Context, hello ports.RelayHello) (ports.RelayC
 		return nil, refused
 	}
 	words := words{"connecting to the relay at " + d.endpoint.Host, hello.Key, d.describe}
+	busy, isBusy := errors.AsType[*ports.RelayBusyError](shake.refusal)
 	switch {
+	case isBusy:
+		return nil, fmt.Errorf("%s: %w", words.doing, busy)
 	case shake.refusal != nil:
 		return nil, words.fail(ctx, shake.refusal.Error())
 	case err != nil:
@@ -133,6 +136,8 @@ func (h *handshake) refused(resp *http.Response) error {
 	switch status := resp.StatusCode; {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return &ports.RelayRefusedError{Status: status, Code: refusalCode(resp.Body), ServerTime: h.serverTime}
+	case status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable:
+		return &ports.RelayBusyError{Status: status, RetryAfter: resp.Header.Get("Retry-After"), ServerTime: h.serverTime}
 	case status >= 300 && status < 400:
 		return fmt.Errorf("it answered %d, a redirect, which is not followed: set MUSTER_RELAY_URL to where the relay is", status)
 	case status == http.StatusNotFound:

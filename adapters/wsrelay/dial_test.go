@@ -135,6 +135,7 @@ func TestOtherAnswers(t *testing.T) {
 				t.Errorf("a redirect was followed to %s", r.URL.Path)
 			}
 			w.Header().Set("Location", "/elsewhere?"+r.URL.RawQuery)
+			w.Header().Set("Retry-After", r.URL.RawQuery)
 			w.WriteHeader(status)
 			if status != 204 {
 				_, _ = io.WriteString(w, r.URL.String())
@@ -143,6 +144,8 @@ func TestOtherAnswers(t *testing.T) {
 		is.True(!errors.Is(err, ports.ErrRelayRefused))
 		is.True(strings.HasPrefix(err.Error(), "connecting to the relay at 127.0.0.1:"))
 		is.True(strings.Contains(err.Error(), fmt.Sprintf("it answered %d", status)))
+		_, busy := errors.AsType[*ports.RelayBusyError](err)
+		is.Equal(busy, status == 429 || status == 503)
 	}
 }
 

@@ -95,21 +95,27 @@ func TestGoldenHandshakes(t *testing.T) {
 
 func TestGoldenRefusals(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]*ports.RelayRefusedError{
-		"401-plain":                {Status: 401, ServerTime: moment},
-		"401-unknown-agent":        {Status: 401, Code: ports.RefusedUnknownAgent},
-		"401-code-of-another-type": {Status: 401},
-		"403-revoked":              {Status: 403, Code: ports.RefusedCredentialRevoked},
-		"403-other-code":           {Status: 403},
+	for name, want := range map[string]error{
+		"401-plain":                &ports.RelayRefusedError{Status: 401, ServerTime: moment},
+		"401-unknown-agent":        &ports.RelayRefusedError{Status: 401, Code: ports.RefusedUnknownAgent},
+		"401-code-of-another-type": &ports.RelayRefusedError{Status: 401},
+		"403-revoked":              &ports.RelayRefusedError{Status: 403, Code: ports.RefusedCredentialRevoked},
+		"403-other-code":           &ports.RelayRefusedError{Status: 403},
 		"404-no-relay":             nil, // transient
-		"503-busy":                 nil,
+		"429-limited":              &ports.RelayBusyError{Status: 429, RetryAfter: "Sun, 01 Mar 2026 12:01:00 GMT", ServerTime: moment},
+		"503-busy":                 &ports.RelayBusyError{Status: 503},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			is := is.New(t)
 			_, err := dialer("https://enroll.example.org", false, &refusing{t: t, answer: name}).Dial(t.Context(), hello)
 			is.True(err != nil)
-			got, _ := errors.AsType[*ports.RelayRefusedError](err)
+			var got error
+			if refused, ok := errors.AsType[*ports.RelayRefusedError](err); ok {
+				got = refused
+			} else if busy, ok := errors.AsType[*ports.RelayBusyError](err); ok {
+				got = busy
+			}
 			is.Equal(got, want)
 		})
 	}

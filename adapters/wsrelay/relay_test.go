@@ -89,7 +89,15 @@ func (r *relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if !r.script.Date.IsZero() {
 		w.Header().Set("Date", r.script.Date.Format(http.TimeFormat))
 	}
+	if r.script.Busy == nil {
+		w.Header().Set("Retry-After", "99") // ignored wherever it means nothing
+	} else if r.script.Busy.RetryAfter != "" {
+		w.Header().Set("Retry-After", r.script.Busy.RetryAfter)
+	}
 	switch {
+	case r.script.Busy != nil:
+		http.Error(w, "cak_contract", r.script.Busy.Status)
+		return
 	case r.script.Refuse != nil:
 		w.WriteHeader(r.script.Refuse.Status)
 		if r.script.Refuse.Code != "" {
@@ -97,7 +105,7 @@ func (r *relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		}
 		return
 	case r.script.Unavailable:
-		http.Error(w, "cak_contract", http.StatusServiceUnavailable)
+		http.Error(w, "cak_contract", http.StatusInternalServerError)
 		return
 	case r.script.Hang:
 		<-r.over

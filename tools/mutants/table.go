@@ -100,6 +100,8 @@ func relayAgent() []mutant {
 	u := *d.endpoint`),
 			swap("rename machine_uid of the handshake", `query.Set("machine_uid"`, `query.Set("machine_id"`),
 			swap("403 taken for a failure", ` || status == http.StatusForbidden`, ``),
+			swap("relay: ignore Retry-After", `resp.Header.Get("Retry-After")`, `""`),
+			swap("relay: a 429 asks for nothing", `status == http.StatusTooManyRequests || `, ``),
 			swap("refusal's code ignored", `		return code
 `, `		return ""
 `),
