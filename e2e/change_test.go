@@ -172,7 +172,7 @@ func TestAStateOfANewerVersionIsLeftUntouched(t *testing.T) {
 			is.NoErr(err)
 			m.write(file, newer)
 
-			for _, command := range [][]string{{"enroll"}, {"enroll", "--force"}} {
+			for _, command := range [][]string{{"enroll"}, {"enroll", "--force"}, {"unenroll", "--yes"}} {
 				r := m.must(1, command...)
 				is.True(strings.Contains(r.out+r.errs, "99.3.1"))
 			}
