@@ -26,6 +26,8 @@ type certificates struct {
 	mu     sync.Mutex
 	known  cert.Judgement
 	logged string // the judgement that was last logged
+	// loggedList is what was last logged of a revocation list placed by hand.
+	loggedList string
 	// inUseUntil is the end of the certificate in use; zero if there is none.
 	inUseUntil time.Time
 	once       sync.Once
@@ -50,6 +52,9 @@ func (c *certificates) look(ctx context.Context) (cert.Judgement, error) {
 	c.known = j
 	c.use(files, j)
 	c.show(found, j)
+	if c.w.Manager == nil && !found.CRL.Missing { // with one,  keepRevocations looks at the list
+		c.showRevocations(files)
+	}
 	if j.Servable() {
 		// After show: the first peer that asks is not told of the set before.
 		c.once.Do(func() { close(c.served) })
@@ -118,6 +123,22 @@ func (c *certificates) show(found ports.FoundSet, j cert.Judgement) {
 	}
 	c.w.Log.Log(context.Background(), level, j.Detail, event(eventCertsStatus), slog.String("status", string(status)),
 		slog.Time("not_after", j.NotAfter), slog.Time("renew_at", j.RenewAt), slog.String("serial", j.Serial))
+}
+
+// showRevocations warns, when it is news, of a revocation list that a person
+// placed and that revokes nothing, or is out of date.
+func (c *certificates) showRevocations(files cert.Files) {
+	news := ""
+	switch j, err := cert.JudgeCRL(files, c.w.Wall(), c.options()); {
+	case err != nil:
+		news = "nobody is refused because of the revocation list: " + err.Error()
+	case j.Expired:
+		news = fmt.Sprintf("the revocation list is past its time (%s) and goes on being used until there is another", when(j.NextUpdate))
+	}
+	if news != c.loggedList && news != "" {
+		c.w.Log.Warn(news, event(eventCertsStatus))
+	}
+	c.loggedList = news
 }
 
 // report is a judgement as status shows it.
