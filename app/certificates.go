@@ -23,6 +23,8 @@ type certificates struct {
 
 	served chan struct{} // closed once there is a certificate to serve with
 
+	replacing sync.Mutex // one at a time replaces files: what it judged is what it sets aside
+
 	mu     sync.Mutex
 	known  cert.Judgement
 	logged string // the judgement that was last logged
@@ -193,6 +195,8 @@ var errBundleRefused = errors.New("the certificate that was received cannot be u
 // are the store's and pass with time.
 func (c *certificates) install(ctx context.Context, received ports.ReceivedBundle, bundle ports.Bundle) error {
 	ctx = context.WithoutCancel(ctx) // the manager has forgotten it: there is no second one
+	c.replacing.Lock()
+	defer c.replacing.Unlock()
 	set, err := c.assemble(ctx, bundle)
 	if err != nil && !absent(err) {
 		return err // a key that only cannot be read now
@@ -202,6 +206,9 @@ func (c *certificates) install(ctx context.Context, received ports.ReceivedBundl
 	}
 	if err != nil {
 		return c.refuse(ctx, err)
+	}
+	if err := c.makeWay(ctx, set); err != nil {
+		return err
 	}
 	if !received.PreviousKept {
 		if err := c.w.Certificates.KeepPrevious(ctx); err != nil {
@@ -235,6 +242,35 @@ func (c *certificates) install(ctx context.Context, received ports.ReceivedBundl
 		}
 	}
 	return nil
+}
+
+// makeWay sets aside the damaged ones of the files that a set is about to
+// replace. They are moved before the present files are kept as the previous
+// ones, so a set that does not prove itself does not bring them back, only to
+// be set aside once more with the next; and again after a crash, which may
+// have damaged others.
+func (c *certificates) makeWay(ctx context.Context, set ports.CertificateSet) error {
+	found, err := c.w.Certificates.Read(ctx)
+	if err != nil {
+		return err
+	}
+	files := judged(found)
+	if len(set.CRL) == 0 {
+		files.CRL = cert.File{} // it stays
+	}
+	return c.setAside(ctx, files)
+}
+
+// setAside sets aside those of the files that are damaged.
+func (c *certificates) setAside(ctx context.Context, files cert.Files) error {
+	var damaged []ports.DamagedFile
+	for _, p := range cert.Damaged(files) {
+		damaged = append(damaged, ports.DamagedFile{Path: p.Path, Reason: p.Text})
+	}
+	if damaged == nil {
+		return nil
+	}
+	return c.w.Certificates.SetAside(ctx, damaged)
 }
 
 // assemble makes the files of a bundle.

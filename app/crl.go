@@ -97,22 +97,35 @@ func (a *Agent) fetchRevocations(ctx context.Context) time.Duration {
 }
 
 func (a *Agent) installRevocations(ctx context.Context, pem []byte) (cert.CRLJudgement, error) {
-	found, err := a.w.Certificates.Read(ctx)
+	j, err := a.certs.installList(ctx, pem)
 	if err != nil {
-		return cert.CRLJudgement{}, err
-	}
-	files := judged(found)
-	files.CRL = cert.File{Path: "that was received", PEM: pem}
-	j, err := cert.JudgeCRL(files, a.w.Wall(), a.certs.options())
-	if err != nil {
-		return j, err
-	}
-	if err := a.w.Certificates.InstallCRL(ctx, pem); err != nil {
 		return j, err
 	}
 	now, err := a.certs.look(ctx)
 	if err == nil && !now.Servable() {
 		a.carer.ask(false, nil) // it was revoked
+	}
+	return j, err
+}
+
+// installList judges a list and puts it in the place of the present one, which
+// is set aside if it is damaged.
+func (c *certificates) installList(ctx context.Context, pem []byte) (cert.CRLJudgement, error) {
+	c.replacing.Lock()
+	defer c.replacing.Unlock()
+	found, err := c.w.Certificates.Read(ctx)
+	if err != nil {
+		return cert.CRLJudgement{}, err
+	}
+	files := judged(found)
+	present := cert.Files{CRL: files.CRL}
+	files.CRL = cert.File{Path: "that was received", PEM: pem}
+	j, err := cert.JudgeCRL(files, c.w.Wall(), c.options())
+	if err == nil {
+		err = c.setAside(ctx, present)
+	}
+	if err == nil {
+		err = c.w.Certificates.InstallCRL(ctx, pem)
 	}
 	return j, err
 }

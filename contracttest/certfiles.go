@@ -159,9 +159,11 @@ func CertificateFiles[S ports.CertificateFiles](t *testing.T, fresh func(*testin
 		is.NoErr(f.Install(t.Context(), certificates(2)))
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err := f.Read(ctx)
+		found, err := f.Read(t.Context())
+		is.NoErr(err)
+		_, err = f.Read(ctx)
 		for _, err := range []error{
-			err, f.KeepPrevious(ctx), f.Install(ctx, certificates(3)), f.InstallCRL(ctx, []byte("list")),
+			err, f.SetAside(ctx, damaged(found.CA.Path)), f.KeepPrevious(ctx), f.Install(ctx, certificates(3)), f.InstallCRL(ctx, []byte("list")),
 			f.RestorePrevious(ctx), f.DropPrevious(ctx),
 		} {
 			is.True(errors.Is(err, context.Canceled))

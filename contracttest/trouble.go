@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -179,10 +180,14 @@ type TroubledFiles struct {
 	Open func() ports.CertificateFiles
 	// Full makes every write fail until end.
 	Full func() (end func())
+	// Copies are the contents of what was set aside of the file at path, the
+	// oldest first.
+	Copies func(path string) []ports.Secret
 }
 
 // CertificateTroubles is a second suite of ports.CertificateFiles: what it
-// answers when the disk is full, and what the files hold afterwards.
+// answers when the disk is full, and what the files hold afterwards; and what
+// becomes of damaged files.
 func CertificateTroubles(t *testing.T, fresh func(*testing.T) TroubledFiles) {
 	names(t, "CertificateTroubles")
 	notWritten := func(t *testing.T, err error) {
@@ -237,4 +242,64 @@ func CertificateTroubles(t *testing.T, fresh func(*testing.T) TroubledFiles) {
 		want.CRL = certificates(2).CRL
 		holds(t, p.Open(), want)
 	})
+	t.Run("what is damaged is set aside, and does not come back", func(t *testing.T) {
+		is := is.New(t)
+		p := fresh(t)
+		found, err := p.Open().Read(t.Context())
+		is.NoErr(err)
+		aside := damaged(found.Key.Path, found.CRL.Path)
+		is.NoErr(p.Open().SetAside(t.Context(), aside)) // nothing is there
+		is.NoErr(p.Open().Install(t.Context(), certificates(1)))
+		is.NoErr(p.Open().SetAside(t.Context(), nil))
+		is.NoErr(p.Open().SetAside(t.Context(), damaged(found.Key.Path+".other")))
+		holds(t, p.Open(), certificates(1))
+		left := certificates(1)
+		left.Key, left.CRL = ports.Secret{}, nil
+		copies := func() {
+			t.Helper()
+			copied(t, p, found.Key.Path, certificates(1).Key)
+			copied(t, p, found.CRL.Path, ports.NewSecret(string(certificates(1).CRL)))
+			copied(t, p, found.CA.Path)
+			copied(t, p, found.Server.Path)
+		}
+		for range 2 { // completed after a crash
+			is.NoErr(p.Open().SetAside(t.Context(), aside))
+			holds(t, p.Open(), left)
+			copies()
+		}
+		is.NoErr(p.Open().KeepPrevious(t.Context()))
+		is.NoErr(p.Open().Install(t.Context(), certificates(2)))
+		holds(t, p.Open(), certificates(2))
+		is.NoErr(p.Open().RestorePrevious(t.Context()))
+		is.NoErr(p.Open().DropPrevious(t.Context()))
+		holds(t, p.Open(), left)
+		copies()
+	})
+	t.Run("the newest three of what was damaged are kept", func(t *testing.T) {
+		is := is.New(t)
+		p := fresh(t)
+		found, err := p.Open().Read(t.Context())
+		is.NoErr(err)
+		for n := range 5 {
+			is.NoErr(p.Open().Install(t.Context(), certificates(n)))
+			is.NoErr(p.Open().SetAside(t.Context(), damaged(found.Key.Path)))
+		}
+		copied(t, p, found.Key.Path, certificates(2).Key, certificates(3).Key, certificates(4).Key)
+	})
+}
+
+// copied fails the test unless these copies, the oldest first, were set aside
+// of the file at path.
+func copied(t *testing.T, p TroubledFiles, path string, want ...ports.Secret) {
+	t.Helper()
+	if !slices.EqualFunc(p.Copies(path), want, ports.Secret.Equal) {
+		t.Errorf("%s: other copies were set aside than should be", path)
+	}
+}
+
+func damaged(paths ...string) (files []ports.DamagedFile) {
+	for _, path := range paths {
+		files = append(files, ports.DamagedFile{Path: path, Reason: "it is empty"})
+	}
+	return files
 }

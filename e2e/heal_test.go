@@ -165,9 +165,74 @@ func TestADamagedCertificateHeals(t *testing.T) {
 			is.True(a.serves().Certificate.Status == "valid")
 			is.Equal(len(s.hosts()), 2)
 			is.Equal(m.is("serving").Certificate.Status, "valid")
-			m.settled()
+			if want[name] != "corrupt" {
+				m.settled()
+				return
+			}
+			m.installed()
+			is.Equal(len(m.setAside()), 1)
 		})
 	}
+}
+
+func TestDamagedCertificateFilesAreSetAside(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	s := startManager(t, "--reregister")
+	m := newHost(t, s)
+	private := filepath.Join(t.TempDir(), "private", "host.key") // another directory than the others'
+	m.env["MUSTER_SERVER_KEY"] = private
+	m.must(0, "enroll")
+	held := map[string][]byte{
+		private:          []byte("PRECIOUS"),
+		m.path(caFile):   {},
+		m.path(certFile): m.read(certFile)[:len(m.read(certFile))*3/4],
+		m.path(crlFile):  []byte("garbage"),
+	}
+	for path, content := range held {
+		is.NoErr(os.WriteFile(path, content, 0o600)) // its mode stays
+	}
+	copies := func(path string) []string {
+		found, err := filepath.Glob(path + ".damaged-*")
+		is.NoErr(err)
+		return found
+	}
+	m.do("status") // only looking moves nothing
+	for path := range held {
+		is.Equal(copies(path), nil)
+	}
+
+	a := m.start()
+	l := a.await("store.recovered", len(held), func(l line) bool { return l.Level == "WARN" && l.Action == "set aside" })
+	is.True(!strings.Contains(l.Msg, "PRECIOUS"))
+	a.logged("certs.installed", 1)
+	is.Equal(m.is("serving").Certificate.Status, "valid")
+	m.installed()
+	for path, content := range held {
+		aside := copies(path)
+		if len(aside) != 1 {
+			t.Fatalf("of %s there are the copies %v", path, aside)
+		}
+		kept, err := os.ReadFile(aside[0])
+		is.NoErr(err)
+		is.True(bytes.Equal(kept, content))
+		now, err := os.Stat(path)
+		is.NoErr(err)
+		then, err := os.Stat(aside[0])
+		is.NoErr(err)
+		is.Equal(then.Mode(), now.Mode()) // as the new one's: as it was installed
+		is.True(strings.Contains(a.log.String(), filepath.Base(aside[0])))
+	}
+	is.Equal(first(a.stop()), 0)
+
+	removed := m.must(0, "unenroll", "--yes").out
+	is.True(strings.Contains(removed, private+".damaged-"))
+	for path := range held {
+		is.Equal(copies(path), nil)
+		_, err := os.Stat(path)
+		is.True(os.IsNotExist(err))
+	}
+	is.Equal(m.setAside(), nil)
 }
 
 func TestACertificateDamagedWhileTheAgentRunsHeals(t *testing.T) {

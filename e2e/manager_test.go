@@ -198,8 +198,8 @@ func (m *machine) previous() []string {
 	return left
 }
 
-// settled asserts that an enrollment left nothing behind.
-func (m *machine) settled() {
+// installed asserts that an enrollment left nothing of its own behind.
+func (m *machine) installed() {
 	m.t.Helper()
 	for _, name := range []string{bundleFile, csrKeyFile, bundleFile + ".new", csrKeyFile + ".new", "enrollment/rejected"} {
 		if m.has(name) {
@@ -209,6 +209,12 @@ func (m *machine) settled() {
 	if left := m.previous(); left != nil {
 		m.t.Errorf("left: %v", left)
 	}
+}
+
+// settled asserts the same, and that nothing was set aside.
+func (m *machine) settled() {
+	m.t.Helper()
+	m.installed()
 	if aside := m.setAside(); aside != nil {
 		m.t.Errorf("set aside: %v", aside)
 	}

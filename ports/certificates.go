@@ -18,6 +18,13 @@ type CertificateFiles interface {
 	// Read reads the four files. It fails only when ctx is done: what is wrong
 	// with a file is said beside its path.
 	Read(ctx context.Context) (FoundSet, error)
+	// SetAside moves files out of the way of what is about to replace them:
+	// each becomes <name>.damaged-<20060102T150405.000000000Z> beside it, as it
+	// is, and is missing afterwards. The newest three of each name are kept.
+	// A path where nothing lies, or that is none of the four, is passed over.
+	// A crash or an error leaves each file where it was or set aside; calling
+	// it again completes it. It fails with ErrNotWritten.
+	SetAside(ctx context.Context, damaged []DamagedFile) error
 	// KeepPrevious makes the present files the previous ones
 	// (<name>.previous). What was kept before is gone; where a file is absent,
 	// so is its previous one. A crash in the middle leaves the present files
@@ -67,6 +74,12 @@ type FoundKey struct {
 	Missing    bool
 	Directory  bool
 	Unreadable string
+}
+
+// DamagedFile is a certificate file that holds nothing that can be used.
+type DamagedFile struct {
+	Path   string // as FoundSet has it
+	Reason string // what is wrong with it, for a report; holds nothing of it
 }
 
 // ManagerJournal keeps what an enrollment at a manager needs to survive a

@@ -1,6 +1,7 @@
 package certfiles
 
 import (
+	"path/filepath"
 	"syscall"
 	"testing"
 
@@ -42,6 +43,14 @@ func TestTroubles(t *testing.T) {
 			Full: func() (end func()) {
 				full = true
 				return func() { full = false }
+			},
+			Copies: func(path string) (copies []ports.Secret) {
+				names, err := filepath.Glob(path + damagedInfix + "*") // sorted
+				must(t, err)
+				for _, name := range names {
+					copies = append(copies, ports.NewSecret(read1(t, name)))
+				}
+				return copies
 			},
 		}
 	})

@@ -362,6 +362,93 @@ func TestFaultAtEveryStep(t *testing.T) {
 	}
 }
 
+// TestDamagedFilesSurviveACrashOfWhatReplacesThem stops the replacement of
+// damaged files at every step, as a crash, a power cut or a fault, and goes on
+// as the agent does: what was damaged is there, once, at all times.
+func TestDamagedFilesSurviveACrashOfWhatReplacesThem(t *testing.T) {
+	t.Parallel()
+	texts := func(c ports.CertificateSet) []string {
+		return []string{string(c.CA), string(c.Server), c.Key.Reveal(), string(c.CRL)}
+	}
+	old := texts(set("1"))
+	// replace sets aside what is still the old set and installs another.
+	replace := func(f *Files) error {
+		var damaged []ports.DamagedFile
+		for i, text := range texts(content(t, New(f.paths))) {
+			if text == old[i] {
+				damaged = append(damaged, ports.DamagedFile{Path: f.paths.kinds()[i].path, Reason: "it is not the new one"})
+			}
+		}
+		for _, c := range []call{
+			func(ctx context.Context, f *Files) error { return f.SetAside(ctx, damaged) }, keep, install("2"), drop,
+		} {
+			if err := c(t.Context(), f); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	// kept checks that each file of the old set lies in its place or beside it.
+	kept := func(f *Files, also string) {
+		t.Helper()
+		present := texts(content(t, f))
+		for i, k := range f.paths.kinds() {
+			copies, err := filepath.Glob(k.path + damagedInfix + "*")
+			must(t, err)
+			times := 0
+			for _, c := range copies {
+				if text := read1(t, c); text != old[i] {
+					t.Errorf("%s holds %q", c, text)
+				}
+				times++
+			}
+			if present[i] == old[i] {
+				times++
+			}
+			if times != 1 {
+				t.Errorf("%s: what was damaged is there %d times; it holds %q (%s)", k.path, times, present[i], also)
+			}
+		}
+	}
+	for layout, paths := range map[string]func(string) Paths{"one directory": at, "several": apart} {
+		for how, fault := range map[string]error{"a crash": errStopped, "a fault": syscall.ENOSPC} {
+			t.Run(how+" in "+layout, func(t *testing.T) {
+				t.Parallel()
+				for step := 1; ; step++ {
+					path := t.TempDir()
+					must(t, after(t, paths(filepath.Join(path, "certs"))).Install(t.Context(), set("1")))
+					m := newMachine(t, path, step)
+					m.fault, m.once = fault, how == "a fault"
+					f := New(paths(filepath.Join(path, "certs")))
+					f.disk.around = m.around
+					err := replace(f)
+					if err == nil && m.down && how == "a crash" || err != nil && !errors.Is(err, ports.ErrNotWritten) {
+						t.Fatalf("step %d: %v", step, err)
+					}
+					for _, l := range []loss{nothingLost, contentLost, allLost} {
+						f := New(paths(filepath.Join(m.restart(l), "certs")))
+						f.disk.around = unsynced
+						kept(f, fmt.Sprintf("step %d, losing %s", step, l))
+						must(t, replace(f))
+						kept(f, fmt.Sprintf("after step %d, losing %s", step, l))
+						holds(t, f, set("2"))
+						if t.Failed() {
+							t.FailNow()
+						}
+					}
+					if !m.down {
+						if step < 30 {
+							t.Errorf("only %d steps were seen", step-1)
+						}
+						t.Logf("%d steps", step-1)
+						return
+					}
+				}
+			})
+		}
+	}
+}
+
 // TestNoRoomLeavesTheOldSet shows that a disk without room for the new set leaves the old
 // one as a whole.
 func TestNoRoomLeavesTheOldSet(t *testing.T) {

@@ -20,11 +20,6 @@ import (
 const (
 	newSuffix      = ".new" // of what is written before it takes a file's place
 	previousSuffix = ".previous"
-	// damagedInfix and timestamp (in UTC) make the names of what is set aside,
-	// and copiesKept is how many of one name stay (interface.md).
-	damagedInfix = ".damaged-"
-	timestamp    = "20060102T150405.000000000Z"
-	copiesKept   = 3
 )
 
 // Files are the certificate files. It implements ports.CertificateFiles.

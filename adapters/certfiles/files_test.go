@@ -176,6 +176,20 @@ func TestSymlinks(t *testing.T) {
 	is.NoErr(f.Install(t.Context(), set("newest")))
 	holds(t, f, set("newest"))
 	is.Equal(len(tree(t, elsewhere)), 4)
+
+	// Of a link to a damaged file the link is set aside.
+	must(t, errors.Join(os.Remove(paths.Server), os.Symlink(placed.Server, paths.Server)))
+	is.NoErr(f.SetAside(t.Context(), []ports.DamagedFile{{Path: paths.Server}}))
+	aside, err := filepath.Glob(paths.Server + ".damaged-*")
+	is.NoErr(err)
+	is.Equal(len(aside), 1)
+	is.Equal(read1(t, aside[0]), "server placed")
+	is.NoErr(f.Install(t.Context(), set("newest")))
+	_, err = f.Erase(t.Context())
+	is.NoErr(err)
+	_, err = os.Lstat(aside[0])
+	is.True(errors.Is(err, fs.ErrNotExist))
+	is.Equal(len(tree(t, elsewhere)), 4)
 }
 
 // TestDirectoryInAFilesPlace shows that it is replaced, and not lost.
@@ -203,6 +217,40 @@ func TestDirectoryInAFilesPlace(t *testing.T) {
 		is.NoErr(f.RestorePrevious(t.Context())) // nothing was kept
 		holds(t, f, ports.CertificateSet{})
 	}
+}
+
+// TestSetAside shows what is reported, that a copy is the file itself with its
+// mode, and that Erase removes it.
+func TestSetAside(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	dir := certsDir(t)
+	paths := apart(dir)
+	f := New(paths)
+	var got []ports.Recovery
+	f.Recovered = func(r ports.Recovery) { got = append(got, r) }
+	is.NoErr(f.Install(t.Context(), set("1")))
+	before, err := os.Stat(paths.Key)
+	is.NoErr(err)
+	is.NoErr(f.SetAside(t.Context(), []ports.DamagedFile{{Path: paths.Key, Reason: "it holds no key"}, {Path: filepath.Join(dir, "server.pem.bak")}}))
+	is.Equal(len(got), 1)
+	is.Equal(got[0], ports.Recovery{File: paths.Key, Action: "set aside", SetAside: got[0].SetAside, Reason: "it holds no key"})
+	is.Equal(filepath.Dir(got[0].SetAside), filepath.Dir(paths.Key))
+	is.True(strings.HasPrefix(got[0].SetAside, paths.Key+".damaged-20"))
+	is.Equal(read1(t, got[0].SetAside), canary+"1")
+	after, err := os.Stat(got[0].SetAside)
+	is.NoErr(err)
+	is.True(before.ModTime().Equal(after.ModTime()) && before.Mode() == after.Mode()) // os.SameFile needs both names on Windows
+
+	removed, err := f.Erase(t.Context())
+	is.NoErr(err)
+	is.True(slices.Contains(removed, got[0].SetAside))
+	is.Equal(tree(t, dir), nil)
+
+	// Where nothing lies, not even a directory, there is nothing to set aside.
+	is.NoErr(New(at(filepath.Join(dir, "none"))).SetAside(t.Context(), []ports.DamagedFile{{Path: filepath.Join(dir, "none", "ca.pem")}}))
+	_, err = os.Stat(filepath.Join(dir, "none"))
+	is.True(errors.Is(err, fs.ErrNotExist))
 }
 
 func TestNewestThreeAreKept(t *testing.T) {

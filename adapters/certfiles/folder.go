@@ -7,9 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
-
-	"github.com/muster-agent/muster/ports"
 )
 
 // folder is a directory that certificate files lie in, open. It is reached
@@ -162,32 +159,6 @@ func (d *folder) clear(name string, limit int64) error {
 		return nil
 	}
 	return err
-}
-
-// setAside renames what lies at name and reports it.
-func (d *folder) setAside(name, reason string) error {
-	copies, err := d.matching(name + damagedInfix)
-	if err != nil {
-		return err
-	}
-	now := time.Now().UTC()
-	for _, c := range copies { // names sort as they were given, whatever the clock
-		given, err := time.Parse(timestamp, strings.TrimPrefix(c, name+damagedInfix))
-		if err == nil && !given.Before(now) {
-			now = given.Add(time.Nanosecond)
-		}
-	}
-	aside := name + damagedInfix + now.Format(timestamp)
-	if err := d.do(opRename, aside, func() error { return d.root.Rename(name, aside) }); err != nil {
-		return err
-	}
-	for copies = append(copies, aside); len(copies) > copiesKept; copies = copies[1:] {
-		_ = d.do(opRemove, copies[0], func() error { return d.root.RemoveAll(copies[0]) }) // or it is at the next damage
-	}
-	d.files.reports = append(d.files.reports, ports.Recovery{
-		File: d.at(name), Action: "set aside", SetAside: d.at(aside), Reason: reason,
-	})
-	return nil
 }
 
 // matching lists the names that begin with prefix, sorted.

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/ports"
 )
 
 // TestOnDiskBeforeItTakesAFilesPlace shows the order that a power cut relies
@@ -35,4 +37,27 @@ func TestOnDiskBeforeItTakesAFilesPlace(t *testing.T) {
 	last := calls[len(calls)-1]
 	is.True(strings.HasPrefix(last, string(opSyncDir)))
 	is.True(len(calls)-1 > renamed)
+}
+
+// TestSetAsideIsOnDiskBeforeAnythingTakesAFilesPlace shows the same of a
+// damaged file: its new name is on disk when the call returns, and an earlier
+// call's too.
+func TestSetAsideIsOnDiskBeforeAnythingTakesAFilesPlace(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	dir := certsDir(t)
+	paths := at(dir)
+	f := New(paths)
+	is.NoErr(f.Install(t.Context(), set("1")))
+	var calls []op
+	f.disk.around = func(op op, _ string, call func() error) error {
+		calls = append(calls, op)
+		return call()
+	}
+	damaged := []ports.DamagedFile{{Path: paths.Key, Reason: "it is empty"}}
+	for _, want := range [][]op{{opOpen, opRename, opSyncDir}, {opOpen, opSyncDir}} {
+		calls = nil
+		is.NoErr(f.SetAside(t.Context(), damaged))
+		is.Equal(calls, want)
+	}
 }

@@ -36,6 +36,14 @@ func (p *Place) PreviousKept() bool {
 	return p.previous != nil
 }
 
+// DamagedCopies are what was set aside of the certificate file at path, the
+// oldest first.
+func (p *Place) DamagedCopies(path string) []ports.Secret {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.damagedFiles[path])
+}
+
 // Certificates is a process's view of a Place's certificate files. It
 // implements ports.CertificateFiles.
 type Certificates struct{ store Store }
@@ -50,6 +58,41 @@ func (c *Certificates) Read(ctx context.Context) (found ports.FoundSet, err erro
 		return nil
 	})
 	return found, err
+}
+
+// copiesKept is how many copies of one name are kept (interface.md).
+const copiesKept = 3
+
+// SetAside implements ports.CertificateFiles.
+func (c *Certificates) SetAside(ctx context.Context, damaged []ports.DamagedFile) error {
+	return c.store.call(ctx, func(f Faults) error { return f.SetDamagedAside }, func(p *Place) error {
+		if p.certificates == nil {
+			return nil
+		}
+		found := cloneFound(p.certificates)
+		for _, d := range damaged {
+			for _, f := range []*ports.FoundFile{&found.CA, &found.Server, &found.CRL} {
+				if f.Path == d.Path && !f.Missing {
+					p.keepDamaged(f.Path, ports.NewSecret(string(f.Content)))
+					*f = ports.FoundFile{Missing: true}
+				}
+			}
+			if k := &found.Key; k.Path == d.Path && !k.Missing {
+				p.keepDamaged(k.Path, k.PEM)
+				*k = ports.FoundKey{Missing: true}
+			}
+		}
+		p.certificates = new(cloneFound(&found))
+		return nil
+	})
+}
+
+func (p *Place) keepDamaged(path string, content ports.Secret) {
+	if p.damagedFiles == nil {
+		p.damagedFiles = map[string][]ports.Secret{}
+	}
+	copies := append(p.damagedFiles[path], content)
+	p.damagedFiles[path] = copies[max(0, len(copies)-copiesKept):]
 }
 
 // KeepPrevious implements ports.CertificateFiles. What cannot be read is not

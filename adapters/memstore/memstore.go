@@ -31,6 +31,7 @@ type Place struct {
 	// certificates are the present files, previous those that are kept; nil
 	// for none.
 	certificates, previous *ports.FoundSet
+	damagedFiles           map[string][]ports.Secret // by path: what was set aside, the oldest first
 	setAside               int
 	holder                 *ports.LockedError
 }
@@ -49,6 +50,7 @@ type Faults struct {
 	ReserveBundle, LoadBundle, SaveBundle, EraseBundle error
 	RejectBundle                                       error
 
+	SetDamagedAside                                      error // of the certificate files
 	KeepPrevious, Install, RestorePrevious, DropPrevious error
 	InstallCRL                                           error
 	// InstallMixture: Install replaces the CA and the certificate, and answers
@@ -230,7 +232,7 @@ func (s *Store) SetAside(ctx context.Context) (where string, err error) {
 		}
 		p.credential, p.identity, p.retries = nil, nil, nil
 		p.pending, p.key, p.bundle, p.rejected = nil, ports.Secret{}, nil, nil
-		p.certificates, p.previous, p.damaged = nil, nil, nil
+		p.certificates, p.previous, p.damagedFiles, p.damaged = nil, nil, nil, nil
 		p.setAside++
 		where = fmt.Sprintf("memory/cloned-%d", p.setAside)
 		return nil

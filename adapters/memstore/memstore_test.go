@@ -41,6 +41,7 @@ func TestFaults(t *testing.T) {
 		"EraseBundle":   {memstore.Faults{EraseBundle: ports.ErrNotWritten}, func() error { return s.EraseBundle(t.Context()) }},
 		"RejectBundle":  {memstore.Faults{RejectBundle: ports.ErrNotWritten}, func() error { _, err := s.RejectBundle(t.Context()); return err }},
 
+		"SetDamagedAside": {memstore.Faults{SetDamagedAside: ports.ErrNotWritten}, func() error { return certs.SetAside(t.Context(), nil) }},
 		"KeepPrevious":    {memstore.Faults{KeepPrevious: ports.ErrNotWritten}, func() error { return certs.KeepPrevious(t.Context()) }},
 		"Install":         {memstore.Faults{Install: ports.ErrNotWritten}, func() error { return certs.Install(t.Context(), ports.CertificateSet{}) }},
 		"RestorePrevious": {memstore.Faults{RestorePrevious: ports.ErrNotWritten}, func() error { return certs.RestorePrevious(t.Context()) }},

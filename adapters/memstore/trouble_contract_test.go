@@ -51,6 +51,7 @@ func TestCertificateTroubles(t *testing.T) {
 				p.Inject(full)
 				return func() { p.Inject(Faults{}) }
 			},
+			Copies: p.DamagedCopies,
 		}
 	})
 }

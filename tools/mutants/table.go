@@ -222,6 +222,30 @@ func (f *folder) create`),
 		in("adapters/certfiles/folder.go", c,
 			swap("certificate not synced", `err = d.do(opSync, tmp, file.Sync)`, `err = nil`),
 		),
+		in("adapters/certfiles/setaside.go", c,
+			swap("a damaged certificate file removed", `return rename(d.root, d.path, name, aside)`, `return d.root.Remove(name)`),
+			swap("a damaged certificate file's new name not synced", `Reason: reason,
+	})
+	return d.sync()`, `Reason: reason,
+	})
+	return nil`),
+		),
+		in("app/certificates.go", tests("Damaged", "./app"),
+			swap("damaged files overwritten", `if err := c.makeWay(ctx, set); err != nil {`, `if err := error(nil); err != nil {`),
+			swap("damaged files put back", `		if err := c.w.Certificates.KeepPrevious(ctx); err != nil {
+			return err
+		}
+`, `		if err := c.w.Certificates.KeepPrevious(ctx); err != nil {
+			return err
+		}
+		if err := c.makeWay(ctx, set); err != nil {
+			return err
+		}
+`).also(`	if err := c.makeWay(ctx, set); err != nil {
+		return err
+	}
+	if !received`, `	if !received`),
+		),
 		in("adapters/certfiles/apply.go", c,
 			swap("certificates' directory not synced", `if err := folders[path].sync(); err != nil {`, `if err := error(nil); err != nil {`),
 		),

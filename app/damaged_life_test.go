@@ -1,0 +1,232 @@
+package app_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/adapters/memmanager"
+	"github.com/muster-agent/muster/adapters/memstore"
+	"github.com/muster-agent/muster/app"
+	"github.com/muster-agent/muster/ports"
+)
+
+// spoil damages each file in another way, and returns what they held then, by
+// path.
+func (c *certLife) spoil() map[string]ports.Secret {
+	held := map[string]ports.Secret{}
+	c.place.AlterCertificates(func(f *ports.FoundSet) {
+		f.CA.Content = nil
+		f.Server.Content = f.Server.Content[:len(f.Server.Content)*3/4]
+		f.Key.PEM = ports.NewSecret("PRECIOUS")
+		f.CRL = ports.FoundFile{Path: f.CRL.Path, Content: []byte("garbage")}
+		for _, file := range []ports.FoundFile{f.CA, f.Server, f.CRL} {
+			held[file.Path] = ports.NewSecret(string(file.Content))
+		}
+		held[f.Key.Path] = f.Key.PEM
+	})
+	return held
+}
+
+// heals has an operator approve the host again, and expects it to serve.
+func (c *certLife) heals(r *running) {
+	c.t.Helper()
+	is.New(c.t).NoErr(c.manager.Approve(c.manager.Requests()[0].Register.MachineID))
+	pass(7 * time.Hour)
+	r.expect(ports.StateServing)
+}
+
+// keeps checks that each of the files was set aside once, as it was.
+func (c *certLife) keeps(held map[string]ports.Secret) {
+	c.t.Helper()
+	found, err := memstore.OpenCertificates(c.place).Read(c.t.Context())
+	is.New(c.t).NoErr(err)
+	for _, path := range []string{found.CA.Path, found.Server.Path, found.Key.Path, found.CRL.Path} {
+		want, damaged := held[path]
+		switch copies := c.place.DamagedCopies(path); {
+		case !damaged && len(copies) > 0:
+			c.t.Errorf("%s: it was set aside, and was not damaged", path)
+		case damaged && (len(copies) != 1 || !copies[0].Equal(want)):
+			c.t.Errorf("%s: %d copies of it, or another's", path, len(copies))
+		}
+	}
+}
+
+func TestDamagedCertificateFilesAreKeptBesideWhatReplacesThem(t *testing.T) {
+	for name, faults := range map[string]memstore.Faults{
+		"at once":                      {},
+		"once they can be set aside":   {SetDamagedAside: ports.ErrNotWritten},
+		"once the others can be kept":  {KeepPrevious: ports.ErrNotWritten},
+		"stopped before the install":   {Install: ports.ErrNotWritten},
+		"stopped in the install":       {InstallMixture: ports.ErrNotWritten},
+		"stopped after the install":    {SavePending: ports.ErrNotWritten},
+		"stopped in the tidying":       {EraseBundle: ports.ErrNotWritten},
+		"stopped before the last step": {DropPrevious: ports.ErrNotWritten},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				c := newCertLife(t)
+				c.start().stop()
+				held := c.spoil()
+				r := c.start()
+				pass(time.Minute)
+				c.expectCertificate(r, ports.CertCorrupt, ports.ManagerStateConflict)
+				c.keeps(nil) // nothing is there yet to replace them
+				is.NoErr(c.manager.Approve(c.manager.Requests()[0].Register.MachineID))
+				c.place.Inject(faults)
+				pass(7 * time.Hour)
+				r.stop() // as good as a crash: memory is lost, and what is stored stays
+				c.place.Inject(memstore.Faults{})
+				r = c.start()
+				defer r.stop()
+				pass(time.Hour)
+				r.expect(ports.StateServing)
+				pass(25 * time.Hour) // a revocation list too
+				c.keeps(held)
+				is.True(!c.place.PreviousKept())
+			})
+		})
+	}
+}
+
+// provedWrong spoils what is installed, as a failing disk does, for as long as
+// broken says so.
+type provedWrong struct {
+	ports.CertificateFiles
+	place  *memstore.Place
+	broken *bool
+}
+
+func (p provedWrong) Install(ctx context.Context, set ports.CertificateSet) error {
+	if *p.broken {
+		set.Server = []byte("not what was to be written")
+	}
+	return p.CertificateFiles.Install(ctx, set)
+}
+
+func TestADamagedFileIsNotLostWithASetThatDoesNotProveItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		c := newCertLife(t)
+		c.start().stop()
+		broken := true
+		working := c.change
+		c.change = func(w *app.World) {
+			working(w)
+			w.Certificates = provedWrong{w.Certificates, c.place, &broken}
+		}
+		held := map[string]ports.Secret{}
+		var before ports.FoundSet
+		c.place.AlterCertificates(func(f *ports.FoundSet) {
+			f.Key.PEM = ports.NewSecret("PRECIOUS")
+			held[f.Key.Path] = f.Key.PEM
+			before = *f
+		})
+		r := c.start()
+		defer r.stop()
+		id := c.manager.Requests()[0].Register.MachineID
+		for range 5 { // more than the copies that are kept
+			pass(time.Minute)
+			is.NoErr(c.manager.Approve(id))
+			pass(7 * time.Hour)
+			c.keeps(held)
+			found, err := memstore.OpenCertificates(c.place).Read(t.Context())
+			is.NoErr(err)
+			is.True(found.Key.Missing)
+			is.Equal(found.Server, before.Server) // the others are back
+			is.Equal(found.CA, before.CA)
+		}
+		is.True(c.logged("enroll.rejected") >= 5)
+		broken = false
+		c.heals(r)
+		c.keeps(held)
+	})
+}
+
+func TestOnlyWhatIsDamagedIsSetAside(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	is.New(t).NoErr(err)
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	is.New(t).NoErr(err)
+	other := ports.NewSecret(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+	for name, alter := range map[string]func(*ports.FoundSet){
+		"a file may not be read": func(f *ports.FoundSet) { f.Key = ports.FoundKey{Unreadable: "permission denied"} },
+		"a file is gone":         func(f *ports.FoundSet) { f.Server = ports.FoundFile{Missing: true} },
+		"a directory": func(f *ports.FoundSet) { // which installing sets aside by itself
+			f.CA = ports.FoundFile{Directory: true}
+		},
+		"the key is another's": func(f *ports.FoundSet) { f.Key.PEM = other },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCertLife(t)
+				c.start().stop()
+				c.place.AlterCertificates(alter)
+				r := c.start()
+				defer r.stop()
+				pass(time.Minute)
+				c.heals(r)
+				c.keeps(nil)
+			})
+		})
+	}
+	t.Run("it is renewed, or has expired", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCertLife(t)
+			r := c.start()
+			pass(200 * 24 * time.Hour)
+			r.stop()
+			pass(200 * 24 * time.Hour)
+			r = c.start()
+			defer r.stop()
+			pass(time.Minute)
+			c.heals(r)
+			c.keeps(nil)
+		})
+	})
+}
+
+func TestADamagedRevocationListIsKeptBesideTheNextOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		c := newCertLife(t)
+		r := c.start()
+		defer r.stop()
+		r.expect(ports.StateServing)
+		held := map[string]ports.Secret{}
+		c.place.AlterCertificates(func(f *ports.FoundSet) {
+			f.CRL = ports.FoundFile{Path: f.CRL.Path, Content: []byte("garbage")}
+			held[f.CRL.Path] = ports.NewSecret("garbage")
+		})
+		c.manager.OnCRL = func(context.Context, func() ports.CRLAnswer) ports.CRLAnswer {
+			return ports.CRLAnswer{PEM: []byte("no list")}
+		}
+		c.manager.OnRenew = func(_ context.Context, _ []byte, serve func() ports.RenewAnswer) ports.RenewAnswer {
+			answer := serve()
+			if renewed, ok := answer.Outcome.(ports.Renewed); ok {
+				renewed.Bundle.CRL = nil
+				answer.Outcome = renewed
+			}
+			return answer
+		}
+		pass(70 * 24 * time.Hour)
+		is.Equal(c.logged("certs.renewed"), 1)
+		c.keeps(nil) // there was none to replace it
+		c.manager.OnCRL = nil
+		pass(26 * time.Hour)
+		c.keeps(held)
+		found, err := memstore.OpenCertificates(c.place).Read(t.Context())
+		is.NoErr(err)
+		is.True(len(found.CRL.Content) > len("garbage"))
+		is.Equal(c.manager.Count(memmanager.Register), 1)
+	})
+}
