@@ -123,8 +123,11 @@ func (c *certificates) show(found ports.FoundSet, j cert.Judgement) {
 	if !j.Servable() {
 		level = slog.LevelWarn
 	}
-	c.w.Log.Log(context.Background(), level, j.Detail, event(eventCertsStatus), slog.String("status", string(status)),
-		slog.Time("not_after", j.NotAfter), slog.Time("renew_at", j.RenewAt), slog.String("serial", j.Serial))
+	attrs := []slog.Attr{event(eventCertsStatus), slog.String("status", string(status))}
+	if !j.NotAfter.IsZero() { // there is a certificate
+		attrs = append(attrs, slog.Time("not_after", j.NotAfter), slog.Time("renew_at", j.RenewAt), slog.String("serial", j.Serial))
+	}
+	c.w.Log.LogAttrs(context.Background(), level, j.Detail, attrs...)
 }
 
 // showRevocations warns, when it is news, of a revocation list that a person
@@ -333,7 +336,7 @@ func (c *certificates) prove(ctx context.Context) error {
 func (c *certificates) refuse(ctx context.Context, why error) error {
 	where, err := c.w.Journal.RejectBundle(ctx)
 	if err != nil {
-		return errors.Join(fmt.Errorf("%w: %w", errBundleRefused, why), err)
+		return fmt.Errorf("%w: %w; it could not be put aside (%w)", errBundleRefused, why, err)
 	}
 	return fmt.Errorf("%w: %w; it is kept in %s", errBundleRefused, why, where)
 }

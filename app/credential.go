@@ -61,7 +61,7 @@ func (a *Agent) settleCredential(ctx context.Context) error {
 			return nil
 		case credential.NotConfigured:
 			if a.w.Relay != nil {
-				advice := "there is no key for the relay, and none can be asked for: " + needs
+				advice := "there is no key for the relay, and none can be asked for: " + needs(a.w.Settings)
 				a.board.block("site", advice)
 				a.w.Log.Error(advice, event(eventNotConfigured))
 			}

@@ -20,7 +20,8 @@ const personTries = 5
 type EnrollOptions struct {
 	// Force enrolls again although there is a key.
 	Force bool
-	// Wait is how long an operator's decision is awaited.
+	// Wait is how long an operator's decision is awaited. It bounds the
+	// waiting, not an attempt: 0 is to ask once.
 	Wait time.Duration
 	// Patient: what fails for a passing reason is tried for as long as Wait,
 	// too.
@@ -32,8 +33,10 @@ type EnrollOptions struct {
 // Enroll enrolls, then returns: it neither connects nor listens. It tells the
 // person what happens.
 func (a *Agent) Enroll(ctx context.Context, o EnrollOptions) exitcode.Code {
-	if a.w.Site == nil && a.manager == nil {
-		o.Say("No enrollment is configured: " + needs + ", or MUSTER_MANAGER_URL.")
+	// Without its key a site enrollment may be done already.
+	site := a.w.Site != nil || a.w.Settings.ServerURL != nil && a.w.Settings.SiteCode != ""
+	if !site && a.manager == nil {
+		o.Say("No enrollment is configured: " + needs(a.w.Settings) + ", or MUSTER_MANAGER_URL.")
 		return exitcode.OfEnroll(exitcode.NotAllowed)
 	}
 	if err := a.establishIdentity(ctx); err != nil {
@@ -45,15 +48,30 @@ func (a *Agent) Enroll(ctx context.Context, o EnrollOptions) exitcode.Code {
 	if a.manager == nil {
 		return exitcode.OfEnroll(a.enrollSite(ctx, limited, o))
 	}
-	if a.w.Site == nil {
+	if !site {
 		return exitcode.OfEnroll(a.enrollManager(ctx, limited, o))
 	}
-	var site, manager exitcode.End
+	var atSite, atManager exitcode.End
 	var both sync.WaitGroup
-	both.Go(func() { site = a.enrollSite(ctx, limited, o) })
-	both.Go(func() { manager = a.enrollManager(ctx, limited, o) })
+	both.Go(func() { atSite = a.enrollSite(ctx, limited, o) })
+	both.Go(func() { atManager = a.enrollManager(ctx, limited, o) })
 	both.Wait()
-	return exitcode.OfEnroll(site, manager)
+	return exitcode.OfEnroll(atSite, atManager)
+}
+
+// oneAttempt is how long an attempt may take that began while the person was
+// patient: two requests (a renewal that is not offered, then a registration)
+// of 30 s each (protocols.md), and time to store what they bring.
+const oneAttempt = 90 * time.Second
+
+// attempting is a context for one attempt. It ends with limited, but not
+// before the attempt has had its time, unless ctx ends.
+func attempting(ctx, limited context.Context) (context.Context, context.CancelFunc) {
+	least := time.Now().Add(oneAttempt)
+	if end, ok := limited.Deadline(); ok && end.After(least) {
+		least = end
+	}
+	return context.WithDeadline(ctx, least)
 }
 
 // enrollManager enrolls at the manager; ctx and limited are as enrollSite's.
@@ -62,12 +80,15 @@ func (a *Agent) enrollManager(ctx, limited context.Context, o EnrollOptions) exi
 	o.Say("Asking " + host + " for a certificate for this host.")
 	force := o.Force
 	for tries := 1; ; {
-		result, delay := a.care(limited, force, true)
+		attempt, cancel := attempting(ctx, limited)
+		result, delay := a.care(attempt, force, true)
+		interrupted := attempt.Err() != nil
+		cancel()
 		switch st := a.board.snapshot().Manager; {
 		case result.code == exitcode.Clean:
 			o.Say(result.line)
 			return exitcode.Done
-		case limited.Err() != nil:
+		case interrupted:
 			return a.endOfManager(ctx, o)
 		case st.State == ports.ManagerStateDenied, st.State == ports.ManagerStateConflict, st.State == ports.ManagerStateUnexpected:
 			o.Say(result.line)
@@ -76,7 +97,7 @@ func (a *Agent) enrollManager(ctx, limited context.Context, o EnrollOptions) exi
 			o.Say(result.line)
 			o.Say("The polls are used up; running this again goes on with the same registration.")
 			return exitcode.Undecided
-		case result.code == exitcode.InProgress && delay <= 0:
+		case result.code == exitcode.InProgress && (delay <= 0 || limited.Err() != nil):
 			o.Say(result.line)
 		case result.code == exitcode.InProgress:
 			o.Say(fmt.Sprintf("%s Asking again in %v.", result.line, delay.Round(time.Millisecond)))
@@ -87,9 +108,12 @@ func (a *Agent) enrollManager(ctx, limited context.Context, o EnrollOptions) exi
 				return exitcode.Failed
 			}
 			tries++
-			o.Say(fmt.Sprintf("Trying again in %v.", delay.Round(time.Millisecond)))
+			if limited.Err() == nil {
+				o.Say(fmt.Sprintf("Trying again in %v.", delay.Round(time.Millisecond)))
+			}
 		}
-		if wait(limited, a.w.Wall, delay, nil) != nil {
+		registered := result.code == exitcode.InProgress && delay <= 0 // the first poll is part of the same attempt
+		if !registered && wait(limited, a.w.Wall, delay, nil) != nil {
 			return a.endOfManager(ctx, o)
 		}
 		force = force && a.manager.pending.Token.Empty()
@@ -143,7 +167,11 @@ func (a *Agent) enrollSite(ctx, limited context.Context, o EnrollOptions) exitco
 	switch credential.Decide(found) {
 	case credential.UseStored:
 		if !o.Force {
-			o.Say(fmt.Sprintf("This machine is enrolled at %s, site %s. Nothing to do; --force enrolls it again.", cred.ServerURL, cred.SiteCode))
+			again := "--force enrolls it again"
+			if a.w.Site == nil {
+				again = "without the enrollment key it cannot be enrolled again"
+			}
+			o.Say(fmt.Sprintf("This machine is enrolled at %s, site %s. Nothing to do; %s.", cred.ServerURL, cred.SiteCode, again))
 			a.site.forget(ctx)
 			return exitcode.Done
 		}
@@ -154,7 +182,7 @@ func (a *Agent) enrollSite(ctx, limited context.Context, o EnrollOptions) exitco
 	case credential.NeedKey, credential.UseLegacy, credential.NotConfigured:
 	}
 	if a.w.Site == nil {
-		o.Say("Site enrollment is not configured: " + needs + ".")
+		o.Say("This machine cannot be enrolled at a site: " + needs(a.w.Settings) + ".")
 		return exitcode.NotAllowed
 	}
 	server := a.w.Settings.ServerURL.Host
@@ -166,14 +194,17 @@ func (a *Agent) enrollSite(ctx, limited context.Context, o EnrollOptions) exitco
 	}
 	for tries := 1; ; {
 		o.Say(fmt.Sprintf("Asking %s for a key for this machine, site %s.", server, a.w.Settings.SiteCode))
-		done := a.site.attempt(limited, ports.Transient)
+		attempt, cancel := attempting(ctx, limited)
+		done := a.site.attempt(attempt, ports.Transient)
+		interrupted := attempt.Err() != nil
+		cancel()
 		switch {
 		case done.stored:
 			o.Say("Enrolled: the key is stored.")
 			return exitcode.Done
 		case done.unsaved != nil:
 			return a.storeForPerson(limited, *done.unsaved, o)
-		case limited.Err() != nil:
+		case interrupted:
 			return a.endOf(ctx, o)
 		}
 		o.Say(capital(done.next.Advice) + ".")
@@ -188,7 +219,9 @@ func (a *Agent) enrollSite(ctx, limited context.Context, o EnrollOptions) exitco
 			tries++
 		case ports.Pending:
 		}
-		o.Say(fmt.Sprintf("Trying again in %v.", done.wait.Round(time.Millisecond)))
+		if limited.Err() == nil {
+			o.Say(fmt.Sprintf("Trying again in %v.", done.wait.Round(time.Millisecond)))
+		}
 		if wait(limited, a.w.Wall, done.wait, nil) != nil {
 			return a.endOf(ctx, o)
 		}

@@ -30,7 +30,7 @@ func (a *Agent) keepListening(ctx context.Context) {
 		}
 		delay := a.transientWait(max(attempt, 1))
 		a.board.block("listener", err.Error())
-		a.w.Log.Error(err.Error(), event(eventListening), slog.Duration("wait", delay), slog.String("class", string(ports.Transient)), slog.Int("attempt", max(attempt, 1)))
+		a.w.Log.Error(err.Error(), event(eventListenerFailed), slog.Duration("wait", delay), slog.String("class", string(ports.Transient)), slog.Int("attempt", max(attempt, 1)))
 		if wait(ctx, a.w.Wall, delay, nil) != nil {
 			return
 		}

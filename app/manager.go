@@ -355,6 +355,9 @@ func (m *managerEnrollment) poll(ctx context.Context) step {
 	next := enrollment.AfterDecision(decision, m.host())
 	if next.Do == enrollment.StepInstall {
 		m.w.Log.Info(next.Advice, event(next.Event))
+		if !kept { // a bundle, whatever its size
+			m.keep(ctx, received)
+		}
 		if installed, err := m.finish(ctx, received); err != nil && !installed {
 			return m.stored(ctx, ports.ActivityPoll, err)
 		}

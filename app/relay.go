@@ -186,7 +186,7 @@ func (a *Agent) advise(advice string) string {
 	if a.w.Site != nil {
 		return advice
 	}
-	return "the key is kept and tried again; a new one cannot be asked for: " + needs
+	return "the key is kept and tried again; a new one cannot be asked for: " + needs(a.w.Settings)
 }
 
 // askFor asks for an enrollment, where one can be made: without an enrollment

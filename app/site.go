@@ -267,13 +267,10 @@ func (a *Agent) saveLater(ctx context.Context, cred ports.Credential) bool {
 	}
 }
 
-// needs is what a site enrollment needs, as advice.
-const needs = "set MUSTER_SERVER_URL, MUSTER_SITE_CODE and MUSTER_ENROLLMENT_KEY"
-
 // waitForKeyless says what is needed while an enrollment is asked for that
 // cannot be made; false means that ctx is done.
 func (a *Agent) waitForKeyless(ctx context.Context) bool {
-	advice := "a new key is needed and cannot be asked for: " + needs
+	advice := "a new key is needed and cannot be asked for: " + needs(a.w.Settings)
 	a.board.block("site", advice)
 	a.w.Log.Error(advice, event(eventNotConfigured))
 	defer a.board.block("site", "")

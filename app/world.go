@@ -80,6 +80,7 @@ const (
 	eventCertsRenewed      = "certs.renewed"
 	eventManagerResumed    = "manager.resumed"
 	eventListening         = "listening"
+	eventListenerFailed    = "listener.failed"
 	eventIdentity          = "identity"
 	eventIdentityRepaired  = "identity.repaired"
 	eventRelayFrame        = "relay.frame"

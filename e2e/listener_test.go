@@ -24,7 +24,7 @@ func TestAnAddressInUseIsWaitedForAndDisturbsNothingElse(t *testing.T) {
 	m.env["MUSTER_LISTEN_ADDR"] = p.addr
 
 	a := m.start().connected()
-	failed := a.waited("listening", 3)
+	failed := a.waited("listener.failed", 3)
 	is.Equal(failed.Class, "transient")
 	st := m.is("blocked")
 	is.Equal(st.code, 1)

@@ -512,6 +512,8 @@ func TestDetail(t *testing.T) {
 		{"a -----BEGIN PRIVATE KEY-----\nMIG", "a [redacted]"},
 		{privateKey + "x" + privateKey, "[redacted] x[redacted]"},
 		{"a cek_x and cak_1", "a [redacted] and [redacted]"},
+		{"a key begins with cek_, or \"cak_\". Not with CEK_", "a key begins with cek_, or \"cak_\". Not with CEK_"},
+		{"cek_cek_ cek_- cek_.x cek_\"x cek_,x xcek_ cek_=", "[redacted] [redacted] [redacted].x [redacted]\"x [redacted],x [redacted] [redacted]"},
 		{"hex 0123456789abcdef0123", "hex [redacted]"},
 		{strings.Repeat("ä", 201), strings.Repeat("ä", 199) + "…"},
 	} {

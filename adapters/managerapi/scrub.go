@@ -114,7 +114,7 @@ func replaceKeys(text string) string {
 	var out strings.Builder
 	for text != "" {
 		rest := strings.TrimLeft(text, tokenCharacters)
-		if token := text[:len(text)-len(rest)]; looksLikeKey(token) {
+		if token := text[:len(text)-len(rest)]; looksLikeKey(token) && !barePrefix(token, rest) {
 			out.WriteString(redacted)
 		} else {
 			out.WriteString(token)
@@ -128,6 +128,17 @@ func replaceKeys(text string) string {
 	}
 	return out.String()
 }
+
+// barePrefix reports whether a token is what a key begins with, and nothing of
+// a key can follow in the rest: it gives nothing away.
+func barePrefix(token, rest string) bool {
+	folded := strings.ToLower(token)
+	rest = strings.TrimLeft(rest, punctuation)
+	return (folded == "cek_" || folded == "cak_") && (rest == "" || rest[0] == ' ')
+}
+
+// punctuation may stand between a prefix and the next word.
+const punctuation = `"'.,;:!?)`
 
 const (
 	digits          = "0123456789"

@@ -415,6 +415,8 @@ func TestDetail(t *testing.T) {
 		{"split: " + enrollmentKey[:9] + " " + enrollmentKey[9:18] + " " + enrollmentKey[18:], "split: [redacted] [redacted] [redacted]"},
 		{"minted " + apiKey, "minted [redacted]"},
 		{"other cek_x and cak_1 keys", "other [redacted] and [redacted] keys"},
+		{"a key begins with cek_, or \"cak_\". Not with CEK_", "a key begins with cek_, or \"cak_\". Not with CEK_"},
+		{"cek_cek_ cek_- cek_.x cek_\"x cek_,x xcek_ cek_=", "[redacted] [redacted] [redacted].x [redacted]\"x [redacted],x [redacted] [redacted]"},
 		{"base64 " + encoded + "!", "base64 [redacted]!"},
 		{"hex 0123456789abcdef0123", "hex [redacted]"},
 		{"hex 0123456789abcdef012", "hex 0123456789abcdef012"},

@@ -25,25 +25,26 @@ import (
 // HTTP (which may be our own request, echoed): it is composed from what the
 // error is, and only an error of a kind unknown to it is quoted, up to its
 // first quotation mark.
-func Describe(err error) string {
-	return plain(describe(err), 300)
-}
+func Describe(err error) string { return Variables{}.Describe(err) }
 
-func describe(err error) string {
+// Describe is the function Describe where these are the variables.
+func (v Variables) Describe(err error) string { return plain(v.describe(err), 300) }
+
+func (v Variables) describe(err error) string {
 	if inURL, ok := errors.AsType[*url.Error](err); ok {
-		return describe(inURL.Err) // what is around it may repeat the URL
+		return v.describe(inURL.Err) // what is around it may repeat the URL
 	}
 	switch {
 	case errors.Is(err, context.Canceled):
 		return "interrupted"
 	case errors.Is(err, errNotPinned):
-		return errNotPinned.Error() + ": compare MUSTER_TRUST_SPKI_SHA256 with the server's key"
+		return errNotPinned.Error() + ": compare " + v.pins() + " with the server's key"
 	}
 	op, isOp := errors.AsType[*net.OpError](err)
 	if isOp && op.Op == "proxyconnect" {
-		return "on the way to the proxy: " + describe(op.Err)
+		return "on the way to the proxy: " + v.describe(op.Err)
 	}
-	if text := describeCertificate(err); text != "" {
+	if text := v.describeCertificate(err); text != "" {
 		return text
 	}
 	if refused, ok := errors.AsType[proxyRefusedError](err); ok {
@@ -59,7 +60,7 @@ func describe(err error) string {
 		return "the server does not speak TLS on this port"
 	}
 	if isOp {
-		return describeOp(op)
+		return v.describeOp(op)
 	}
 	var timeout interface{ Timeout() bool }
 	switch {
@@ -76,9 +77,9 @@ func describe(err error) string {
 }
 
 // describeCertificate returns "" for an error that no certificate caused.
-func describeCertificate(err error) string {
+func (v Variables) describeCertificate(err error) string {
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return "the server's certificate is signed by an unknown authority: name a file with that authority's certificate in MUSTER_TRUST_CA_FILE, or pin its key with MUSTER_TRUST_SPKI_SHA256"
+		return "the server's certificate is signed by an unknown authority: name a file with that authority's certificate in " + v.caFile() + ", or pin its key with " + v.pins()
 	}
 	if name, ok := errors.AsType[x509.HostnameError](err); ok {
 		return fmt.Sprintf("the server's certificate is for %s, not for %s", names(name.Certificate), name.Host)
@@ -91,7 +92,7 @@ func describeCertificate(err error) string {
 		return "the server's certificate is not valid: " + strings.TrimPrefix(invalid.Error(), "x509: ")
 	}
 	if _, ok := errors.AsType[x509.SystemRootsError](err); ok {
-		return "the system's root certificates cannot be read: install them (package ca-certificates), or set MUSTER_TRUST_CA_FILE"
+		return "the system's root certificates cannot be read: install them (package ca-certificates), or set " + v.caFile()
 	}
 	return ""
 }
@@ -121,7 +122,7 @@ func describeDNS(err *net.DNSError) string {
 	return fmt.Sprintf("DNS could not find %s: %s", err.Name, err.Err)
 }
 
-func describeOp(op *net.OpError) string {
+func (v Variables) describeOp(op *net.OpError) string {
 	what := "the connection"
 	switch op.Op {
 	case "remote error":
@@ -135,7 +136,7 @@ func describeOp(op *net.OpError) string {
 	if errno, ok := errors.AsType[syscall.Errno](op.Err); ok {
 		return what + ": " + errno.Error()
 	}
-	return what + ": " + describe(op.Err)
+	return what + ": " + v.describe(op.Err)
 }
 
 // plain makes text fit for a log: printable, and of at most limit runes.

@@ -40,7 +40,9 @@ type Options struct {
 	// TrustSPKISHA256 are pins (protocols.md, "Rules for all three"). With
 	// TrustCAFile both must hold.
 	TrustSPKISHA256 [][32]byte
-	Proxy           ports.ProxySettings
+	// Variables are where the two come from.
+	Variables Variables
+	Proxy     ports.ProxySettings
 	// ClientCertificate, if set, is asked for a certificate at each handshake
 	// in which the server wants one.
 	ClientCertificate func(*tls.CertificateRequestInfo) (*tls.Certificate, error)

@@ -33,11 +33,11 @@ func newTrust(o Options) (trust, error) {
 	}
 	pem, err := os.ReadFile(o.TrustCAFile)
 	if err != nil {
-		return trust{}, fmt.Errorf("reading the roots named by MUSTER_TRUST_CA_FILE: %w", err)
+		return trust{}, fmt.Errorf("reading the roots named by %s: %w", o.Variables.caFile(), err)
 	}
 	t.roots = x509.NewCertPool()
 	if !t.roots.AppendCertsFromPEM(pem) {
-		return trust{}, fmt.Errorf("%s, named by MUSTER_TRUST_CA_FILE, holds no certificate in PEM form", o.TrustCAFile)
+		return trust{}, fmt.Errorf("%s, named by %s, holds no certificate in PEM form", o.TrustCAFile, o.Variables.caFile())
 	}
 	return t, nil
 }

@@ -226,4 +226,20 @@ func TestOptionsInError(t *testing.T) {
 	is.True(strings.Contains(err.Error(), "MUSTER_TRUST_CA_FILE"))
 	_, err = New(Options{TrustCAFile: "trust_test.go"})
 	is.True(strings.Contains(err.Error(), "holds no certificate"))
+	for _, file := range []string{"/does/not/exist.pem", "trust_test.go"} {
+		_, err = New(Options{TrustCAFile: file, Variables: Variables{CAFile: "MUSTER_MANAGER_TRUST_CA_FILE"}})
+		is.True(strings.Contains(err.Error(), "named by MUSTER_MANAGER_TRUST_CA_FILE"))
+	}
+}
+
+func TestDescribeNamesTheVariables(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	other := Variables{CAFile: "OTHER_CA", Pins: "OTHER_PINS"}
+	for _, err := range []error{x509.UnknownAuthorityError{}, x509.SystemRootsError{}, errNotPinned} {
+		text := other.Describe(err)
+		is.True(strings.Contains(text, "OTHER_"))
+		is.True(!strings.Contains(text, "MUSTER_TRUST"))
+		is.Equal(strings.NewReplacer("OTHER_CA", "MUSTER_TRUST_CA_FILE", "OTHER_PINS", "MUSTER_TRUST_SPKI_SHA256").Replace(text), Describe(err))
+	}
 }

@@ -22,9 +22,7 @@ func (p *program) configCommand() *cobra.Command {
 				}
 				p.say(fmt.Sprintf("%-36s %-44s %s", v.Name, v.Value, v.From))
 			}
-			for _, warning := range config.Warnings {
-				_, _ = fmt.Fprintf(p.stderr, "muster: warning: %s\n", warning)
-			}
+			p.printWarnings(config)
 			return nil
 		},
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -16,9 +15,19 @@ import (
 const defaultEnrollWait = 24 * time.Hour
 
 type enrollFlags struct {
-	force   bool
-	wait    time.Duration
-	patient bool // --wait was given
+	force bool
+	wait  time.Duration
+}
+
+// addTo gives a command these flags.
+func (f *enrollFlags) addTo(cmd *cobra.Command, when string) {
+	cmd.Flags().BoolVar(&f.force, "force", false, when+"enroll again although this machine is enrolled")
+	cmd.Flags().DurationVar(&f.wait, "wait", defaultEnrollWait, when+"how long to wait for an operator, and for what time heals; 0 to ask once")
+}
+
+// given reports whether cmd was called with any of these flags.
+func (f *enrollFlags) given(cmd *cobra.Command) bool {
+	return cmd.Flags().Changed("force") || cmd.Flags().Changed("wait")
 }
 
 func (p *program) enrollCommand() *cobra.Command {
@@ -31,17 +40,18 @@ func (p *program) enrollCommand() *cobra.Command {
 			"'muster run'. It exits with 0 when this machine is enrolled, 1 when that was\n" +
 			"refused or failed, and 2 when an operator has not decided yet.",
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			flags.patient = cmd.Flags().Changed("wait")
-			return p.enroll(cmd.Context(), args, flags)
-		},
+		RunE: func(cmd *cobra.Command, args []string) error { return p.enroll(cmd, args, flags) },
 	}
-	cmd.Flags().BoolVar(&flags.force, "force", false, "enroll again although this machine is enrolled")
-	cmd.Flags().DurationVar(&flags.wait, "wait", defaultEnrollWait, "how long to wait for an operator, and for what time heals")
+	flags.addTo(cmd, "")
 	return cmd
 }
 
-func (p *program) enroll(ctx context.Context, args []string, flags enrollFlags) error {
+func (p *program) enroll(cmd *cobra.Command, args []string, flags enrollFlags) error {
+	ctx := cmd.Context()
+	p.deed = true
+	if flags.wait < 0 {
+		return fmt.Errorf("--wait %v: a time to wait cannot be negative; give 0 to ask once", flags.wait)
+	}
 	managerURL := ""
 	if len(args) > 0 {
 		managerURL = args[0]
@@ -60,7 +70,7 @@ func (p *program) enroll(ctx context.Context, args []string, flags enrollFlags) 
 	}
 	defer p.release(unlock)
 	p.code = app.New(world).Enroll(ctx, app.EnrollOptions{
-		Force: flags.force, Wait: flags.wait, Patient: flags.patient, Say: p.say,
+		Force: flags.force, Wait: flags.wait, Patient: cmd.Flags().Changed("wait"), Say: p.say,
 	})
 	return nil
 }

@@ -139,7 +139,7 @@ func TestWhatOthersWroteDoesNotBecomeOurs(t *testing.T) {
 	set := func(guard ports.Guard) error {
 		p := &program{
 			environ: []string{"MUSTER_STATE_DIR=" + filepath.Dir(file)}, configFile: file,
-			stdin: strings.NewReader("MUSTER_LOG_LEVEL=debug\n"), stdout: new(bytes.Buffer), stderr: new(bytes.Buffer),
+			stdin: strings.NewReader("MUSTER_LOG_LEVEL=debug\n"), stdout: &output{to: new(bytes.Buffer)}, stderr: new(bytes.Buffer),
 		}
 		return p.setConfig(guard)
 	}

@@ -1,10 +1,14 @@
 package main
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
 // withoutKeys is a text in which every key is replaced: a person may have put
 // one where a command or a flag belongs, and what is wrong with that is said
-// in words that repeat it.
+// in words that repeat it. What a key begins with stays where nothing of a key
+// follows.
 func withoutKeys(text string) string {
 	for _, prefix := range []string{"cek_", "cak_"} {
 		var b strings.Builder
@@ -13,6 +17,11 @@ func withoutKeys(text string) string {
 			b.WriteString(before)
 			if !found {
 				break
+			}
+			if rest := strings.TrimLeft(after, `"'.,;:!?)`); rest == "" || unicode.IsSpace(rune(rest[0])) {
+				b.WriteString(prefix)
+				text = after
+				continue
 			}
 			b.WriteString("[redacted]")
 			text = strings.TrimLeftFunc(after, inKey)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/matryer/is"
@@ -10,6 +11,11 @@ func TestWithoutKeys(t *testing.T) {
 	is := is.New(t)
 	is.Equal(withoutKeys(`unknown command "cek_abcDEF-123_x" for "muster", cak_y!`), `unknown command "[redacted]" for "muster", [redacted]!`)
 	is.Equal(withoutKeys("cek_cak_abcdefgh"), "[redacted]")
-	is.Equal(withoutKeys("a cek_"), "a [redacted]")
+	for _, same := range []string{"a cek_", "a cak_", "does not begin with cek_ like every key", `begins with "cek_".`, "cek_\nx", "cek_, or cak_."} {
+		is.Equal(withoutKeys(same), same) // a prefix alone gives nothing away
+	}
+	for _, key := range []string{"cek_.x", `cek_"x`, "cek_/x", "cek_cek_x", "cek__", "cek_-", "cek_cek_", "cek_)x"} {
+		is.True(strings.HasPrefix(withoutKeys(key), "[redacted]"))
+	}
 	is.Equal(withoutKeys("nothing"), "nothing")
 }

@@ -25,6 +25,7 @@ func (p *program) renewCommand() *cobra.Command {
 }
 
 func (p *program) renew(ctx context.Context) error {
+	p.deed = true
 	config, err := p.configure("")
 	if err != nil {
 		return err

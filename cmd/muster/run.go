@@ -16,9 +16,11 @@ import (
 
 // program is one call of muster: what it was given and how it ends.
 type program struct {
-	environ        []string
-	stdin          io.Reader
-	stdout, stderr io.Writer
+	environ []string
+	stdin   io.Reader
+	stdout  *output
+	stderr  io.Writer
+	deed    bool // the result is what was done, not what is printed
 
 	// The flags for all commands.
 	configFile, stateDir, logLevel, logFormat string
@@ -33,18 +35,25 @@ type program struct {
 
 // run is the whole program but for the process around it.
 func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) exitcode.Code {
-	p := &program{environ: environ, stdin: stdin, stdout: stdout, stderr: stderr}
+	p := &program{environ: environ, stdin: stdin, stdout: &output{to: stdout}, stderr: stderr}
 	root := p.root()
 	root.SetArgs(args)
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintf(stderr, "muster: %s\n", withoutKeys(err.Error()))
 		return exitcode.Error
 	}
+	if err := p.stdout.failed(); err != nil {
+		fmt.Fprintf(stderr, "muster: the result could not be written to standard output: %v\n", err)
+		if p.code == exitcode.Clean && !p.deed {
+			return exitcode.Error
+		}
+	}
 	return p.code
 }
 
 func (p *program) root() *cobra.Command {
 	var enroll, renew bool
+	var flags enrollFlags
 	file := envconfig.DefaultFile(p.environ)
 	root := &cobra.Command{
 		Use:   "muster",
@@ -52,13 +61,18 @@ func (p *program) root() *cobra.Command {
 		Long: "Muster enrolls this machine, keeps its API key and certificates valid, and holds\n" +
 			"its connection to the relay. It is configured by environment variables or by\n" +
 			file + "; see the README.",
+		Version:       versionLine(),
 		Args:          cobra.MaximumNArgs(1),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
+			case enroll && renew:
+				return errors.New("--enroll and --renew-certs do not go together: give one of them")
 			case enroll:
-				return p.enroll(cmd.Context(), args, enrollFlags{wait: defaultEnrollWait})
+				return p.enroll(cmd, args, flags)
+			case flags.given(cmd):
+				return errors.New("--force and --wait are flags of enroll: see 'muster enroll --help'")
 			case renew && len(args) == 0:
 				return p.renew(cmd.Context())
 			case len(args) > 0:
@@ -68,6 +82,7 @@ func (p *program) root() *cobra.Command {
 		},
 	}
 	root.Flags().BoolVar(&enroll, "enroll", false, "the same as the command enroll")
+	flags.addTo(root, "with --enroll: ")
 	root.Flags().BoolVar(&renew, "renew-certs", false, "the same as the command renew-certs")
 	all := root.PersistentFlags()
 	all.StringVar(&p.configFile, "config", "", "configuration `FILE` (default "+file+")")
@@ -76,6 +91,7 @@ func (p *program) root() *cobra.Command {
 	all.StringVar(&p.logFormat, "log-format", "", "text or json")
 	root.AddCommand(p.runCommand(), p.enrollCommand(), p.renewCommand(), p.statusCommand(), p.identifyCommand(),
 		p.serviceCommand(), p.configCommand(), p.unenrollCommand(), p.versionCommand())
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
@@ -88,6 +104,5 @@ func (p *program) root() *cobra.Command {
 	return root
 }
 
-// say prints one line of a result. A closed standard output is not this
-// program's failure.
-func (p *program) say(line string) { _, _ = fmt.Fprintln(p.stdout, line) }
+// say prints one line of a result.
+func (p *program) say(line string) { _, _ = fmt.Fprintln(p.stdout, line) } // run asks output whether that failed

@@ -69,6 +69,16 @@ func TestEveryProblemOfTheConfigurationIsNamedInOneRun(t *testing.T) {
 	is.True(!strings.Contains(errs, "aaaaaaaa"))
 }
 
+func TestAWrongEnrollmentKeyIsToldHowOneBegins(t *testing.T) {
+	is := is.New(t)
+	code, _, errs := call(t, t.TempDir(), []string{
+		"MUSTER_SERVER_URL=https://enroll.example.org", "MUSTER_SITE_CODE=ACME-HQ", "MUSTER_ENROLLMENT_KEY=aaaaaaaaaaaaaaaa",
+	}, "run")
+	is.Equal(code, exitcode.Error)
+	is.True(strings.Contains(errs, "does not begin with cek_ like every enrollment key"))
+	is.True(!strings.Contains(errs, "aaaaaaaa"))
+}
+
 func TestStatusWithoutAnAgent(t *testing.T) {
 	is := is.New(t)
 	code, out, _ := call(t, t.TempDir(), nil, "status", "--json")
@@ -143,4 +153,12 @@ func TestToldToStopBeforeItBeganRunEndsClean(t *testing.T) {
 		"MUSTER_MACHINE_UID=muid_" + strings.Repeat("0", 64), "MUSTER_LISTEN_ADDR=off",
 	}, strings.NewReader(""), &out, &errs)
 	is.New(t).Equal(code, exitcode.Clean)
+}
+
+func TestTheFlagVersionIsTheCommand(t *testing.T) {
+	is := is.New(t)
+	_, want, _ := call(t, t.TempDir(), nil, "version")
+	code, out, _ := call(t, t.TempDir(), nil, "--version")
+	is.Equal(code, exitcode.Clean)
+	is.Equal(out, want)
 }

@@ -30,6 +30,7 @@ func (p *program) service(ctx context.Context) error {
 	}
 	log := p.logger(config.settings)
 	if config.nothingToDo(ctx) {
+		config.logWarnings(log) // a misspelt name may be why
 		log.Info(p.adviceToConfigure(), event("not_configured"))
 		p.nothingToSupervise(log)
 		return nil

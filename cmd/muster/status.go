@@ -39,6 +39,7 @@ func (p *program) status(ctx context.Context, asJSON bool) error {
 	if err != nil {
 		return err
 	}
+	p.printWarnings(config)
 	settings := config.settings
 	st, err := statussocket.NewClient(settings.StateDir).Status(ctx)
 	if errors.Is(err, ports.ErrNotRunning) {
@@ -47,12 +48,14 @@ func (p *program) status(ctx context.Context, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	p.code = exitcode.OfStatus(st.State)
 	if asJSON {
 		p.say(strings.TrimSuffix(string(statussocket.Encode(st)), "\n"))
-		return nil
+	} else {
+		p.describe(st)
 	}
-	p.describe(st)
+	if p.stdout.failed() == nil { // else nobody was told
+		p.code = exitcode.OfStatus(st.State)
+	}
 	return nil
 }
 

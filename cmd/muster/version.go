@@ -15,7 +15,7 @@ func (p *program) versionCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if !asJSON {
-				p.say("muster " + version + " (" + runtime.GOOS + "; " + runtime.GOARCH + "; " + runtime.Version() + ")")
+				p.say(versionLine())
 				return nil
 			}
 			line, err := json.Marshal(map[string]string{
@@ -29,4 +29,8 @@ func (p *program) versionCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
 	return cmd
+}
+
+func versionLine() string {
+	return "muster " + version + " (" + runtime.GOOS + "; " + runtime.GOARCH + "; " + runtime.Version() + ")"
 }

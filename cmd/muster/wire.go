@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -113,6 +114,21 @@ func enrolledAt(dir string) *url.URL {
 	return manager
 }
 
+// logWarnings logs what is odd about the configuration, and no error.
+func (c *configuration) logWarnings(log *slog.Logger) {
+	for _, warning := range c.Warnings {
+		log.Warn(warning, event("configuration"))
+	}
+}
+
+// printWarnings is logWarnings for a command whose result is what a person
+// reads.
+func (p *program) printWarnings(c *configuration) {
+	for _, warning := range c.Warnings {
+		_, _ = fmt.Fprintf(p.stderr, "muster: warning: %s\n", warning)
+	}
+}
+
 // nothingToDo reports that nothing is configured and nothing is there to
 // serve.
 func (c *configuration) nothingToDo(ctx context.Context) bool {
@@ -143,9 +159,7 @@ func credentialStored(dir string) bool {
 // readOnly nothing on disk is changed.
 func (p *program) world(config *configuration, log *slog.Logger, readOnly bool) (app.World, error) {
 	settings := config.settings
-	for _, warning := range config.Warnings {
-		log.Warn(warning, event("configuration"))
-	}
+	config.logWarnings(log)
 	store, err := p.open(settings, log, readOnly)
 	if err != nil {
 		return app.World{}, err
@@ -256,6 +270,7 @@ func (p *program) connect(w *app.World) error {
 	}
 	options := transport.Options{
 		TrustCAFile: s.ManagerTrustCAFile, TrustSPKISHA256: s.ManagerTrustSPKISHA256, Proxy: s.Proxy, DevInsecureTLS: s.DevInsecureTLS,
+		Variables: managerVariables(*s),
 	}
 	plain, err := transport.New(options)
 	if err != nil {
@@ -266,9 +281,21 @@ func (p *program) connect(w *app.World) error {
 	if err != nil {
 		return fmt.Errorf("the trust in the manager: %w", err)
 	}
-	w.Manager = managerapi.New(s.ManagerURL, plain, proven, userAgent, transport.Describe)
+	w.Manager = managerapi.New(s.ManagerURL, plain, proven, userAgent, options.Variables.Describe)
 	w.Host = hostfacts.New(hostfacts.Options{Address: s.ReportIP, Interface: s.ReportInterface})
 	return nil
+}
+
+// managerVariables are where the trust in the manager comes from: from the
+// servers' variables, unless it has its own.
+func managerVariables(s ports.Settings) (v transport.Variables) {
+	if s.ManagerTrustCAFile != s.TrustCAFile {
+		v.CAFile = "MUSTER_MANAGER_TRUST_CA_FILE"
+	}
+	if !slices.Equal(s.ManagerTrustSPKISHA256, s.TrustSPKISHA256) {
+		v.Pins = "MUSTER_MANAGER_TRUST_SPKI_SHA256"
+	}
+	return v
 }
 
 // issuer is the server that the stored key names; nil if there is none. It

@@ -1,0 +1,112 @@
+package app_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/adapters/memmanager"
+	"github.com/muster-agent/muster/adapters/memsite"
+	"github.com/muster-agent/muster/adapters/memstore"
+	"github.com/muster-agent/muster/app"
+	"github.com/muster-agent/muster/domain/exitcode"
+	"github.com/muster-agent/muster/ports"
+)
+
+// once runs a person's enroll command that does not wait.
+func (l *life) once() (exitcode.Code, string) {
+	var said strings.Builder
+	code := app.New(l.world()).Enroll(l.t.Context(), app.EnrollOptions{Patient: true, Say: func(line string) { said.WriteString(line + "\n") }})
+	return code, said.String()
+}
+
+func TestEnrollCommandThatDoesNotWaitAsksTheSiteOnce(t *testing.T) {
+	for name, test := range map[string]struct {
+		answer func(context.Context, ports.SiteRequest) ports.SiteAnswer
+		code   exitcode.Code
+		says   string
+		most   time.Duration
+	}{
+		"enrolled": {nil, exitcode.Clean, "the key is stored", 0},
+		"pending":  {always(ports.SiteCollisionPending{}), exitcode.InProgress, "operator must confirm", 0},
+		"rejected": {always(ports.SiteRejected{}), exitcode.Error, "MUSTER_ENROLLMENT_KEY", 0},
+		"down":     {always(ports.SiteTransient{Reason: "the server is down"}), exitcode.Error, "he server is down", 0},
+		"silent":   {memsite.Silent, exitcode.Error, "The wait is over", 30 * time.Second},
+		"enrolled slowly": {func(ctx context.Context, _ ports.SiteRequest) ports.SiteAnswer {
+			select {
+			case <-ctx.Done():
+				return ports.SiteAnswer{}
+			case <-time.After(29 * time.Second):
+			}
+			return ports.SiteAnswer{Outcome: ports.SiteEnrolledNew{Key: ports.NewSecret("cak_aaaaaaaaaaaaaaaaaaaa")}}
+		}, exitcode.Clean, "the key is stored", 29 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				l := newLife(t)
+				l.site.Answer = test.answer
+				began := time.Now()
+				code, said := l.once()
+				if code != test.code || !strings.Contains(said, test.says) || strings.Contains(said, "again in") {
+					t.Errorf("code %d, want %d; it said:\n%s", code, test.code, said)
+				}
+				is.Equal(len(l.site.Requests()), 1)
+				within(t, "the command", time.Since(began), 0, test.most)
+			})
+		})
+	}
+}
+
+func TestEnrollCommandThatIsToWaitGoesOnStoringWhatItReceived(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		c := newCertLife(t)
+		c.place.Inject(memstore.Faults{SaveBundle: ports.ErrNotWritten})
+		go func() {
+			time.Sleep(time.Hour)
+			c.place.Inject(memstore.Faults{})
+		}()
+		code, _ := c.enroll(t.Context(), app.EnrollOptions{})
+		is.Equal(code, exitcode.Clean)
+		is.True(c.logged("enroll.retry") > 5)
+	})
+}
+
+func TestEnrollCommandThatDoesNotWaitAsksTheManagerOnce(t *testing.T) {
+	for name, test := range map[string]struct {
+		prepare         func(*certLife)
+		code            exitcode.Code
+		says            string
+		register, polls int
+	}{
+		"approved": {func(*certLife) {}, exitcode.Clean, "certificate is installed", 1, 1},
+		"pending":  {func(c *certLife) { c.manager.Manual = true }, exitcode.InProgress, "operator must approve", 1, 1},
+		"pending still": {func(c *certLife) {
+			c.manager.Manual = true
+			c.once()
+		}, exitcode.InProgress, "operator must approve", 1, 2},
+		"down":     {func(c *certLife) { c.manager.OnRegister = isDown }, exitcode.Error, "manager is down", 1, 0},
+		"conflict": {func(c *certLife) { c.manager.OnRegister = exists }, exitcode.Error, "remove or re-approve", 1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				c := newCertLife(t)
+				test.prepare(c)
+				began := time.Now()
+				code, said := c.once()
+				if code != test.code || !strings.Contains(said, test.says) || strings.Contains(said, "again in") {
+					t.Errorf("code %d, want %d; it said:\n%s", code, test.code, said)
+				}
+				is.Equal(c.manager.Count(memmanager.Register), test.register)
+				is.Equal(c.manager.Count(memmanager.Poll), test.polls)
+				within(t, "the command", time.Since(began), 0, 0)
+			})
+		})
+	}
+}

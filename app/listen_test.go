@@ -1,0 +1,40 @@
+package app_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/adapters/mtls"
+	"github.com/muster-agent/muster/app"
+	"github.com/muster-agent/muster/ports"
+)
+
+func TestListeningIsLoggedOnlyAfterTheBind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		const addr = "127.0.0.1:12443"
+		c := newCertLife(t)
+		c.settings.ListenAddr = addr
+		listener := &mtls.Memory{}
+		listener.Take(addr, true)
+		others := c.change
+		c.change = func(w *app.World) {
+			others(w)
+			listener.Holder = new(mtls.Holder)
+			w.InUse, w.Listener = listener.Holder, listener
+		}
+		r := c.start()
+		defer r.stop()
+		pass(time.Hour)
+		r.expect(ports.StateBlocked)
+		is.True(c.logged("listener.failed") > 5)
+		is.Equal(c.logged("listening"), 0)
+		listener.Take(addr, false)
+		pass(10 * time.Minute)
+		r.expect(ports.StateServing)
+		is.Equal(c.logged("listening"), 1)
+	})
+}
