@@ -27,7 +27,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		name = args[0]
 	}
 	command := commands[name]
-	if command == nil {
+	switch {
+	case name == "-h" || name == "-help" || name == "--help" || name == "help":
+		if _, err := fmt.Fprint(stdout, usage); err != nil {
+			return 1
+		}
+		return 0
+	case command == nil:
 		fmt.Fprint(stderr, usage)
 		return 1
 	}

@@ -117,4 +117,9 @@ func TestBadUsage(t *testing.T) {
 	}
 	var stdout, stderr bytes.Buffer
 	is.New(t).Equal(run(t.Context(), []string{"serve", "-h"}, &stdout, &stderr), 0)
+	for _, help := range []string{"-h", "--help", "help"} {
+		stdout.Reset()
+		is.New(t).Equal(run(t.Context(), []string{help}, &stdout, &stderr), 0)
+		is.New(t).Equal(stdout.String(), usage)
+	}
 }
