@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -199,15 +200,11 @@ func TestADamagedRevocationListIsKeptBesideTheNextOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		c := newCertLife(t)
-		r := c.start()
-		defer r.stop()
-		r.expect(ports.StateServing)
-		held := map[string]ports.Secret{}
-		c.place.AlterCertificates(func(f *ports.FoundSet) {
-			f.CRL = ports.FoundFile{Path: f.CRL.Path, Content: []byte("garbage")}
-			held[f.CRL.Path] = ports.NewSecret("garbage")
-		})
-		c.manager.OnCRL = func(context.Context, func() ports.CRLAnswer) ports.CRLAnswer {
+		var well atomic.Bool
+		c.manager.OnCRL = func(_ context.Context, serve func() ports.CRLAnswer) ports.CRLAnswer {
+			if well.Load() {
+				return serve()
+			}
 			return ports.CRLAnswer{PEM: []byte("no list")}
 		}
 		c.manager.OnRenew = func(_ context.Context, _ []byte, serve func() ports.RenewAnswer) ports.RenewAnswer {
@@ -218,10 +215,18 @@ func TestADamagedRevocationListIsKeptBesideTheNextOne(t *testing.T) {
 			}
 			return answer
 		}
+		r := c.start()
+		defer r.stop()
+		r.expect(ports.StateServing)
+		held := map[string]ports.Secret{}
+		c.place.AlterCertificates(func(f *ports.FoundSet) {
+			f.CRL = ports.FoundFile{Path: f.CRL.Path, Content: []byte("garbage")}
+			held[f.CRL.Path] = ports.NewSecret("garbage")
+		})
 		pass(70 * 24 * time.Hour)
 		is.Equal(c.logged("certs.renewed"), 1)
 		c.keeps(nil) // there was none to replace it
-		c.manager.OnCRL = nil
+		well.Store(true)
 		pass(26 * time.Hour)
 		c.keeps(held)
 		found, err := memstore.OpenCertificates(c.place).Read(t.Context())

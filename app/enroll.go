@@ -26,7 +26,8 @@ type EnrollOptions struct {
 	// Patient: what fails for a passing reason is tried for as long as Wait,
 	// too.
 	Patient bool
-	// Say prints one line for the person.
+	// Say prints one line for the person. With two enrollments it is called by
+	// both at the same time.
 	Say func(line string)
 }
 

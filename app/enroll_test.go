@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"context"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -23,8 +24,12 @@ func always(outcome ports.SiteOutcome) func(context.Context, ports.SiteRequest) 
 
 // enroll runs a person's enroll command and returns what it said.
 func (l *life) enroll(ctx context.Context, o app.EnrollOptions) (exitcode.Code, string) {
-	var said strings.Builder
-	o.Say = func(line string) { said.WriteString(line + "\n") }
+	var said safeBuffer // both enrollments speak
+	o.Say = func(line string) {
+		if _, err := io.WriteString(&said, line+"\n"); err != nil {
+			l.t.Error(err)
+		}
+	}
 	if o.Wait == 0 {
 		o.Wait = 24 * time.Hour
 	}
