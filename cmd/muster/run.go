@@ -52,7 +52,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 }
 
 func (p *program) root() *cobra.Command {
-	var enroll, renew bool
+	var enroll, renew, printVersion bool
 	var flags enrollFlags
 	file := envconfig.DefaultFile(p.environ)
 	root := &cobra.Command{
@@ -61,12 +61,14 @@ func (p *program) root() *cobra.Command {
 		Long: "Muster enrolls this machine, keeps its API key and certificates valid, and holds\n" +
 			"its connection to the relay. It is configured by environment variables or by\n" +
 			file + "; see the README.",
-		Version:       versionLine(),
 		Args:          cobra.MaximumNArgs(1),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
+			case printVersion:
+				p.say(versionLine())
+				return nil
 			case enroll && renew:
 				return errors.New("--enroll and --renew-certs do not go together: give one of them")
 			case enroll:
@@ -84,6 +86,9 @@ func (p *program) root() *cobra.Command {
 	root.Flags().BoolVar(&enroll, "enroll", false, "the same as the command enroll")
 	flags.addTo(root, "with --enroll: ")
 	root.Flags().BoolVar(&renew, "renew-certs", false, "the same as the command renew-certs")
+	// The library's own is made with templates, for which the linker must keep
+	// every exported method: 1.8 MB.
+	root.Flags().BoolVar(&printVersion, "version", false, "the same as the command version")
 	all := root.PersistentFlags()
 	all.StringVar(&p.configFile, "config", "", "configuration `FILE` (default "+file+")")
 	all.StringVar(&p.stateDir, "state-dir", "", "state `DIR`ectory")
@@ -91,7 +96,6 @@ func (p *program) root() *cobra.Command {
 	all.StringVar(&p.logFormat, "log-format", "", "text or json")
 	root.AddCommand(p.runCommand(), p.enrollCommand(), p.renewCommand(), p.statusCommand(), p.identifyCommand(),
 		p.serviceCommand(), p.configCommand(), p.unenrollCommand(), p.versionCommand())
-	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
