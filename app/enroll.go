@@ -204,7 +204,7 @@ func (a *Agent) enrollSite(ctx, limited context.Context, o EnrollOptions) exitco
 			o.Say("Enrolled: the key is stored.")
 			return exitcode.Done
 		case done.unsaved != nil:
-			return a.storeForPerson(limited, *done.unsaved, o)
+			return a.storeForPerson(ctx, *done.unsaved, o) // it comes once, however long that takes
 		case interrupted:
 			return a.endOf(ctx, o)
 		}

@@ -69,6 +69,7 @@ func TestEnrollCommand(t *testing.T) {
 		"a newer version's store":     {func(l *life) { l.place.Inject(memstore.Faults{LoadIdentity: ports.ErrNewerFormat}) }, app.EnrollOptions{}, exitcode.Error, "newer version", 0, 0, 0},
 		"a store that is full":        {func(l *life) { l.place.Inject(memstore.Faults{Reserve: ports.ErrNotWritten}) }, app.EnrollOptions{}, exitcode.Error, "othing was sent", 0, 10 * time.Second, 2 * time.Minute},
 		"a key that cannot be stored": {func(l *life) { l.place.Inject(memstore.Faults{Save: ports.ErrNotWritten}) }, app.EnrollOptions{}, exitcode.Error, "could not be stored", 1, 10 * time.Second, 5 * time.Minute},
+		"a key that cannot be stored, and a wait that is over": {func(l *life) { l.place.Inject(memstore.Faults{Save: ports.ErrNotWritten}) }, app.EnrollOptions{Wait: time.Second, Patient: true}, exitcode.Error, "could not be stored", 1, 10 * time.Second, 5 * time.Minute},
 		"held back by a Retry-After": {func(l *life) {
 			l.site.ScriptAnswers(ports.SiteAnswer{Outcome: ports.SiteRateLimited{}, RetryAfter: "600"})
 			r := l.start()
