@@ -48,7 +48,7 @@ func (p *program) enrollCommand() *cobra.Command {
 
 func (p *program) enroll(cmd *cobra.Command, args []string, flags enrollFlags) error {
 	ctx := cmd.Context()
-	p.deed = true
+	p.begin()
 	if flags.wait < 0 {
 		return fmt.Errorf("--wait %v: a time to wait cannot be negative; give 0 to ask once", flags.wait)
 	}

@@ -37,7 +37,7 @@ func callFull(t *testing.T, dir string, environ []string, args ...string) (exitc
 func TestAResultThatCannotBeWrittenIsAnError(t *testing.T) {
 	for _, args := range []string{
 		"config", "version", "version --json", "--version", "identify", "identify --json", "identify --save", "status", "status --json",
-		"unenroll --yes", "renew-certs", "--help", "help run", "", "completion bash", "completion zsh", "completion fish", "completion powershell",
+		"renew-certs", "--help", "help run", "", "completion bash", "completion zsh", "completion fish", "completion powershell",
 	} {
 		code, errs := callFull(t, t.TempDir(), nil, strings.Fields(args)...)
 		if code != exitcode.Error || strings.Count(errs, syscall.ENOSPC.Error()) != 1 {

@@ -12,7 +12,7 @@ import (
 // called a standard error that nobody reads any more does not end the process:
 // a service outlives who reads its log.
 func reloads() (_ <-chan os.Signal, stop func()) {
-	signal.Ignore(syscall.SIGPIPE)
+	outliveReaders()
 	c := make(chan os.Signal, 1) // one that waits stands for all that come meanwhile
 	signal.Notify(c, syscall.SIGHUP)
 	return c, func() {
@@ -20,3 +20,7 @@ func reloads() (_ <-chan os.Signal, stop func()) {
 		signal.Reset(syscall.SIGPIPE)
 	}
 }
+
+// outliveReaders has the process go on when nobody reads any more what it
+// writes: Go ends one whose standard output or error is such a pipe.
+func outliveReaders() { signal.Ignore(syscall.SIGPIPE) }

@@ -25,7 +25,7 @@ func (p *program) renewCommand() *cobra.Command {
 }
 
 func (p *program) renew(ctx context.Context) error {
-	p.deed = true
+	p.begin()
 	config, err := p.configure("")
 	if err != nil {
 		return err

@@ -29,6 +29,7 @@ func (p *program) unenrollCommand() *cobra.Command {
 }
 
 func (p *program) unenroll(ctx context.Context, yes bool) error {
+	p.begin()
 	config, err := p.configure("")
 	if err != nil {
 		return err
