@@ -21,6 +21,7 @@ const lookEvery = time.Hour
 type careResult struct {
 	code exitcode.Code
 	line string
+	held bool // nothing was asked, because it must wait
 }
 
 // carer is where the certificate is asked to be cared for at once. It is safe
@@ -78,9 +79,12 @@ func (a *Agent) renewNow(ctx context.Context) (ports.RenewResult, error) {
 // keepCertified keeps this host's certificate valid for as long as the agent
 // runs.
 func (a *Agent) keepCertified(ctx context.Context) {
+	registered := false // with force: the certificate alone does not ask for it
 	for ctx.Err() == nil {
 		force, asked := a.carer.take()
+		force = force || registered
 		result, delay := a.care(ctx, force, false)
+		registered = force && a.manager != nil && !a.manager.pending.Token.Empty()
 		for _, answer := range asked {
 			answer <- result
 		}
@@ -134,14 +138,14 @@ func (a *Agent) care(ctx context.Context, force, person bool) (careResult, time.
 	if a.manager != nil {
 		if _, err := a.manager.resume(ctx); err != nil { // finish what a crash interrupted
 			if _, lookErr := a.certs.look(ctx); lookErr != nil { // the present certificate serves all the same
-				return careResult{exitcode.Error, lookErr.Error()}, 0
+				return careResult{code: exitcode.Error, line: lookErr.Error()}, 0
 			}
 			return a.report(a.manager.stored(ctx, ports.ActivityPoll, err))
 		}
 	}
 	j, err := a.certs.look(ctx)
 	if err != nil {
-		return careResult{exitcode.Error, err.Error()}, 0
+		return careResult{code: exitcode.Error, line: err.Error()}, 0
 	}
 	if a.manager == nil {
 		return unmanaged(j), lookEvery
@@ -153,13 +157,16 @@ func (a *Agent) care(ctx context.Context, force, person bool) (careResult, time.
 	switch need {
 	case enrollment.CareNone:
 		a.approved()
-		return careResult{exitcode.Clean, fmt.Sprintf("The certificate is valid until %s and is renewed from %s on.", when(j.NotAfter), when(j.RenewAt))},
+		return careResult{code: exitcode.Clean, line: fmt.Sprintf("The certificate is valid until %s and is renewed from %s on.", when(j.NotAfter), when(j.RenewAt))},
 			max(j.RenewAt.Sub(a.w.Wall()), time.Millisecond)
 	case enrollment.CareClock:
 		a.approved()
-		return careResult{exitcode.Error, j.Detail}, a.transientWait(1)
+		return careResult{code: exitcode.Error, line: j.Detail}, a.transientWait(1)
 	case enrollment.CareRenew:
 		if a.manager.pending.Token.Empty() {
+			if pause := a.manager.renewalHeldBack(ctx); pause > 0 {
+				return a.heldBack(pause)
+			}
 			if done, offered := a.manager.renew(ctx); offered {
 				return a.report(done)
 			}
@@ -167,9 +174,18 @@ func (a *Agent) care(ctx context.Context, force, person bool) (careResult, time.
 	case enrollment.CareRegister:
 	}
 	if pause := a.manager.holdBack(ctx, person); pause > 0 {
-		return careResult{exitcode.InProgress, fmt.Sprintf("%s was asked a moment ago, or asked for patience.", a.manager.host())}, pause
+		return a.heldBack(pause)
 	}
 	return a.report(a.manager.advance(ctx))
+}
+
+// heldBack is the result of a step that must wait.
+func (a *Agent) heldBack(pause time.Duration) (careResult, time.Duration) {
+	result := careResult{code: exitcode.Error, held: true, line: a.manager.host() + " was asked a moment ago, or asked for patience."}
+	if !a.manager.pending.Token.Empty() {
+		result.code = exitcode.InProgress
+	}
+	return result, pause
 }
 
 // approved shows that there is a certificate and nothing to be done.
@@ -184,20 +200,20 @@ func (a *Agent) approved() {
 // unmanaged is the result for certificates that were placed by hand.
 func unmanaged(j cert.Judgement) careResult {
 	if j.Servable() {
-		return careResult{exitcode.Clean, fmt.Sprintf("The certificate is valid until %s. No manager is configured, so nobody renews it.", when(j.NotAfter))}
+		return careResult{code: exitcode.Clean, line: fmt.Sprintf("The certificate is valid until %s. No manager is configured, so nobody renews it.", when(j.NotAfter))}
 	}
-	return careResult{exitcode.Error, j.Detail + " No manager is configured: set MUSTER_MANAGER_URL, or place the files by hand."}
+	return careResult{code: exitcode.Error, line: j.Detail + " No manager is configured: set MUSTER_MANAGER_URL, or place the files by hand."}
 }
 
 // report puts the end of a step into words.
 func (a *Agent) report(done step) (careResult, time.Duration) {
 	switch {
 	case done.installed:
-		return careResult{exitcode.Clean, fmt.Sprintf("A certificate is installed, valid until %s.", when(a.certs.judgement().NotAfter))}, 0
+		return careResult{code: exitcode.Clean, line: fmt.Sprintf("A certificate is installed, valid until %s.", when(a.certs.judgement().NotAfter))}, 0
 	case done.next.Class == "" && done.next.State == ports.ManagerStatePending:
-		return careResult{exitcode.InProgress, capital(done.next.Advice) + "."}, done.wait
+		return careResult{code: exitcode.InProgress, line: capital(done.next.Advice) + "."}, done.wait
 	default:
-		return careResult{exitcode.Error, capital(done.next.Advice) + "."}, done.wait
+		return careResult{code: exitcode.Error, line: capital(done.next.Advice) + "."}, done.wait
 	}
 }
 

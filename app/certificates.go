@@ -54,7 +54,7 @@ func (c *certificates) look(ctx context.Context) (cert.Judgement, error) {
 	c.known = j
 	c.use(files, j)
 	c.show(found, j)
-	if c.w.Manager == nil && !found.CRL.Missing { // with one,  keepRevocations looks at the list
+	if c.w.Manager == nil && !found.CRL.Missing { // else keepRevocations looks at the list
 		c.showRevocations(files)
 	}
 	if j.Servable() {

@@ -72,17 +72,27 @@ func attempting(ctx, limited context.Context) (context.Context, context.CancelFu
 	if end, ok := limited.Deadline(); ok && end.After(least) {
 		least = end
 	}
-	return context.WithDeadline(ctx, least)
+	return context.WithDeadline(context.WithValue(ctx, toldKey{}, ctx), least)
+}
+
+type toldKey struct{}
+
+// untilTold is ctx, or, of an attempt, the context that ends only when the
+// command is told to stop.
+func untilTold(ctx context.Context) context.Context {
+	if told, ok := ctx.Value(toldKey{}).(context.Context); ok {
+		return told
+	}
+	return ctx
 }
 
 // enrollManager enrolls at the manager; ctx and limited are as enrollSite's.
 func (a *Agent) enrollManager(ctx, limited context.Context, o EnrollOptions) exitcode.End {
 	host := a.manager.host()
 	o.Say("Asking " + host + " for a certificate for this host.")
-	force := o.Force
 	for tries := 1; ; {
 		attempt, cancel := attempting(ctx, limited)
-		result, delay := a.care(attempt, force, true)
+		result, delay := a.care(attempt, o.Force, true)
 		interrupted := attempt.Err() != nil
 		cancel()
 		switch st := a.board.snapshot().Manager; {
@@ -98,6 +108,8 @@ func (a *Agent) enrollManager(ctx, limited context.Context, o EnrollOptions) exi
 			o.Say(result.line)
 			o.Say("The polls are used up; running this again goes on with the same registration.")
 			return exitcode.Undecided
+		case result.held:
+			o.Say(fmt.Sprintf("%s Asking in %v.", result.line, delay.Round(time.Millisecond)))
 		case result.code == exitcode.InProgress && (delay <= 0 || limited.Err() != nil):
 			o.Say(result.line)
 		case result.code == exitcode.InProgress:
@@ -117,7 +129,6 @@ func (a *Agent) enrollManager(ctx, limited context.Context, o EnrollOptions) exi
 		if !registered && wait(limited, a.w.Wall, delay, nil) != nil {
 			return a.endOfManager(ctx, o)
 		}
-		force = force && a.manager.pending.Token.Empty()
 	}
 }
 

@@ -31,7 +31,9 @@ type managerEnrollment struct {
 
 	pending  ports.PendingEnrollment
 	loaded   bool
-	heldBack bool // the first registration of this process has been held back
+	heldBack bool // what an earlier process met has been looked at, in holds
+	// holds are the waits that nothing cuts short, not even a person's wish.
+	holds map[ports.Activity]hold
 	// elsewhere: the record on disk is of another manager, and has a token. It
 	// stays until there is one of this manager.
 	elsewhere bool
@@ -195,16 +197,69 @@ func (m *managerEnrollment) advance(ctx context.Context) step {
 	return m.poll(ctx)
 }
 
-// holdBack is how long the next step must wait because of what an earlier
-// process did. It shows what that met, since it still stands.
-func (m *managerEnrollment) holdBack(ctx context.Context, person bool) time.Duration {
-	if m.heldBack {
+// hold is until when an activity must wait: until the earlier of the two, as
+// every wait (see wait).
+type hold struct {
+	monotonic time.Time
+	wall      time.Time
+}
+
+// holdFor has an activity wait.
+func (m *managerEnrollment) holdFor(activity ports.Activity, d time.Duration) {
+	if m.holds == nil {
+		m.holds = map[ports.Activity]hold{}
+	}
+	m.holds[activity] = hold{time.Now().Add(d), m.w.Wall().Add(d)}
+}
+
+// held is how long an activity must still wait; it may be negative.
+func (m *managerEnrollment) held(activity ports.Activity) time.Duration {
+	h, ok := m.holds[activity]
+	if !ok {
 		return 0
 	}
-	m.heldBack = true
+	return min(time.Until(h.monotonic), h.wall.Sub(m.w.Wall()))
+}
+
+// renewalHeldBack is how long a renewal must wait for the Retry-After of an
+// earlier one, of an earlier process too.
+func (m *managerEnrollment) renewalHeldBack(ctx context.Context) time.Duration {
+	if _, ok := m.holds[ports.ActivityRenew]; !ok {
+		entry, err := m.book.entry(ctx, ports.ActivityRenew, leafDigest(m.certs.judgement().Leaf))
+		if err != nil {
+			m.w.Log.Warn(err.Error(), event(eventEnrollRetry))
+		}
+		pause := backoff.Resume(m.w.Settings.Delays, entry, false, false, m.w.Wall())
+		m.holdFor(ports.ActivityRenew, pause)
+		if pause > 0 {
+			m.board.update(func(st *ports.Status) {
+				st.Manager = ports.ManagerStatus{State: ports.ManagerState(entry.State), Since: entry.Since, LastError: entry.LastError, NextAttempt: m.w.Wall().Add(pause)}
+			})
+			logHeldBack(m.w.Log, eventEnrollRetry, m.host(), pause, entry)
+		}
+	}
+	return m.held(ports.ActivityRenew)
+}
+
+// holdBack is how long the next step must wait because of a Retry-After, or of
+// what an earlier process did. It shows what that met, since it still stands.
+func (m *managerEnrollment) holdBack(ctx context.Context, person bool) time.Duration {
 	if err := m.load(ctx); err != nil {
 		return 0 // advance meets the same error and reports it
 	}
+	next := ports.ActivityPoll
+	if m.pending.Token.Empty() {
+		next = ports.ActivityRegister
+	}
+	if !m.heldBack {
+		m.heldBack = true
+		m.holdFor(next, m.resumed(ctx, person))
+	}
+	return m.held(next)
+}
+
+// resumed is how long the first step of this process must wait.
+func (m *managerEnrollment) resumed(ctx context.Context, person bool) time.Duration {
 	register, err := m.book.entry(ctx, ports.ActivityRegister, m.target())
 	poll, pollErr := m.book.entry(ctx, ports.ActivityPoll, m.target())
 	if err = cmp.Or(err, pollErr); err != nil {
@@ -391,7 +446,7 @@ func (m *managerEnrollment) keep(ctx context.Context, received ports.ReceivedBun
 		delay := backoff.Wait(m.w.Settings.Delays, ports.Transient, attempt, m.w.Chance())
 		m.w.Log.Error("a certificate was received but could not be stored: "+err.Error(), event(eventEnrollRetry), slog.Duration("wait", delay),
 			slog.String("class", string(ports.Transient)), slog.Int("attempt", attempt))
-		if wait(ctx, m.w.Wall, delay, nil) != nil {
+		if wait(untilTold(ctx), m.w.Wall, delay, nil) != nil {
 			return
 		}
 	}
@@ -441,6 +496,10 @@ func (m *managerEnrollment) failed(ctx context.Context, activity ports.Activity,
 // than the manager: a renewal's to the certificate.
 func (m *managerEnrollment) failedAt(ctx context.Context, activity ports.Activity, target string, next enrollment.ManagerNext, retryAfter time.Duration) step {
 	delay, attempt, err := m.book.failed(ctx, activity, target, failure{class: next.Class, state: string(next.State), text: next.Advice, retryAfter: retryAfter})
+	delete(m.holds, activity)
+	if retryAfter > 0 {
+		m.holdFor(activity, delay)
+	}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		m.w.Log.Debug(err.Error(), event(eventEnrollRetry))
 	}

@@ -55,7 +55,12 @@ func (a *Agent) relayHoldBack(ctx context.Context, key ports.Secret) time.Durati
 	a.noted(err)
 	pause := backoff.Resume(a.w.Settings.Delays, entry, false, false, a.w.Wall())
 	if pause > 0 { // what an earlier process met still stands
-		a.board.update(func(st *ports.Status) { st.Relay.LastError = entry.LastError })
+		a.board.update(func(st *ports.Status) {
+			st.Relay.LastError = entry.LastError
+			if !entry.Refusal.Since.IsZero() {
+				st.Relay.State, st.Relay.Since = ports.RelayStateRefused, entry.Refusal.Since
+			}
+		})
 		logHeldBack(a.w.Log, eventRelayDisconnected, "the relay", pause, entry)
 	}
 	return pause

@@ -1,0 +1,177 @@
+package app_test
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/adapters/memmanager"
+	"github.com/muster-agent/muster/adapters/memstore"
+	"github.com/muster-agent/muster/app"
+	"github.com/muster-agent/muster/domain/exitcode"
+	"github.com/muster-agent/muster/ports"
+)
+
+func TestNobodysWishCutsARetryAfterShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		c := newCertLife(t)
+		c.manager.OnRegister = func(context.Context, ports.RegisterRequest, func() ports.RegisterAnswer) ports.RegisterAnswer {
+			return ports.RegisterAnswer{Outcome: ports.RegisterRateLimited{}, RetryAfter: "3600"}
+		}
+		r := c.start()
+		for range 3 {
+			pass(time.Minute)
+			result, err := r.calls.RenewCertificates(t.Context())
+			is.NoErr(err)
+			is.Equal(result.Code, int(exitcode.Error)) // no operator's decision is awaited
+			is.True(strings.Contains(result.Line, "patience"))
+		}
+		is.Equal(c.manager.Count(memmanager.Register), 1)
+		r.stop()
+		r = c.start()
+		defer r.stop()
+		pass(time.Minute)
+		_, err := r.calls.RenewCertificates(t.Context())
+		is.NoErr(err)
+		is.Equal(c.manager.Count(memmanager.Register), 1)
+		pass(65 * time.Minute)
+		is.Equal(c.manager.Count(memmanager.Register), 2)
+	})
+}
+
+func TestARestartDoesNotForgetTheRetryAfterOfARenewal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		c := newCertLife(t)
+		var busy atomic.Bool
+		c.manager.OnRenew = func(_ context.Context, _ []byte, serve func() ports.RenewAnswer) ports.RenewAnswer {
+			if busy.Load() {
+				return ports.RenewAnswer{Outcome: ports.RenewTransient{Reason: "it is busy"}, RetryAfter: "3600"}
+			}
+			return serve()
+		}
+		busy.Store(true)
+		r := c.start()
+		first := c.holder.serial()
+		for c.manager.Count(memmanager.Renew) == 0 {
+			pass(time.Hour / 2)
+		}
+		r.stop()
+		for range 5 {
+			r = c.start()
+			pass(time.Second)
+			is.Equal(r.Status().Manager.LastError, "it is busy")
+			is.True(!r.Status().Manager.NextAttempt.IsZero())
+			r.stop()
+		}
+		is.Equal(c.manager.Count(memmanager.Renew), 1)
+		busy.Store(false)
+		r = c.start()
+		defer r.stop()
+		pass(67 * time.Minute)
+		is.Equal(c.manager.Count(memmanager.Renew), 2)
+		is.True(c.holder.serial() != first)
+	})
+}
+
+// The manager does not renew, and takes the host in again.
+func TestAForcedEnrollmentIsSeenThroughThoughTheCertificateIsValid(t *testing.T) {
+	takenIn := func(c *certLife) {
+		c.manager.NoRenew = true
+		c.manager.OnRegister = func(_ context.Context, r ports.RegisterRequest, serve func() ports.RegisterAnswer) ports.RegisterAnswer {
+			if c.manager.Count(memmanager.Register) > 1 {
+				if err := c.manager.Remove(r.MachineID); err != nil {
+					c.t.Error(err)
+				}
+			}
+			return serve()
+		}
+	}
+	t.Run("by a person", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			is := is.New(t)
+			c := newCertLife(t)
+			takenIn(c)
+			code, _ := c.enroll(t.Context(), app.EnrollOptions{})
+			is.Equal(code, exitcode.Clean)
+			first := c.holder.serial()
+			c.manager.ApproveAfter = 2
+			code, said := c.enroll(t.Context(), app.EnrollOptions{Force: true})
+			is.Equal(code, exitcode.Clean)
+			is.True(strings.Contains(said, "A certificate is installed"))
+			is.True(c.holder.serial() != first)
+			is.Equal(c.manager.Count(memmanager.Register), 2)
+		})
+	})
+	t.Run("by the relay", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			is := is.New(t)
+			c := newCertLife(t)
+			site := newLife(t).settings
+			c.settings.ServerURL, c.settings.SiteCode, c.settings.EnrollmentKey = site.ServerURL, site.SiteCode, site.EnrollmentKey
+			managed := c.change
+			c.change = func(w *app.World) { managed(w); w.Relay = c.relay }
+			takenIn(c)
+			c.manager.ApproveAfter = 2
+			r := c.start()
+			defer r.stop()
+			pass(5 * time.Minute)
+			first := c.holder.serial()
+			is.True(first != "")
+			c.relay.Last().Push(ports.RelayFrame{Type: ports.FrameRenewCertificates})
+			pass(10 * time.Minute)
+			is.True(c.holder.serial() != first)
+			is.Equal(c.manager.Count(memmanager.Register), 2)
+		})
+	})
+}
+
+func TestABundleIsKeptHoweverShortThePersonsPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		c := newCertLife(t)
+		c.place.Inject(memstore.Faults{SaveBundle: ports.ErrNotWritten})
+		go func() {
+			time.Sleep(time.Hour)
+			c.place.Inject(memstore.Faults{})
+		}()
+		code, said := c.enroll(t.Context(), app.EnrollOptions{Wait: time.Second, Patient: true})
+		if code != exitcode.Clean {
+			t.Errorf("code %d:\n%s", code, said)
+		}
+		is.Equal(c.manager.Count(memmanager.Register), 1)
+	})
+}
+
+func TestARelayThatIsBusyAfterItRefusedIsStillShownAsRefusing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		l := newLife(t)
+		var busy atomic.Bool
+		l.relay.Accept = func(context.Context, ports.RelayHello) error {
+			if busy.Load() {
+				return &ports.RelayBusyError{Status: 503, RetryAfter: "3600"}
+			}
+			return &ports.RelayRefusedError{Status: 401}
+		}
+		r := l.start()
+		pass(time.Hour)
+		r.expect(ports.StateBlocked)
+		since := r.Status().Relay.Since
+		busy.Store(true)
+		pass(10 * time.Minute)
+		r.stop()
+		r = l.start()
+		defer r.stop()
+		pass(time.Minute)
+		r.expect(ports.StateBlocked)
+		is.Equal(r.Status().Relay.State, ports.RelayStateRefused)
+		is.Equal(r.Status().Relay.Since.UTC(), since.UTC())
+	})
+}
