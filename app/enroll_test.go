@@ -64,12 +64,12 @@ func TestEnrollCommand(t *testing.T) {
 		"pending, then confirmed": {func(l *life) {
 			l.site.Script(ports.SiteCollisionPending{}, ports.SiteTransient{Reason: "the server is down"}, ports.SiteCollisionPending{})
 		}, app.EnrollOptions{}, exitcode.Clean, "the key is stored", 4, time.Minute, time.Hour},
-		"not configured":                                       {func(l *life) { l.settings.SiteCode = "" }, app.EnrollOptions{}, exitcode.Error, "MUSTER_SITE_CODE", 0, 0, 0},
-		"unreadable store":                                     {func(l *life) { l.place.Inject(memstore.Faults{Load: ports.ErrUnreadable}) }, app.EnrollOptions{Force: true}, exitcode.Error, "cannot be read", 0, 0, 0},
-		"a newer version's store":                              {func(l *life) { l.place.Inject(memstore.Faults{LoadIdentity: ports.ErrNewerFormat}) }, app.EnrollOptions{}, exitcode.Error, "newer version", 0, 0, 0},
-		"a store that is full":                                 {func(l *life) { l.place.Inject(memstore.Faults{Reserve: ports.ErrNotWritten}) }, app.EnrollOptions{}, exitcode.Error, "othing was sent", 0, 10 * time.Second, 2 * time.Minute},
-		"a key that cannot be stored":                          {func(l *life) { l.place.Inject(memstore.Faults{Save: ports.ErrNotWritten}) }, app.EnrollOptions{}, exitcode.Error, "could not be stored", 1, 10 * time.Second, 5 * time.Minute},
-		"a key that cannot be stored, and a wait that is over": {func(l *life) { l.place.Inject(memstore.Faults{Save: ports.ErrNotWritten}) }, app.EnrollOptions{Wait: time.Second, Patient: true}, exitcode.Error, "could not be stored", 1, 10 * time.Second, 5 * time.Minute},
+		"not configured":              {func(l *life) { l.settings.SiteCode = "" }, app.EnrollOptions{}, exitcode.Error, "MUSTER_SITE_CODE", 0, 0, 0},
+		"unreadable store":            {func(l *life) { l.place.Inject(memstore.Faults{Load: ports.ErrUnreadable}) }, app.EnrollOptions{Force: true}, exitcode.Error, "cannot be read", 0, 0, 0},
+		"a newer version's store":     {func(l *life) { l.place.Inject(memstore.Faults{LoadIdentity: ports.ErrNewerFormat}) }, app.EnrollOptions{}, exitcode.Error, "newer version", 0, 0, 0},
+		"a store that is full":        {func(l *life) { l.place.Inject(memstore.Faults{Reserve: ports.ErrNotWritten}) }, app.EnrollOptions{}, exitcode.Error, "othing was sent", 0, 10 * time.Second, 2 * time.Minute},
+		"a key that cannot be stored": {func(l *life) { l.place.Inject(memstore.Faults{Save: ports.ErrNotWritten}) }, app.EnrollOptions{}, exitcode.Error, "could not be stored", 1, 10 * time.Second, 5 * time.Minute},
+		"a key not stored, impatient": {func(l *life) { l.place.Inject(memstore.Faults{Save: ports.ErrNotWritten}) }, app.EnrollOptions{Wait: time.Second, Patient: true}, exitcode.Error, "could not be stored", 1, 10 * time.Second, 5 * time.Minute},
 		"held back by a Retry-After": {func(l *life) {
 			l.site.ScriptAnswers(ports.SiteAnswer{Outcome: ports.SiteRateLimited{}, RetryAfter: "600"})
 			r := l.start()
