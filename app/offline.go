@@ -7,6 +7,7 @@ import (
 
 	"github.com/muster-agent/muster/domain/cert"
 	"github.com/muster-agent/muster/domain/credential"
+	"github.com/muster-agent/muster/domain/enrollment"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -108,7 +109,7 @@ func (d Disk) certificate(ctx context.Context, st *ports.Status, retries ports.R
 		}
 		return ports.RetryEntry{}
 	}
-	last := lastOfManager(pending, met(ports.ActivityRegister), met(ports.ActivityPoll))
+	last := enrollment.LastFailure(pending, met(ports.ActivityRegister), met(ports.ActivityPoll))
 	switch {
 	case j.Status == ports.CertValid:
 		st.Manager = ports.ManagerStatus{State: ports.ManagerStateApproved}

@@ -125,6 +125,19 @@ func tokenUnknown(manager string) ManagerNext {
 	}
 }
 
+// LastFailure is the newest failure that is remembered of an enrollment, empty
+// if there is none: with a token that of its polls; without, of its
+// registrations or of the poll that ended it.
+func LastFailure(pending ports.PendingEnrollment, register, poll ports.RetryEntry) ports.RetryEntry {
+	switch {
+	case pending.Token.Empty() && poll.LastAttempt.After(register.LastAttempt), !pending.Token.Empty() && !poll.LastAttempt.Before(pending.RegisteredAt):
+		return poll
+	case pending.Token.Empty():
+		return register
+	}
+	return ports.RetryEntry{} // a poll with a former token
+}
+
 // Care is what a machine's certificate needs.
 type Care int
 
