@@ -54,7 +54,7 @@ func (c *certificates) look(ctx context.Context) (cert.Judgement, error) {
 	c.known = j
 	c.use(files, j)
 	c.show(found, j)
-	if c.w.Manager == nil && !found.CRL.Missing { // else keepRevocations looks at the list
+	if c.w.Manager == nil && !found.CRL.Missing() { // else keepRevocations looks at the list
 		c.showRevocations(files)
 	}
 	if j.Servable() {
@@ -160,32 +160,12 @@ func report(j cert.Judgement, notConfigured bool) ports.CertificateReport {
 
 // nothingThere reports that none of the files exists.
 func nothingThere(found ports.FoundSet) bool {
-	return found.CA.Missing && found.Server.Missing && found.Key.Missing
+	return found.CA.Missing() && found.Server.Missing() && found.Key.Missing()
 }
 
 // judged is a found set as domain judges it.
 func judged(found ports.FoundSet) cert.Files {
-	return cert.Files{
-		CA: fileOf(found.CA), Server: fileOf(found.Server), CRL: fileOf(found.CRL),
-		Key: cert.KeyFile{Path: found.Key.Path, PEM: found.Key.PEM, Err: errorOf(found.Key.Missing, found.Key.Directory, found.Key.Unreadable)},
-	}
-}
-
-func fileOf(f ports.FoundFile) cert.File {
-	return cert.File{Path: f.Path, PEM: f.Content, Err: errorOf(f.Missing, f.Directory, f.Unreadable)}
-}
-
-func errorOf(missing, directory bool, unreadable string) cert.FileError {
-	switch {
-	case missing:
-		return cert.Missing{}
-	case directory:
-		return cert.Directory{}
-	case unreadable != "":
-		return cert.Unreadable{Reason: unreadable}
-	default:
-		return nil
-	}
+	return cert.Files{CA: found.CA, Server: found.Server, Key: found.Key, CRL: found.CRL}
 }
 
 // errBundleRefused is a received bundle that does not validate; it was set
@@ -259,7 +239,7 @@ func (c *certificates) makeWay(ctx context.Context, set ports.CertificateSet) er
 	}
 	files := judged(found)
 	if len(set.CRL) == 0 {
-		files.CRL = cert.File{} // it stays
+		files.CRL = ports.FoundFile{} // it stays
 	}
 	return c.setAside(ctx, files)
 }
@@ -296,14 +276,14 @@ func (c *certificates) assemble(ctx context.Context, b ports.Bundle) (ports.Cert
 func (c *certificates) judgeSet(set *ports.CertificateSet) error {
 	now, options := c.w.Wall(), c.options()
 	files := cert.Files{
-		CA: cert.File{Path: "ca_crt", PEM: set.CA}, Server: cert.File{Path: "server_crt", PEM: set.Server},
-		Key: cert.KeyFile{Path: "server_key", PEM: set.Key}, CRL: cert.File{Path: "crl_pem", Err: cert.Missing{}},
+		CA: ports.FoundFile{Path: "ca_crt", PEM: set.CA}, Server: ports.FoundFile{Path: "server_crt", PEM: set.Server},
+		Key: ports.FoundKey{Path: "server_key", PEM: set.Key}, CRL: ports.FoundFile{Path: "crl_pem", Err: ports.FileMissing{}},
 	}
 	if len(set.CRL) > 0 {
-		files.CRL = cert.File{Path: "crl_pem", PEM: set.CRL}
+		files.CRL = ports.FoundFile{Path: "crl_pem", PEM: set.CRL}
 		if _, err := cert.JudgeCRL(files, now, options); err != nil {
 			c.w.Log.Warn("the revocation list that came with the certificate is not used: "+err.Error(), event(eventCertsStatus))
-			set.CRL, files.CRL = nil, cert.File{Path: "crl_pem", Err: cert.Missing{}}
+			set.CRL, files.CRL = nil, ports.FoundFile{Path: "crl_pem", Err: ports.FileMissing{}}
 		}
 	}
 	j := cert.Judge(files, now, options)

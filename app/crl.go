@@ -49,7 +49,7 @@ type revocationState struct {
 
 func (a *Agent) revocations(ctx context.Context) revocationState {
 	found, err := a.w.Certificates.Read(ctx)
-	if err != nil || found.CRL.Missing {
+	if err != nil || found.CRL.Missing() {
 		return revocationState{missing: true}
 	}
 	j, err := cert.JudgeCRL(judged(found), a.w.Wall(), a.certs.options())
@@ -119,7 +119,7 @@ func (c *certificates) installList(ctx context.Context, pem []byte) (cert.CRLJud
 	}
 	files := judged(found)
 	present := cert.Files{CRL: files.CRL}
-	files.CRL = cert.File{Path: "that was received", PEM: pem}
+	files.CRL = ports.FoundFile{Path: "that was received", PEM: pem}
 	j, err := cert.JudgeCRL(files, c.w.Wall(), c.options())
 	if err == nil {
 		err = c.setAside(ctx, present)

@@ -25,12 +25,12 @@ import (
 func (c *certLife) spoil() map[string]ports.Secret {
 	held := map[string]ports.Secret{}
 	c.place.AlterCertificates(func(f *ports.FoundSet) {
-		f.CA.Content = nil
-		f.Server.Content = f.Server.Content[:len(f.Server.Content)*3/4]
+		f.CA.PEM = nil
+		f.Server.PEM = f.Server.PEM[:len(f.Server.PEM)*3/4]
 		f.Key.PEM = ports.NewSecret("PRECIOUS")
-		f.CRL = ports.FoundFile{Path: f.CRL.Path, Content: []byte("garbage")}
+		f.CRL = ports.FoundFile{Path: f.CRL.Path, PEM: []byte("garbage")}
 		for _, file := range []ports.FoundFile{f.CA, f.Server, f.CRL} {
-			held[file.Path] = ports.NewSecret(string(file.Content))
+			held[file.Path] = ports.NewSecret(string(file.PEM))
 		}
 		held[f.Key.Path] = f.Key.PEM
 	})
@@ -142,7 +142,7 @@ func TestADamagedFileIsNotLostWithASetThatDoesNotProveItself(t *testing.T) {
 			c.keeps(held)
 			found, err := memstore.OpenCertificates(c.place).Read(t.Context())
 			is.NoErr(err)
-			is.True(found.Key.Missing)
+			is.True(found.Key.Missing())
 			is.Equal(found.Server, before.Server) // the others are back
 			is.Equal(found.CA, before.CA)
 		}
@@ -160,10 +160,12 @@ func TestOnlyWhatIsDamagedIsSetAside(t *testing.T) {
 	is.New(t).NoErr(err)
 	other := ports.NewSecret(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
 	for name, alter := range map[string]func(*ports.FoundSet){
-		"a file may not be read": func(f *ports.FoundSet) { f.Key = ports.FoundKey{Unreadable: "permission denied"} },
-		"a file is gone":         func(f *ports.FoundSet) { f.Server = ports.FoundFile{Missing: true} },
+		"a file may not be read": func(f *ports.FoundSet) {
+			f.Key = ports.FoundKey{Err: ports.FileUnreadable{Reason: "permission denied"}}
+		},
+		"a file is gone": func(f *ports.FoundSet) { f.Server = ports.FoundFile{Err: ports.FileMissing{}} },
 		"a directory": func(f *ports.FoundSet) { // which installing sets aside by itself
-			f.CA = ports.FoundFile{Directory: true}
+			f.CA = ports.FoundFile{Err: ports.FileDirectory{}}
 		},
 		"the key is another's": func(f *ports.FoundSet) { f.Key.PEM = other },
 	} {
@@ -220,7 +222,7 @@ func TestADamagedRevocationListIsKeptBesideTheNextOne(t *testing.T) {
 		r.expect(ports.StateServing)
 		held := map[string]ports.Secret{}
 		c.place.AlterCertificates(func(f *ports.FoundSet) {
-			f.CRL = ports.FoundFile{Path: f.CRL.Path, Content: []byte("garbage")}
+			f.CRL = ports.FoundFile{Path: f.CRL.Path, PEM: []byte("garbage")}
 			held[f.CRL.Path] = ports.NewSecret("garbage")
 		})
 		pass(70 * 24 * time.Hour)
@@ -231,7 +233,7 @@ func TestADamagedRevocationListIsKeptBesideTheNextOne(t *testing.T) {
 		c.keeps(held)
 		found, err := memstore.OpenCertificates(c.place).Read(t.Context())
 		is.NoErr(err)
-		is.True(len(found.CRL.Content) > len("garbage"))
+		is.True(len(found.CRL.PEM) > len("garbage"))
 		is.Equal(c.manager.Count(memmanager.Register), 1)
 	})
 }

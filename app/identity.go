@@ -180,7 +180,7 @@ func (a *Agent) settleIdentity(ctx context.Context) error {
 // establishIdentity finds out which machine this is, unless the state directory
 // is a newer version's.
 func (a *Agent) establishIdentity(ctx context.Context) error {
-	if err := a.newerState(ctx); err != nil {
+	if err := a.w.State.Newer(ctx); err != nil {
 		return err
 	}
 	if err := a.who.establish(ctx); err != nil {
@@ -189,27 +189,6 @@ func (a *Agent) establishIdentity(ctx context.Context) error {
 	if err := a.who.save(ctx); err != nil {
 		// Nothing is sent before it is stored; a machine that has a key connects.
 		a.w.Log.Warn(err.Error(), event(eventIdentity))
-	}
-	return nil
-}
-
-// newerState is the error of a record that a newer version of the program
-// wrote, if there is one: what this version does not know it must not go on
-// from, and the downgrade is for a person to clear.
-func (a *Agent) newerState(ctx context.Context) error {
-	_, identityErr := a.w.Identities.LoadIdentity(ctx)
-	_, credentialErr := a.w.Credentials.Load(ctx)
-	_, retriesErr := a.w.Retries.LoadRetries(ctx)
-	found := []error{identityErr, credentialErr, retriesErr}
-	if a.w.Journal != nil {
-		_, pendingErr := a.w.Journal.LoadPending(ctx)
-		_, bundleErr := a.w.Journal.LoadBundle(ctx)
-		found = append(found, pendingErr, bundleErr)
-	}
-	for _, err := range found {
-		if errors.Is(err, ports.ErrNewerFormat) {
-			return err
-		}
 	}
 	return nil
 }

@@ -129,7 +129,7 @@ func (d Disk) certificate(ctx context.Context, st *ports.Status, retries ports.R
 // future, is there to serve again once a person or time has healed it.
 func CertificatePlaced(ctx context.Context, files ports.CertificateFiles) bool {
 	found, err := files.Read(ctx)
-	return err == nil && !found.CA.Missing && !found.Server.Missing && !found.Key.Missing
+	return err == nil && !found.CA.Missing() && !found.Server.Missing() && !found.Key.Missing()
 }
 
 // absent reports that a store has nothing that could be used.

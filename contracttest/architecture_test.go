@@ -31,6 +31,8 @@ type layer struct {
 	folder string
 	may    []string // folders that it may import besides itself
 	not    []string // folders that it may not, though may names one around them
+	by     []string // the only folders that may import it; nil for all whose own rows allow it
+	each   bool     // each folder right below is a layer of its own
 	tests  []string // folders that its tests may import besides
 	others []string // what it may import that is neither ours nor the standard library's; nil for anything
 	never  []string // packages of the standard library that it may not
@@ -46,7 +48,8 @@ var layers = []layer{
 	{folder: "ports", others: nothing},
 	{folder: "domain", may: []string{"ports"}, others: nothing, never: world},
 	{folder: "app", may: []string{"ports", "domain"}, tests: []string{"adapters", "contracttest"}, others: nothing},
-	{folder: "adapters", may: []string{"ports"}, tests: []string{"contracttest", "fakeserver"}},
+	{folder: "adapters/internal", each: true, by: []string{"adapters"}, may: []string{"ports"}, tests: []string{"contracttest"}, others: []string{"golang.org/x/sys"}},
+	{folder: "adapters", each: true, may: []string{"ports", "adapters/internal"}, tests: []string{"contracttest", "fakeserver"}},
 	{folder: "contracttest", may: []string{"ports"}, tests: []string{""}, others: []string{"github.com/matryer/is"}},
 	{folder: "fakeserver"},
 	{folder: "cmd/muster", may: []string{""}, not: []string{"fakeserver", "contracttest", "cmd", "e2e", "systemdtest", "bench", "tools"}, tests: []string{"fakeserver", "contracttest"}},
@@ -64,7 +67,7 @@ const testLibrary = "github.com/matryer/is"
 // notInAgent is what the agent's binary must not hold, with all below it.
 var notInAgent = []string{
 	"testing", "github.com/go-chi/chi", "github.com/matryer/is", "github.com/pact-foundation",
-	module + "/fakeserver", module + "/contracttest", module + "/e2e", module + "/systemdtest", module + "/bench", module + "/tools",
+	module + "/adapters/internal/durable/powercut", module + "/fakeserver", module + "/contracttest", module + "/e2e", module + "/systemdtest", module + "/bench", module + "/tools",
 }
 
 // listed is what go list says of a package.
@@ -177,6 +180,17 @@ func TestTheRulesCanFail(t *testing.T) {
 		{"adapters/store", module + "/ports", false, true},
 		{"adapters/store", module + "/adapters/store/internal/record", false, true},
 		{"adapters/store/internal/record", module + "/adapters/store", false, true},
+		{"adapters/store", module + "/adapters/internal/durable", false, true},
+		{"adapters/internal/durable", module + "/ports", false, true},
+		{"adapters/internal/durable", module + "/adapters/internal/durable/powercut", true, true},
+		{"adapters/internal/durable", module + "/adapters/internal/redact", false, false},
+		{"adapters/internal/durable", module + "/adapters/store", false, false},
+		{"adapters/internal/durable", module + "/domain/backoff", false, false},
+		{"adapters/internal/durable", "golang.org/x/sys/windows", false, true},
+		{"adapters/internal/durable", "github.com/coder/websocket", false, false},
+		{"app", module + "/adapters/internal/durable", true, false},
+		{"cmd/muster", module + "/adapters/internal/durable", false, false},
+		{"contracttest", module + "/adapters/internal/durable", true, false},
 		{"adapters/store", module + "/adapters/memory", false, false},
 		{"adapters/store", module + "/adapters/storedir", false, false},
 		{"adapters/store", module + "/domain/backoff", false, false},
@@ -235,11 +249,10 @@ func TestTheRulesCanFail(t *testing.T) {
 // judge says what a package imports against the rules.
 func judge(p listed) (complaints []string) {
 	folder := folderOf(p.ImportPath)
-	i := slices.IndexFunc(layers, func(l layer) bool { return within(folder, l.folder) })
-	if i < 0 {
+	l, ok := layerOf(folder)
+	if !ok {
 		return []string{folder + " belongs to no layer of the architecture; move it, or give it a row with its rule"}
 	}
-	l := layers[i]
 	for _, imported := range p.Imports {
 		if !l.allows(folder, imported, false) {
 			complaints = append(complaints, fmt.Sprintf("%s may not import %s", folder, imported))
@@ -253,6 +266,15 @@ func judge(p listed) (complaints []string) {
 	return complaints
 }
 
+// layerOf is the row of a folder: the first that it is in.
+func layerOf(folder string) (layer, bool) {
+	i := slices.IndexFunc(layers, func(l layer) bool { return within(folder, l.folder) })
+	if i < 0 {
+		return layer{}, false
+	}
+	return layers[i], true
+}
+
 // allows says whether a package in folder, which is of layer l, may import.
 func (l layer) allows(folder, imported string, inTest bool) bool {
 	anyOf := func(folders []string) bool {
@@ -261,9 +283,12 @@ func (l layer) allows(folder, imported string, inTest bool) bool {
 	switch {
 	case imported == module || within(imported, module):
 		own := l.folder
-		if own == "adapters" { // each adapter is a layer of its own
-			parts := strings.Split(folder, "/")
-			own = path.Join(parts[:min(2, len(parts))]...)
+		if l.each {
+			below, _, _ := strings.Cut(strings.TrimPrefix(folder, own+"/"), "/")
+			own += "/" + below
+		}
+		if to, _ := layerOf(folderOf(imported)); to.by != nil && !slices.ContainsFunc(to.by, func(f string) bool { return within(folder, f) }) {
+			return false
 		}
 		return within(folderOf(imported), own) ||
 			anyOf(l.may) && !anyOf(l.not) ||
@@ -273,7 +298,7 @@ func (l layer) allows(folder, imported string, inTest bool) bool {
 	case within(imported, testLibrary):
 		return inTest || slices.Contains(l.others, testLibrary)
 	default:
-		return l.others == nil || slices.Contains(l.others, imported)
+		return l.others == nil || slices.ContainsFunc(l.others, func(o string) bool { return within(imported, o) })
 	}
 }
 

@@ -25,7 +25,7 @@ func CertificateFiles[S ports.CertificateFiles](t *testing.T, fresh func(*testin
 		is.NoErr(err)
 		paths := map[string]bool{}
 		for _, f := range []ports.FoundFile{found.CA, found.Server, found.CRL, keyFile(found.Key)} {
-			same(t, f, ports.FoundFile{Path: f.Path, Missing: true})
+			same(t, f, ports.FoundFile{Path: f.Path, Err: ports.FileMissing{}})
 			is.True(f.Path != "")
 			paths[f.Path] = true
 		}
@@ -142,9 +142,9 @@ func CertificateFiles[S ports.CertificateFiles](t *testing.T, fresh func(*testin
 		is.NoErr(f.KeepPrevious(t.Context()))
 		found, err := f.Read(t.Context())
 		is.NoErr(err)
-		scribble(reflect.ValueOf(set))
-		scribble(reflect.ValueOf(list))
-		scribble(reflect.ValueOf(found))
+		overwrite(reflect.ValueOf(set))
+		overwrite(reflect.ValueOf(list))
+		overwrite(reflect.ValueOf(found))
 		want := certificates(1)
 		want.CRL = []byte("list")
 		holds(t, f, want)
@@ -225,19 +225,19 @@ func holds(t *testing.T, f ports.CertificateFiles, want ports.CertificateSet) {
 		{found.CRL, want.CRL},
 		{keyFile(found.Key), []byte(want.Key.Reveal())},
 	} {
-		if file.found.Missing != (len(file.want) == 0) || file.found.Directory || file.found.Unreadable != "" {
-			t.Errorf("%s: missing %v, directory %v, unreadable %q", file.found.Path, file.found.Missing, file.found.Directory, file.found.Unreadable)
+		if file.found.Missing() != (len(file.want) == 0) || file.found.Err != nil && !file.found.Missing() {
+			t.Errorf("%s: %#v", file.found.Path, file.found.Err)
 		}
 	}
 }
 
 func setOf(f ports.FoundSet) ports.CertificateSet {
-	return ports.CertificateSet{CA: f.CA.Content, Server: f.Server.Content, Key: f.Key.PEM, CRL: f.CRL.Content}
+	return ports.CertificateSet{CA: f.CA.PEM, Server: f.Server.PEM, Key: f.Key.PEM, CRL: f.CRL.PEM}
 }
 
 // keyFile is the key without its content.
 func keyFile(k ports.FoundKey) ports.FoundFile {
-	return ports.FoundFile{Path: k.Path, Missing: k.Missing, Directory: k.Directory, Unreadable: k.Unreadable}
+	return ports.FoundFile{Path: k.Path, Err: k.Err}
 }
 
 func certificates(n int) ports.CertificateSet {

@@ -30,7 +30,7 @@ func ManagerJournal[S ports.ManagerJournal](t *testing.T, fresh func(*testing.T)
 			},
 			"unusual token": {ManagerURL: "https://a.example", Token: ports.NewSecret("<&>\"\\/ \u2028é\x7f")},
 		}, func(j S) kept[ports.PendingEnrollment] {
-			return kept[ports.PendingEnrollment]{accessors[ports.PendingEnrollment]{j.LoadPending, j.SavePending}, j.ErasePending}
+			return kept[ports.PendingEnrollment]{accessors[ports.PendingEnrollment]{j.LoadPending, j.SavePending}, nil}
 		})
 	})
 	t.Run("private key", func(t *testing.T) {
@@ -119,8 +119,6 @@ func ManagerJournal[S ports.ManagerJournal](t *testing.T, fresh func(*testing.T)
 		is.NoErr(j.SavePending(t.Context(), pending(1)))
 		is.NoErr(j.SaveKey(t.Context(), privateKey(1)))
 		is.NoErr(j.SaveBundle(t.Context(), received(1)))
-		is.NoErr(j.ErasePending(t.Context()))
-		same(t, load(t, j.LoadKey), privateKey(1))
 		same(t, load(t, j.LoadBundle), received(1))
 		is.NoErr(j.EraseBundle(t.Context()))
 		same(t, load(t, j.LoadKey), privateKey(1))
@@ -163,7 +161,7 @@ func ManagerJournal[S ports.ManagerJournal](t *testing.T, fresh func(*testing.T)
 // kept is one thing in an open journal.
 type kept[T any] struct {
 	accessors[T]
-	erase func(context.Context) error
+	erase func(context.Context) error // nil if it never is
 }
 
 // journaled states what everything in a journal promises.
@@ -178,6 +176,9 @@ func journaled[T any, S ports.ManagerJournal](
 		},
 		value: value, values: values,
 	})
+	if of(fresh(t)()).erase == nil {
+		return
+	}
 	t.Run("erased means gone", func(t *testing.T) {
 		is := is.New(t)
 		open := fresh(t)

@@ -26,7 +26,7 @@ const (
 	RecordBundle     Record = "received bundle"
 )
 
-// Trouble is what befalls a stored record.
+// Trouble is what happens to a stored record.
 type Trouble string
 
 // The troubles, each of the kind of error that the port names for it.
@@ -37,12 +37,12 @@ const (
 	NewerFormat Trouble = "newer format" // ErrNewerFormat
 )
 
-// TroubledPlace is an empty place, and what can befall it.
+// TroubledPlace is an empty place, and what can happen to it.
 type TroubledPlace[S any] struct {
 	Open func() S // the start of a process, as in the other suites
-	// Befall brings trouble upon a record that is stored, for every process
+	// Inflict brings trouble upon a record that is stored, for every process
 	// that was or is opened, until end. Damage has no end.
-	Befall func(r Record, trouble Trouble) (end func())
+	Inflict func(r Record, trouble Trouble) (end func())
 }
 
 // StoreTroubles is a second suite of every store of the state directory: what
@@ -52,14 +52,22 @@ func StoreTroubles[S Store](t *testing.T, fresh func(*testing.T) TroubledPlace[S
 	troubles(t, fresh, RecordCredential, credential, func(s S) troubled[ports.Credential] {
 		return troubled[ports.Credential]{accessors[ports.Credential]{s.Load, s.Save}, s.Reserve}
 	})
-	t.Run("credential: damaged, erased means gone", func(t *testing.T) {
+	t.Run("a newer version's record is named, another that cannot be read is not", func(t *testing.T) {
 		is := is.New(t)
-		p := fresh(t)
-		is.NoErr(p.Open().Save(t.Context(), credential(1)))
-		p.Befall(RecordCredential, Damaged)
-		is.NoErr(p.Open().Erase(t.Context()))
-		_, err := p.Open().Load(t.Context())
-		storeError(t, err, ports.ErrNotStored)
+		for _, r := range []Record{RecordCredential, RecordIdentity, RecordRetries, RecordPending, RecordBundle} {
+			for _, trouble := range []Trouble{NewerFormat, Unreadable, Damaged} {
+				p := fresh(t)
+				s := p.Open()
+				is.NoErr(s.Newer(t.Context())) // nothing is stored
+				fill(t, s)
+				is.NoErr(s.Newer(t.Context()))
+				end := p.Inflict(r, trouble)
+				if err := s.Newer(t.Context()); errors.Is(err, ports.ErrNewerFormat) != (trouble == NewerFormat) || err != nil && trouble != NewerFormat {
+					t.Errorf("%s, %s: %v", r, trouble, err)
+				}
+				end()
+			}
+		}
 	})
 	troubles(t, fresh, RecordIdentity, identity, func(s S) troubled[ports.Identity] {
 		return troubled[ports.Identity]{accessors[ports.Identity]{s.LoadIdentity, s.SaveIdentity}, nil}
@@ -104,7 +112,7 @@ func troubles[S Store, T any](t *testing.T, fresh func(*testing.T) TroubledPlace
 	}
 	t.Run(string(r)+": a failed write leaves what was stored", func(t *testing.T) {
 		p, running := stored(t)
-		end := p.Befall(r, NoSpace)
+		end := p.Inflict(r, NoSpace)
 		for _, s := range []troubled[T]{running, of(p.Open())} {
 			for _, err := range s.writes(t, value(2)) {
 				storeError(t, err, ports.ErrNotWritten)
@@ -124,7 +132,7 @@ func troubles[S Store, T any](t *testing.T, fresh func(*testing.T) TroubledPlace
 		}
 		t.Run(string(r)+": "+string(trouble)+", it is not written over", func(t *testing.T) {
 			p, running := stored(t)
-			end := p.Befall(r, trouble)
+			end := p.Inflict(r, trouble)
 			for _, s := range []troubled[T]{running, of(p.Open())} {
 				_, err := s.load(t.Context())
 				storeError(t, err, kind)
@@ -139,7 +147,7 @@ func troubles[S Store, T any](t *testing.T, fresh func(*testing.T) TroubledPlace
 	}
 	t.Run(string(r)+": damaged, it is said and the caller goes on", func(t *testing.T) {
 		p, running := stored(t)
-		p.Befall(r, Damaged)
+		p.Inflict(r, Damaged)
 		_, err := running.load(t.Context())
 		storeError(t, err, ports.ErrDamaged)
 		_, err = of(p.Open()).load(t.Context())
@@ -150,7 +158,7 @@ func troubles[S Store, T any](t *testing.T, fresh func(*testing.T) TroubledPlace
 	})
 	t.Run(string(r)+": damaged, it can be written at once", func(t *testing.T) {
 		p, _ := stored(t)
-		p.Befall(r, Damaged)
+		p.Inflict(r, Damaged)
 		is.New(t).NoErr(of(p.Open()).save(t.Context(), value(2)))
 		same(t, load(t, of(p.Open()).load), value(2))
 	})

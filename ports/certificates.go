@@ -57,24 +57,44 @@ type FoundSet struct {
 	Key             FoundKey
 }
 
-// FoundFile is a file that was read, or why it was not: at most one of Missing,
-// Directory and Unreadable is set.
+// FoundFile is a file that was read to its end, or why it was not.
 type FoundFile struct {
-	Path       string
-	Content    []byte
-	Missing    bool
-	Directory  bool
-	Unreadable string // the operating system's reason
+	Path string
+	PEM  []byte // nil beside an Err; a revocation list may be DER
+	Err  FileError
 }
+
+// Missing reports that there is no such file.
+func (f FoundFile) Missing() bool { return f.Err == FileMissing{} }
 
 // FoundKey is the same for the private key.
 type FoundKey struct {
-	Path       string
-	PEM        Secret
-	Missing    bool
-	Directory  bool
-	Unreadable string
+	Path string
+	PEM  Secret
+	Err  FileError
 }
+
+// Missing reports that there is no such file.
+func (k FoundKey) Missing() bool { return k.Err == FileMissing{} }
+
+// FileError is the closed set of reasons why a file was not read.
+//
+//sumtype:decl
+type FileError interface{ fileError() }
+
+type (
+	// FileMissing: there is nothing of that name.
+	FileMissing struct{}
+	// FileDirectory: there is a directory of that name.
+	FileDirectory struct{}
+	// FileUnreadable: there is something that cannot be read. Reason is the
+	// operating system's ("permission denied").
+	FileUnreadable struct{ Reason string }
+)
+
+func (FileMissing) fileError()    {}
+func (FileDirectory) fileError()  {}
+func (FileUnreadable) fileError() {}
 
 // DamagedFile is a certificate file that holds nothing that can be used.
 type DamagedFile struct {
@@ -86,10 +106,9 @@ type DamagedFile struct {
 // crash at any moment, with the guarantees of CredentialStore about crashes,
 // concurrency and errors.
 type ManagerJournal interface {
-	// LoadPending, SavePending and ErasePending keep enrollment/pending.json.
+	// LoadPending and SavePending keep enrollment/pending.json.
 	LoadPending(ctx context.Context) (PendingEnrollment, error)
 	SavePending(ctx context.Context, p PendingEnrollment) error
-	ErasePending(ctx context.Context) error
 
 	// LoadKey, SaveKey and EraseKey keep enrollment/key.pem, the private key
 	// (PEM, PKCS #8) of a CSR under way.

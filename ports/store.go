@@ -62,9 +62,6 @@ type CredentialStore interface {
 	// returns nil. It fails with ErrNotWritten, ErrUnreadable or
 	// ErrNewerFormat; the former credential then is still stored.
 	Save(ctx context.Context, c Credential) error
-	// Erase removes the credential, its placeholder and every copy that was
-	// set aside. Nothing stored is no error.
-	Erase(ctx context.Context) error
 	// Protection says how the platform protects what is stored: "file" or
 	// "dpapi".
 	Protection() string
@@ -92,6 +89,11 @@ type StateDirectory interface {
 	// again completes the move. It is what a clone does with its original's
 	// state.
 	SetAside(ctx context.Context) (where string, err error)
+	// Newer fails with an error of kind ErrNewerFormat where a newer version of
+	// the program wrote one of the records: only that one knows what there is.
+	// A record that cannot be read for another reason is no error here; what
+	// is damaged is set aside, as by its Load.
+	Newer(ctx context.Context) error
 }
 
 // Recovery is what a store did by itself about a file that was not sound. A

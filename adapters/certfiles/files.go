@@ -84,10 +84,7 @@ func (f *Files) Read(ctx context.Context) (ports.FoundSet, error) {
 		CA:     f.look(f.paths.ca()),
 		Server: f.look(f.paths.server()),
 		CRL:    f.look(f.paths.crl()),
-		Key: ports.FoundKey{
-			Path: key.Path, PEM: ports.NewSecret(string(key.Content)),
-			Missing: key.Missing, Directory: key.Directory, Unreadable: key.Unreadable,
-		},
+		Key:    ports.FoundKey{Path: key.Path, PEM: ports.NewSecret(string(key.PEM)), Err: key.Err},
 	}, nil
 }
 

@@ -77,7 +77,7 @@ func content(t testing.TB, f *Files) ports.CertificateSet {
 	t.Helper()
 	found, err := f.Read(t.Context())
 	must(t, err)
-	return ports.CertificateSet{CA: found.CA.Content, Server: found.Server.Content, Key: found.Key.PEM, CRL: found.CRL.Content}
+	return ports.CertificateSet{CA: found.CA.PEM, Server: found.Server.PEM, Key: found.Key.PEM, CRL: found.CRL.PEM}
 }
 
 func holds(t testing.TB, f *Files, want ports.CertificateSet) {
@@ -120,21 +120,21 @@ func TestRead(t *testing.T) {
 	must(t, os.MkdirAll(paths.Key, 0o700))
 	found, err := f.Read(t.Context())
 	is.NoErr(err)
-	is.Equal(len(found.CA.Content), maxPEM)
-	is.Equal(found.Server, ports.FoundFile{Path: paths.Server, Unreadable: "it is larger than 1048576 bytes"})
-	is.Equal(found.Key, ports.FoundKey{Path: paths.Key, Directory: true})
-	is.Equal(found.CRL, ports.FoundFile{Path: paths.CRL, Missing: true})
+	is.Equal(len(found.CA.PEM), maxPEM)
+	is.Equal(found.Server, ports.FoundFile{Path: paths.Server, Err: ports.FileUnreadable{Reason: "it is larger than 1048576 bytes"}})
+	is.Equal(found.Key, ports.FoundKey{Path: paths.Key, Err: ports.FileDirectory{}})
+	is.Equal(found.CRL, ports.FoundFile{Path: paths.CRL, Err: ports.FileMissing{}})
 
 	write(t, paths.CRL, strings.Repeat("x", maxCRL))
 	write(t, paths.Server, "")
 	found, err = f.Read(t.Context())
 	is.NoErr(err)
-	is.Equal(len(found.CRL.Content), maxCRL)
-	is.True(!found.Server.Missing && len(found.Server.Content) == 0) // empty, and there
+	is.Equal(len(found.CRL.PEM), maxCRL)
+	is.True(!found.Server.Missing() && len(found.Server.PEM) == 0) // empty, and there
 	must(t, os.Truncate(paths.CRL, maxCRL+1))
 	found, err = f.Read(t.Context())
 	is.NoErr(err)
-	is.True(found.CRL.Unreadable != "" && found.CRL.Content == nil)
+	is.True(found.CRL.Err == ports.FileUnreadable{Reason: "it is larger than 16777216 bytes"} && found.CRL.PEM == nil)
 }
 
 // TestSymlinks shows that links are read through and never written through.
@@ -172,7 +172,7 @@ func TestSymlinks(t *testing.T) {
 	must(t, errors.Join(os.Remove(paths.CRL), os.Symlink(elsewhere, paths.CRL)))
 	found, err := f.Read(t.Context())
 	is.NoErr(err)
-	is.True(found.CA.Missing && found.CRL.Directory)
+	is.True(found.CA.Missing() && found.CRL.Err == ports.FileDirectory{})
 	is.NoErr(f.Install(t.Context(), set("newest")))
 	holds(t, f, set("newest"))
 	is.Equal(len(tree(t, elsewhere)), 4)
@@ -297,7 +297,7 @@ func TestParentIsAFile(t *testing.T) {
 	f := New(at(dir))
 	found, err := f.Read(t.Context())
 	is.NoErr(err)
-	is.True(found.CA.Unreadable != "" || found.CA.Missing)
+	is.True(found.CA.Err != nil)
 	err = f.Install(t.Context(), set("1"))
 	is.True(errors.Is(err, ports.ErrNotWritten))
 	is.True(strings.Contains(err.Error(), dir))

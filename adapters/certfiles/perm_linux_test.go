@@ -2,6 +2,7 @@ package certfiles
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -56,9 +57,9 @@ func TestUnreadable(t *testing.T) {
 		is.NoErr(os.Chmod(paths.CA, 0))
 		found, err := f.Read(t.Context())
 		is.NoErr(err)
-		is.Equal(found.Key, ports.FoundKey{Path: paths.Key, Unreadable: "permission denied"})
-		is.Equal(found.CA, ports.FoundFile{Path: paths.CA, Unreadable: "permission denied"})
-		is.Equal(string(found.Server.Content), "server 1")
+		is.Equal(found.Key, ports.FoundKey{Path: paths.Key, Err: ports.FileUnreadable{Reason: "permission denied"}})
+		is.Equal(found.CA, ports.FoundFile{Path: paths.CA, Err: ports.FileUnreadable{Reason: "permission denied"}})
+		is.Equal(string(found.Server.PEM), "server 1")
 
 		is.NoErr(f.KeepPrevious(t.Context()))
 		is.NoErr(f.Install(t.Context(), set("2")))
@@ -155,8 +156,8 @@ func TestSpecialFile(t *testing.T) {
 	f := New(paths)
 	found, err := f.Read(t.Context())
 	is.NoErr(err)
-	is.Equal(found.Key.Unreadable, "it is a special file")
-	is.True(strings.Contains(found.CA.Unreadable, "cannot be followed"))
+	is.Equal(found.Key.Err, ports.FileUnreadable{Reason: "it is a special file"})
+	is.True(strings.Contains(fmt.Sprint(found.CA.Err), "cannot be followed"))
 	is.NoErr(f.KeepPrevious(t.Context()))
 	is.NoErr(f.Install(t.Context(), set("1")))
 	holds(t, f, set("1"))

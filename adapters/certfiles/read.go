@@ -19,19 +19,17 @@ func (e *unfit) Error() string { return e.reason }
 
 // look reads one of the files for a report.
 func (f *Files) look(k kind) ports.FoundFile {
-	found := ports.FoundFile{Path: k.path}
 	data, err := f.read(k.path, k.limit)
 	switch {
 	case err == nil:
-		found.Content = data
+		return ports.FoundFile{Path: k.path, PEM: data}
 	case errors.Is(err, fs.ErrNotExist):
-		found.Missing = true
+		return ports.FoundFile{Path: k.path, Err: ports.FileMissing{}}
 	case errors.Is(err, errDirectory):
-		found.Directory = true
+		return ports.FoundFile{Path: k.path, Err: ports.FileDirectory{}}
 	default:
-		found.Unreadable = cause(err).Error()
+		return ports.FoundFile{Path: k.path, Err: ports.FileUnreadable{Reason: cause(err).Error()}}
 	}
-	return found
 }
 
 // hopeless says that trying again does not make a file readable. It is then

@@ -21,11 +21,18 @@ func (p *Place) AlterCertificates(alter func(*ports.FoundSet)) {
 // empty in it is missing.
 func (p *Place) PutCertificates(set ports.CertificateSet) {
 	p.AlterCertificates(func(f *ports.FoundSet) {
-		f.CA = ports.FoundFile{Content: set.CA, Missing: len(set.CA) == 0}
-		f.Server = ports.FoundFile{Content: set.Server, Missing: len(set.Server) == 0}
-		f.CRL = ports.FoundFile{Content: set.CRL, Missing: len(set.CRL) == 0}
-		f.Key = ports.FoundKey{PEM: set.Key, Missing: set.Key.Empty()}
+		f.CA = ports.FoundFile{PEM: set.CA, Err: missingIf(len(set.CA) == 0)}
+		f.Server = ports.FoundFile{PEM: set.Server, Err: missingIf(len(set.Server) == 0)}
+		f.CRL = ports.FoundFile{PEM: set.CRL, Err: missingIf(len(set.CRL) == 0)}
+		f.Key = ports.FoundKey{PEM: set.Key, Err: missingIf(set.Key.Empty())}
 	})
+}
+
+func missingIf(absent bool) ports.FileError {
+	if absent {
+		return ports.FileMissing{}
+	}
+	return nil
 }
 
 // PreviousKept reports whether KeepPrevious was called since the last
@@ -72,14 +79,14 @@ func (c *Certificates) SetAside(ctx context.Context, damaged []ports.DamagedFile
 		found := cloneFound(p.certificates)
 		for _, d := range damaged {
 			for _, f := range []*ports.FoundFile{&found.CA, &found.Server, &found.CRL} {
-				if f.Path == d.Path && !f.Missing {
-					p.keepDamaged(f.Path, ports.NewSecret(string(f.Content)))
-					*f = ports.FoundFile{Missing: true}
+				if f.Path == d.Path && !f.Missing() {
+					p.keepDamaged(f.Path, ports.NewSecret(string(f.PEM)))
+					*f = ports.FoundFile{Err: ports.FileMissing{}}
 				}
 			}
-			if k := &found.Key; k.Path == d.Path && !k.Missing {
+			if k := &found.Key; k.Path == d.Path && !k.Missing() {
 				p.keepDamaged(k.Path, k.PEM)
-				*k = ports.FoundKey{Missing: true}
+				*k = ports.FoundKey{Err: ports.FileMissing{}}
 			}
 		}
 		p.certificates = new(cloneFound(&found))
@@ -101,12 +108,12 @@ func (c *Certificates) KeepPrevious(ctx context.Context) error {
 	return c.store.call(ctx, func(f Faults) error { return f.KeepPrevious }, func(p *Place) error {
 		kept := cloneFound(p.certificates)
 		for _, f := range []*ports.FoundFile{&kept.CA, &kept.Server, &kept.CRL} {
-			if f.Directory || f.Unreadable != "" {
-				*f = ports.FoundFile{Missing: true}
+			if f.Err != nil {
+				*f = ports.FoundFile{Err: ports.FileMissing{}}
 			}
 		}
-		if kept.Key.Directory || kept.Key.Unreadable != "" {
-			kept.Key = ports.FoundKey{Missing: true}
+		if kept.Key.Err != nil {
+			kept.Key = ports.FoundKey{Err: ports.FileMissing{}}
 		}
 		p.previous = &kept
 		return nil
@@ -117,12 +124,12 @@ func (c *Certificates) KeepPrevious(ctx context.Context) error {
 func (c *Certificates) Install(ctx context.Context, set ports.CertificateSet) error {
 	return c.store.call(ctx, func(f Faults) error { return f.Install }, func(p *Place) error {
 		found := cloneFound(p.certificates)
-		found.CA = ports.FoundFile{Content: set.CA}
-		found.Server = ports.FoundFile{Content: set.Server}
+		found.CA = ports.FoundFile{PEM: set.CA}
+		found.Server = ports.FoundFile{PEM: set.Server}
 		if p.faults.InstallMixture == nil {
 			found.Key = ports.FoundKey{PEM: set.Key}
 			if len(set.CRL) > 0 {
-				found.CRL = ports.FoundFile{Content: set.CRL}
+				found.CRL = ports.FoundFile{PEM: set.CRL}
 			}
 		}
 		p.certificates = new(cloneFound(&found))
@@ -150,7 +157,7 @@ func (c *Certificates) DropPrevious(ctx context.Context) error {
 func (c *Certificates) InstallCRL(ctx context.Context, pem []byte) error {
 	return c.store.call(ctx, func(f Faults) error { return f.InstallCRL }, func(p *Place) error {
 		found := cloneFound(p.certificates)
-		found.CRL = ports.FoundFile{Content: pem}
+		found.CRL = ports.FoundFile{PEM: pem}
 		p.certificates = new(cloneFound(&found))
 		return nil
 	})
@@ -161,11 +168,12 @@ func cloneFound(original *ports.FoundSet) (f ports.FoundSet) {
 	if original != nil {
 		f = *original
 	} else {
-		f.CA.Missing, f.Server.Missing, f.Key.Missing, f.CRL.Missing = true, true, true, true
+		missing := ports.FileMissing{}
+		f.CA.Err, f.Server.Err, f.Key.Err, f.CRL.Err = missing, missing, missing, missing
 	}
-	f.CA.Path, f.CA.Content = "memory/certs/ca.pem", slices.Clone(f.CA.Content)
-	f.Server.Path, f.Server.Content = "memory/certs/server.pem", slices.Clone(f.Server.Content)
-	f.CRL.Path, f.CRL.Content = "memory/certs/crl.pem", slices.Clone(f.CRL.Content)
+	f.CA.Path, f.CA.PEM = "memory/certs/ca.pem", slices.Clone(f.CA.PEM)
+	f.Server.Path, f.Server.PEM = "memory/certs/server.pem", slices.Clone(f.Server.PEM)
+	f.CRL.Path, f.CRL.PEM = "memory/certs/crl.pem", slices.Clone(f.CRL.PEM)
 	f.Key.Path = "memory/certs/server.key.pem"
 	return f
 }

@@ -38,15 +38,6 @@ func (s *Store) SavePending(ctx context.Context, e ports.PendingEnrollment) erro
 	})
 }
 
-// ErasePending implements ports.ManagerJournal.
-func (s *Store) ErasePending(ctx context.Context) error {
-	return s.call(ctx, func(f Faults) error { return f.ErasePending }, func(p *Place) error {
-		delete(p.damaged, Pending)
-		p.pending = nil
-		return nil
-	})
-}
-
 // LoadKey implements ports.ManagerJournal.
 func (s *Store) LoadKey(ctx context.Context) (key ports.Secret, err error) {
 	err = s.call(ctx, func(f Faults) error { return f.LoadKey }, func(p *Place) error {
@@ -72,8 +63,7 @@ func (s *Store) SaveKey(ctx context.Context, key ports.Secret) error {
 // EraseKey implements ports.ManagerJournal.
 func (s *Store) EraseKey(ctx context.Context) error {
 	return s.call(ctx, func(f Faults) error { return f.EraseKey }, func(p *Place) error {
-		delete(p.damaged, Key)
-		p.key = ports.Secret{}
+		p.remove(Key)
 		return nil
 	})
 }
@@ -109,8 +99,7 @@ func (s *Store) SaveBundle(ctx context.Context, b ports.ReceivedBundle) error {
 // EraseBundle implements ports.ManagerJournal.
 func (s *Store) EraseBundle(ctx context.Context) error {
 	return s.call(ctx, func(f Faults) error { return f.EraseBundle }, func(p *Place) error {
-		delete(p.damaged, Bundle)
-		p.bundle = nil
+		p.remove(Bundle)
 		return nil
 	})
 }

@@ -6,6 +6,7 @@ package memstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -41,11 +42,11 @@ type Place struct {
 // should be of a kind that the port names, such as ports.ErrUnreadable. (Of
 // damage on a disk see Place.Damage.)
 type Faults struct {
-	Load, Reserve, Save, Erase error // of the credential
+	Load, Reserve, Save        error // of the credential
 	LoadIdentity, SaveIdentity error
 	LoadRetries, SaveRetries   error
 
-	LoadPending, SavePending, ErasePending             error
+	LoadPending, SavePending                           error
 	LoadKey, SaveKey, EraseKey                         error
 	ReserveBundle, LoadBundle, SaveBundle, EraseBundle error
 	RejectBundle                                       error
@@ -91,6 +92,31 @@ func (p *Place) Damage(r Record) {
 		p.damaged = map[Record]bool{}
 	}
 	p.damaged[r] = true
+}
+
+// Remove removes a record, as somebody does who deletes its file.
+func (p *Place) Remove(r Record) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.remove(r)
+}
+
+func (p *Place) remove(r Record) {
+	delete(p.damaged, r)
+	switch r {
+	case Credential:
+		p.credential = nil
+	case Identity:
+		p.identity = nil
+	case Retries:
+		p.retries = nil
+	case Pending:
+		p.pending = nil
+	case Key:
+		p.key = ports.Secret{}
+	case Bundle:
+		p.bundle = nil
+	}
 }
 
 // lost says why a record cannot be read, nil if it can.
@@ -151,15 +177,6 @@ func (s *Store) Save(ctx context.Context, c ports.Credential) error {
 		c = cloneCredential(c)
 		delete(p.damaged, Credential)
 		p.credential = &c
-		return nil
-	})
-}
-
-// Erase implements ports.CredentialStore.
-func (s *Store) Erase(ctx context.Context) error {
-	return s.call(ctx, func(f Faults) error { return f.Erase }, func(p *Place) error {
-		delete(p.damaged, Credential)
-		p.credential = nil
 		return nil
 	})
 }
@@ -238,6 +255,25 @@ func (s *Store) SetAside(ctx context.Context) (where string, err error) {
 		return nil
 	})
 	return where, err
+}
+
+// Newer implements ports.StateDirectory.
+func (s *Store) Newer(ctx context.Context) error {
+	return s.call(ctx, func(f Faults) error {
+		for _, err := range []error{f.LoadIdentity, f.Load, f.LoadRetries, f.LoadPending, f.LoadBundle} {
+			if errors.Is(err, ports.ErrNewerFormat) {
+				return err
+			}
+		}
+		return nil
+	}, func(p *Place) error {
+		for _, r := range []Record{Identity, Credential, Retries, Pending, Bundle} {
+			if p.damaged[r] {
+				p.remove(r)
+			}
+		}
+		return nil
+	})
 }
 
 // The clones below share nothing with the original and hold times as a disk

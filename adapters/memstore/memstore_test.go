@@ -23,7 +23,6 @@ func TestFaults(t *testing.T) {
 		"Load":         {memstore.Faults{Load: ports.ErrUnreadable}, func() error { _, err := s.Load(t.Context()); return err }},
 		"Reserve":      {memstore.Faults{Reserve: ports.ErrNotWritten}, func() error { return s.Reserve(t.Context()) }},
 		"Save":         {memstore.Faults{Save: ports.ErrNotWritten}, func() error { return s.Save(t.Context(), ports.Credential{SiteCode: "new"}) }},
-		"Erase":        {memstore.Faults{Erase: ports.ErrNotWritten}, func() error { return s.Erase(t.Context()) }},
 		"LoadIdentity": {memstore.Faults{LoadIdentity: ports.ErrDamaged}, func() error { _, err := s.LoadIdentity(t.Context()); return err }},
 		"SaveIdentity": {memstore.Faults{SaveIdentity: ports.ErrNotWritten}, func() error { return s.SaveIdentity(t.Context(), ports.Identity{}) }},
 		"LoadRetries":  {memstore.Faults{LoadRetries: ports.ErrNewerFormat}, func() error { _, err := s.LoadRetries(t.Context()); return err }},
@@ -31,7 +30,6 @@ func TestFaults(t *testing.T) {
 
 		"LoadPending":   {memstore.Faults{LoadPending: ports.ErrUnreadable}, func() error { _, err := s.LoadPending(t.Context()); return err }},
 		"SavePending":   {memstore.Faults{SavePending: ports.ErrNotWritten}, func() error { return s.SavePending(t.Context(), ports.PendingEnrollment{}) }},
-		"ErasePending":  {memstore.Faults{ErasePending: ports.ErrNotWritten}, func() error { return s.ErasePending(t.Context()) }},
 		"LoadKey":       {memstore.Faults{LoadKey: ports.ErrUnreadable}, func() error { _, err := s.LoadKey(t.Context()); return err }},
 		"SaveKey":       {memstore.Faults{SaveKey: ports.ErrNotWritten}, func() error { return s.SaveKey(t.Context(), ports.Secret{}) }},
 		"EraseKey":      {memstore.Faults{EraseKey: ports.ErrNotWritten}, func() error { return s.EraseKey(t.Context()) }},
@@ -70,7 +68,7 @@ func TestFaults(t *testing.T) {
 		if got, err := s.LoadBundle(t.Context()); err != nil || got.ManagerURL != "old" {
 			t.Errorf("%s: after the fault LoadBundle gives %+v, %v", name, got, err)
 		}
-		if got, err := certs.Read(t.Context()); err != nil || string(got.CA.Content) != "old" {
+		if got, err := certs.Read(t.Context()); err != nil || string(got.CA.PEM) != "old" {
 			t.Errorf("%s: after the fault Read gives %+v, %v", name, got, err)
 		}
 	}
@@ -91,32 +89,32 @@ func TestCertificatesBehindTheBack(t *testing.T) {
 	}
 	set := ports.CertificateSet{CA: []byte("ca"), Server: []byte("server"), Key: ports.NewSecret("key")}
 	p.PutCertificates(set)
-	is.Equal(string(read().Server.Content), "server")
-	is.True(read().CRL.Missing)
+	is.Equal(string(read().Server.PEM), "server")
+	is.True(read().CRL.Missing())
 
 	p.AlterCertificates(func(f *ports.FoundSet) {
-		f.CA.Content[0] = 'C'
-		f.Server = ports.FoundFile{Directory: true}
-		f.Key = ports.FoundKey{Unreadable: "permission denied"}
+		f.CA.PEM[0] = 'C'
+		f.Server = ports.FoundFile{Err: ports.FileDirectory{}}
+		f.Key = ports.FoundKey{Err: ports.FileUnreadable{Reason: "permission denied"}}
 	})
 	found := read()
-	is.Equal(string(found.CA.Content), "Ca")
-	is.Equal(found.Server, ports.FoundFile{Path: found.Server.Path, Directory: true})
+	is.Equal(string(found.CA.PEM), "Ca")
+	is.Equal(found.Server, ports.FoundFile{Path: found.Server.Path, Err: ports.FileDirectory{}})
 	is.True(found.Server.Path != "")
-	is.Equal(found.Key.Unreadable, "permission denied")
+	is.Equal(found.Key.Err, ports.FileUnreadable{Reason: "permission denied"})
 
 	is.NoErr(certs.KeepPrevious(t.Context()))
 	is.True(p.PreviousKept())
 	p.Inject(memstore.Faults{InstallMixture: ports.ErrNotWritten})
 	is.True(errors.Is(certs.Install(t.Context(), set), ports.ErrNotWritten))
-	is.Equal(string(read().Server.Content), "server")
-	is.Equal(read().Key.Unreadable, "permission denied") // half way
+	is.Equal(string(read().Server.PEM), "server")
+	is.Equal(read().Key.Err, ports.FileUnreadable{Reason: "permission denied"}) // half way
 	p.Inject(memstore.Faults{})
 	is.NoErr(certs.Install(t.Context(), set))
 	is.True(read().Key.PEM.Equal(set.Key))
 	is.NoErr(certs.RestorePrevious(t.Context()))
-	is.Equal(string(read().CA.Content), "Ca")
-	is.True(read().Server.Missing && read().Key.Missing) // nothing that could be kept
+	is.Equal(string(read().CA.PEM), "Ca")
+	is.True(read().Server.Missing() && read().Key.Missing()) // nothing that could be kept
 	is.NoErr(certs.DropPrevious(t.Context()))
 	is.True(!p.PreviousKept())
 }

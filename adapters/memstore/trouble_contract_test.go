@@ -12,7 +12,7 @@ func TestStoreTroubles(t *testing.T) {
 		p := new(Place)
 		return contracttest.TroubledPlace[*Store]{
 			Open: func() *Store { return Open(p) },
-			Befall: func(r contracttest.Record, trouble contracttest.Trouble) (end func()) {
+			Inflict: func(r contracttest.Record, trouble contracttest.Trouble) (end func()) {
 				switch trouble {
 				case contracttest.Damaged:
 					p.Damage(Record(r))

@@ -61,7 +61,7 @@ func troubled(opts Options) func(t *testing.T) contracttest.TroubledPlace[*Dir] 
 				}
 				return d
 			},
-			Befall: func(r contracttest.Record, trouble contracttest.Trouble) (end func()) {
+			Inflict: func(r contracttest.Record, trouble contracttest.Trouble) (end func()) {
 				file := filepath.Join(path, filepath.FromSlash(fileOf[r]))
 				sound := read(t, file)
 				switch trouble {

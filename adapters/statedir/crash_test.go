@@ -326,7 +326,7 @@ func scenes() (all []scene) {
 				scene{s.file + " reserve and save", old, reserveAndSave, oldOrNew(1)},
 			)
 		}
-		if s.reserve == nil { // those that are never erased, and the like of the bundle
+		if s.erase == nil {
 			continue
 		}
 		all = append(all,

@@ -107,16 +107,6 @@ func (d *Dir) Save(ctx context.Context, c ports.Credential) error {
 	return d.credential.save(c)
 }
 
-// Erase implements ports.CredentialStore.
-func (d *Dir) Erase(ctx context.Context) error {
-	end, err := d.beginWrite(ctx)
-	if err != nil {
-		return err
-	}
-	defer end()
-	return d.credential.erase()
-}
-
 // Protection implements ports.CredentialStore.
 func (d *Dir) Protection() string {
 	if d.opts.Protector == nil {

@@ -98,7 +98,7 @@ var subjects = []subject{
 		func(d *Dir, n int) error { return d.Save(context.Background(), credential(n)) },
 		func(d *Dir) (any, error) { return d.Load(context.Background()) },
 		func(n int) any { return credential(n) },
-		func(d *Dir) error { return d.Erase(context.Background()) },
+		nil,
 		func(d *Dir) error { return d.Reserve(context.Background()) },
 	},
 	{
@@ -120,8 +120,7 @@ var subjects = []subject{
 		func(d *Dir, n int) error { return d.SavePending(context.Background(), pending(n)) },
 		func(d *Dir) (any, error) { return d.LoadPending(context.Background()) },
 		func(n int) any { return pending(n) },
-		func(d *Dir) error { return d.ErasePending(context.Background()) },
-		nil,
+		nil, nil,
 	},
 	{
 		"enrollment/key.pem",

@@ -11,32 +11,6 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// erase removes the record, what lies in the way of its replacement and every
-// copy that was set aside, in the state directory and in the clones' parts of
-// it. Nothing there is no error.
-func (r *record[T]) erase() error {
-	top, err := r.dir.top(false)
-	if errors.Is(err, ports.ErrNotStored) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer top.close()
-	r.reserved = false
-
-	places, err := top.matching(clonePrefix)
-	if err != nil {
-		return unreadable(r.dir.path, err)
-	}
-	for _, place := range append([]string{"."}, places...) {
-		if err := r.eraseAt(top, place); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // remove removes the record and what lies in the way of its replacement, and
 // leaves what was set aside. Nothing there is no error. What may not be written
 // over may not be removed either; the error is that of save.
@@ -53,29 +27,7 @@ func (r *record[T]) remove() error {
 		return err
 	}
 	r.reserved = false
-	return f.eraseNames([]string{r.name, r.name + newSuffix})
-}
-
-// eraseAt removes the record's files from the state that lies in place.
-func (r *record[T]) eraseAt(top *folder, place string) error {
-	base, err := top.enter(place)
-	if err != nil || base == nil {
-		return err
-	}
-	defer base.close()
-	if r.folder != "." {
-		// A folder that was set aside may be a link to one that holds it.
-		if err := base.eraseNames(nil, r.folder+damagedInfix); err != nil {
-			return err
-		}
-	}
-	f, err := base.enter(r.folder)
-	if err != nil || f == nil {
-		return err
-	}
-	defer f.close()
-	return f.eraseNames([]string{r.name, r.name + newSuffix},
-		r.name+damagedInfix, r.name+newSuffix+damagedInfix)
+	return f.eraseNames(r.name, r.name+newSuffix)
 }
 
 // enter opens a folder in this one; nil without an error if there is none.
@@ -90,16 +42,13 @@ func (f *folder) enter(name string) (*folder, error) {
 	return f.sub(name)
 }
 
-// eraseNames removes what bears one of the names or prefixes, and syncs.
-func (f *folder) eraseNames(exact []string, prefixes ...string) error {
+// eraseNames removes what bears one of the names, and syncs.
+func (f *folder) eraseNames(exact ...string) error {
 	names, err := f.names()
 	if err != nil {
 		return unreadable(f.path, err)
 	}
-	names = slices.DeleteFunc(names, func(name string) bool {
-		return !slices.Contains(exact, name) &&
-			!slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) })
-	})
+	names = slices.DeleteFunc(names, func(name string) bool { return !slices.Contains(exact, name) })
 	for _, name := range names {
 		if err := f.remove(name); err != nil {
 			return notErased(f.at(name), err)

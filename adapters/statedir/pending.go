@@ -84,13 +84,3 @@ func (d *Dir) SavePending(ctx context.Context, p ports.PendingEnrollment) error 
 	defer end()
 	return d.pending.save(p)
 }
-
-// ErasePending implements ports.ManagerJournal. What was set aside stays.
-func (d *Dir) ErasePending(ctx context.Context) error {
-	end, err := d.beginWrite(ctx)
-	if err != nil {
-		return err
-	}
-	defer end()
-	return d.pending.remove()
-}

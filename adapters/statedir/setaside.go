@@ -141,6 +141,26 @@ func (d *Dir) SetAside(ctx context.Context) (where string, err error) {
 	return where, nil
 }
 
+// Newer implements ports.StateDirectory.
+func (d *Dir) Newer(ctx context.Context) error {
+	end, err := d.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	_, identity := d.identity.load()
+	_, credential := d.credential.load()
+	_, retries := d.retries.load()
+	_, pending := d.pending.load()
+	_, bundle := d.bundle.load()
+	for _, err := range []error{identity, credential, retries, pending, bundle} {
+		if errors.Is(err, ports.ErrNewerFormat) {
+			return err
+		}
+	}
+	return nil
+}
+
 // moveRank orders what SetAside moves; negative for what stays: whatever is not
 // the store's. On Windows the configuration, what it names (a CA, a key) and
 // the logs lie in the same directory, and a copy needs them.

@@ -70,32 +70,6 @@ func TestSetAside(t *testing.T) {
 	is.Equal(tree(t, second), []string{"credentials/agent.cak"})
 }
 
-func TestEraseLeavesNoCopy(t *testing.T) {
-	t.Parallel()
-	is := is.New(t)
-	path := newDir(t)
-	_, err := furnish(t, path).SetAside(t.Context())
-	is.NoErr(err)
-	d := furnish(t, path)
-	others := 0
-	for _, name := range tree(t, path) {
-		if !strings.Contains(name, "agent.cak") {
-			others++
-		}
-	}
-	is.NoErr(d.Erase(t.Context()))
-	is.NoErr(d.Erase(t.Context()))
-	for _, name := range tree(t, path) {
-		is.True(!strings.Contains(name, "agent.cak"))
-		is.True(!strings.Contains(string(read(t, filepath.Join(path, name))), `"key":"`+canary))
-	}
-	is.Equal(len(tree(t, path)), others) // and nothing else is gone
-	_, err = d.Load(t.Context())
-	is.True(errors.Is(err, ports.ErrNotStored))
-	is.NoErr(d.Save(t.Context(), credential(2)))
-	subjects[0].loads(t, d, 2)
-}
-
 func TestRemoveEnrollment(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)

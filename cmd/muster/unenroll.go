@@ -8,9 +8,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/muster-agent/muster/adapters/statedir"
-	"github.com/muster-agent/muster/ports"
 )
 
 func (p *program) unenrollCommand() *cobra.Command {
@@ -44,8 +41,8 @@ func (p *program) unenroll(ctx context.Context, yes bool) error {
 		return stopFirst(err)
 	}
 	defer p.release(unlock)
-	if err := ofANewerVersion(ctx, store); err != nil {
-		return err
+	if err := store.Newer(ctx); err != nil {
+		return err // what cannot be read for another reason can be removed
 	}
 	if !yes && !p.confirmed("Remove this machine's credential and certificates from "+settings.StateDir+"? Type yes: ") {
 		return errors.New("nothing was removed: confirm with 'yes' or --yes")
@@ -60,22 +57,6 @@ func (p *program) unenroll(ctx context.Context, yes bool) error {
 		p.say("There was nothing to remove.")
 	}
 	return err
-}
-
-// ofANewerVersion is an error if a newer version wrote any of the records: only
-// that one knows all that there is to be removed.
-func ofANewerVersion(ctx context.Context, store *statedir.Dir) error {
-	_, identity := store.LoadIdentity(ctx)
-	_, credential := store.Load(ctx)
-	_, pending := store.LoadPending(ctx)
-	_, bundle := store.LoadBundle(ctx)
-	_, retries := store.LoadRetries(ctx)
-	for _, err := range []error{identity, credential, pending, bundle, retries} {
-		if errors.Is(err, ports.ErrNewerFormat) {
-			return err
-		}
-	}
-	return nil // what cannot be read can be removed
 }
 
 // confirmed asks on standard input.

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/muster-agent/muster/ports"
 )
 
 const crlType = "X509 CRL"
@@ -82,7 +84,7 @@ func signedBy(list *x509.RevocationList, ca located) bool {
 }
 
 // revocationLists reads every list of a file, PEM or one DER.
-func revocationLists(f File) ([]*x509.RevocationList, error) {
+func revocationLists(f ports.FoundFile) ([]*x509.RevocationList, error) {
 	if problems := unread(f.Path, f.Err); problems != nil {
 		return nil, errors.New(problems[0].Text)
 	}

@@ -27,27 +27,27 @@ func TestDamaged(t *testing.T) {
 	parts := map[string]struct {
 		path  func(*cert.Files) string
 		spoil func(*cert.Files, func(string) string)
-		fail  func(*cert.Files, cert.FileError)
+		fail  func(*cert.Files, ports.FileError)
 	}{
 		"ca": {
 			func(f *cert.Files) string { return f.CA.Path },
 			func(f *cert.Files, how func(string) string) { f.CA.PEM = []byte(how(string(f.CA.PEM))) },
-			func(f *cert.Files, err cert.FileError) { f.CA.PEM, f.CA.Err = nil, err },
+			func(f *cert.Files, err ports.FileError) { f.CA.PEM, f.CA.Err = nil, err },
 		},
 		"server": {
 			func(f *cert.Files) string { return f.Server.Path },
 			func(f *cert.Files, how func(string) string) { f.Server.PEM = []byte(how(string(f.Server.PEM))) },
-			func(f *cert.Files, err cert.FileError) { f.Server.PEM, f.Server.Err = nil, err },
+			func(f *cert.Files, err ports.FileError) { f.Server.PEM, f.Server.Err = nil, err },
 		},
 		"key": {
 			func(f *cert.Files) string { return f.Key.Path },
 			func(f *cert.Files, how func(string) string) { f.Key.PEM = ports.NewSecret(how(f.Key.PEM.Reveal())) },
-			func(f *cert.Files, err cert.FileError) { f.Key.PEM, f.Key.Err = ports.Secret{}, err },
+			func(f *cert.Files, err ports.FileError) { f.Key.PEM, f.Key.Err = ports.Secret{}, err },
 		},
 		"list": {
 			func(f *cert.Files) string { return f.CRL.Path },
 			func(f *cert.Files, how func(string) string) { f.CRL.PEM = []byte(how(string(f.CRL.PEM))) },
-			func(f *cert.Files, err cert.FileError) { f.CRL.PEM, f.CRL.Err = nil, err },
+			func(f *cert.Files, err ports.FileError) { f.CRL.PEM, f.CRL.Err = nil, err },
 		},
 	}
 	for name, part := range parts {
@@ -69,7 +69,7 @@ func TestDamaged(t *testing.T) {
 				is.True(!strings.Contains(damaged[0].Text, "PRECIOUS"))
 			})
 		}
-		for _, err := range []cert.FileError{cert.Missing{}, cert.Directory{}, cert.Unreadable{Reason: "permission denied"}} {
+		for _, err := range []ports.FileError{ports.FileMissing{}, ports.FileDirectory{}, ports.FileUnreadable{Reason: "permission denied"}} {
 			f := sound
 			part.fail(&f, err)
 			is.New(t).Equal(cert.Damaged(f), nil)

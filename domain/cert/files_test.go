@@ -19,18 +19,18 @@ var (
 )
 
 // file reads a file of testdata as an adapter would.
-func file(t testing.TB, name string) cert.File {
+func file(t testing.TB, name string) ports.FoundFile {
 	t.Helper()
-	f := cert.File{Path: path.Join("testdata", name)}
+	f := ports.FoundFile{Path: path.Join("testdata", name)}
 	info, err := os.Stat(f.Path)
 	switch {
 	case os.IsNotExist(err):
-		f.Err = cert.Missing{}
+		f.Err = ports.FileMissing{}
 		return f
 	case err != nil:
 		t.Fatal(err)
 	case info.IsDir():
-		f.Err = cert.Directory{}
+		f.Err = ports.FileDirectory{}
 		return f
 	}
 	if f.PEM, err = os.ReadFile(f.Path); err != nil {
@@ -39,10 +39,10 @@ func file(t testing.TB, name string) cert.File {
 	return f
 }
 
-func keyFile(t testing.TB, name string) cert.KeyFile {
+func keyFile(t testing.TB, name string) ports.FoundKey {
 	t.Helper()
 	f := file(t, name)
-	return cert.KeyFile{Path: f.Path, PEM: ports.NewSecret(string(f.PEM)), Err: f.Err}
+	return ports.FoundKey{Path: f.Path, PEM: ports.NewSecret(string(f.PEM)), Err: f.Err}
 }
 
 // set is the files of one case, without folder and ending.

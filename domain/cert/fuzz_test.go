@@ -55,9 +55,9 @@ func FuzzJudge(f *testing.F) {
 			*changed = splice(*changed, offset, remove, insert)
 		}
 		files := cert.Files{
-			CA: cert.File{Path: "ca.pem", PEM: texts[0]}, Server: cert.File{Path: "server.pem", PEM: texts[1]},
-			CRL: cert.File{Path: "crl.pem", PEM: texts[2]},
-			Key: cert.KeyFile{Path: "server.key.pem", PEM: ports.NewSecret(string(texts[3]))},
+			CA: ports.FoundFile{Path: "ca.pem", PEM: texts[0]}, Server: ports.FoundFile{Path: "server.pem", PEM: texts[1]},
+			CRL: ports.FoundFile{Path: "crl.pem", PEM: texts[2]},
+			Key: ports.FoundKey{Path: "server.key.pem", PEM: ports.NewSecret(string(texts[3]))},
 		}
 		j := cert.Judge(files, now, cert.Options{Threshold: 7 * 24 * time.Hour})
 		if j.Detail == "" || strings.ContainsAny(j.Detail, "\r\n") || j.Status == "" {

@@ -133,7 +133,7 @@ func Judge(f Files, now time.Time, o Options) Judgement {
 }
 
 // intermediatesOf reads a bundle's ca_chain, which may be empty.
-func intermediatesOf(f File) ([]located, []Problem) {
+func intermediatesOf(f ports.FoundFile) ([]located, []Problem) {
 	if f.Err == nil && begun(f.PEM, certificateType) == 0 {
 		return nil, nil
 	}

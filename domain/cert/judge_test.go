@@ -109,18 +109,18 @@ func TestFilesThatWereNotRead(t *testing.T) {
 	t.Parallel()
 	sound := set(t, "openssl", "root", "ec", "ec")
 	for _, c := range []struct {
-		err  cert.FileError
+		err  ports.FileError
 		want ports.CertificateStatus
 		says string
 	}{
-		{cert.Missing{}, ports.CertMissing, " is missing"},
-		{cert.Directory{}, ports.CertCorrupt, " is a directory"},
-		{cert.Unreadable{Reason: "permission denied"}, ports.CertCorrupt, " cannot be read (permission denied)"},
+		{ports.FileMissing{}, ports.CertMissing, " is missing"},
+		{ports.FileDirectory{}, ports.CertCorrupt, " is a directory"},
+		{ports.FileUnreadable{Reason: "permission denied"}, ports.CertCorrupt, " cannot be read (permission denied)"},
 	} {
 		for part := range 3 {
 			f := sound
 			path := [...]*string{&f.CA.Path, &f.Server.Path, &f.Key.Path}[part]
-			*[...]*cert.FileError{&f.CA.Err, &f.Server.Err, &f.Key.Err}[part] = c.err
+			*[...]*ports.FileError{&f.CA.Err, &f.Server.Err, &f.Key.Err}[part] = c.err
 			j := cert.Judge(f, march, cert.Options{})
 			if j.Status != c.want || !strings.HasPrefix(j.Detail, *path+c.says) || len(j.Problems) != 1 || j.Problems[0].Path != *path {
 				t.Errorf("%s with %T: %s: %s", *path, c.err, j.Status, j.Detail)
@@ -187,7 +187,7 @@ func TestCAChainBringsIntermediates(t *testing.T) {
 	is.Equal(j.Status, ports.CertValid)
 
 	// What is installed of it is sound by itself, and in order.
-	f.Chain, f.Server = cert.File{}, cert.File{Path: "server.pem", PEM: j.ServerPEM()}
+	f.Chain, f.Server = ports.FoundFile{}, ports.FoundFile{Path: "server.pem", PEM: j.ServerPEM()}
 	is.Equal(cert.Judge(f, march, cert.Options{}).Chain, j.Chain)
 	first, _ := pem.Decode(f.Server.PEM)
 	is.True(bytes.Equal(first.Bytes, j.Leaf.Raw))
@@ -335,7 +335,7 @@ func TestAClockProblemIsNotAFault(t *testing.T) {
 func TestDetailIsOneCleanLine(t *testing.T) {
 	t.Parallel()
 	f := set(t, "openssl", "root", "ec", "ec")
-	f.CA.Err = cert.Unreadable{Reason: "a\nb\x1b[31m" + strings.Repeat("é", 300)}
+	f.CA.Err = ports.FileUnreadable{Reason: "a\nb\x1b[31m" + strings.Repeat("é", 300)}
 	j := cert.Judge(f, march, cert.Options{})
 	if strings.ContainsAny(j.Detail, "\n\x1b") || len(j.Detail) > 600 {
 		t.Errorf("%q", j.Detail)

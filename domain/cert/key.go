@@ -13,6 +13,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/muster-agent/muster/ports"
 )
 
 // minRSABits is the shortest RSA key that Go's crypto/rsa signs with.
@@ -21,7 +23,7 @@ const minRSABits = 1024
 // privateKey reads the first private key of a file: RSA, ECDSA or Ed25519, in
 // PKCS#8, PKCS#1 or SEC 1. No reason that it gives comes from a decoder, whose
 // errors may quote what they decode.
-func privateKey(f KeyFile) (crypto.Signer, []Problem) {
+func privateKey(f ports.FoundKey) (crypto.Signer, []Problem) {
 	if problems := unread(f.Path, f.Err); problems != nil {
 		return nil, problems
 	}
@@ -87,7 +89,7 @@ func matches(c *x509.Certificate, key crypto.Signer) bool {
 // KeyPair is what a TLS listener or client needs: the leaf and intermediates
 // of a judgement with the private key. It fails if the judgement does not
 // allow serving or the key is not the one that was judged.
-func KeyPair(key KeyFile, j Judgement) (tls.Certificate, error) {
+func KeyPair(key ports.FoundKey, j Judgement) (tls.Certificate, error) {
 	if !j.Servable() {
 		return tls.Certificate{}, fmt.Errorf("the certificate cannot be used, it is %s: %s", j.Status, j.Detail)
 	}

@@ -83,7 +83,7 @@ func TestNoTextHoldsAKey(t *testing.T) {
 			j := cert.Judge(f, march, cert.Options{})
 			said := j.Detail
 			// Someone puts the key where another file belongs.
-			f.Server.PEM, f.CRL = []byte(text), cert.File{Path: "crl.pem", PEM: []byte(text)}
+			f.Server.PEM, f.CRL = []byte(text), ports.FoundFile{Path: "crl.pem", PEM: []byte(text)}
 			said += cert.Judge(f, march, cert.Options{}).Detail
 			if _, err := cert.JudgeCRL(f, march, cert.Options{}); err != nil {
 				said += err.Error()

@@ -5,6 +5,8 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+
+	"github.com/muster-agent/muster/ports"
 )
 
 const certificateType = "CERTIFICATE"
@@ -23,7 +25,7 @@ type located struct {
 // of any system and blocks of another type do not matter; a certificate that
 // is begun and cannot be read makes the whole file corrupt, because what is
 // missing may be the one that is needed. None at all is a problem too.
-func certificates(f File) ([]located, []Problem) {
+func certificates(f ports.FoundFile) ([]located, []Problem) {
 	if problems := unread(f.Path, f.Err); problems != nil {
 		return nil, problems
 	}

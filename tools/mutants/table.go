@@ -158,7 +158,7 @@ func decisions() []mutant {
 
 // What is on disk.
 func stores() []mutant {
-	s := tests("Golden|Contracts|Modes|Syncs|NewerFormat|Reserve|ReadBack|Erase|EveryByte|Exposed|ModeComes|RemovalIs", "./adapters/statedir")
+	s := tests("Golden|Contracts|Modes|Syncs|NewerFormat|Reserve|ReadBack|Erase|EveryByte|Exposed|ModeComes|RemovalIs|RemoveEnrollment", "./adapters/statedir")
 	c := tests("Contract|Troubles|TestModes|TestErase|NoRoom|OnDisk", "./adapters/certfiles")
 	return slices.Concat(
 		in("adapters/statedir/replace.go", s,
@@ -198,11 +198,11 @@ func (f *folder) create`),
 		return err`),
 		),
 		in("adapters/statedir/erase.go", s,
-			swap("erased but a copy set aside stays", `r.name+damagedInfix, r.name+newSuffix+damagedInfix)`, `r.name+newSuffix+damagedInfix)`),
+			swap("unenrolled but a copy set aside stays", `original, _, _ := strings.Cut(name, damagedInfix)`, `original := name`),
 			swap("erased but not synced", `if err := f.sync(); err != nil {
 		return notErased(f.path, err)`, `if err := error(nil); err != nil {
 		return notErased(f.path, err)`),
-			swap("erased but not gone", `return f.eraseNames([]string{r.name, r.name + newSuffix},`, `return f.eraseNames([]string{r.name + newSuffix},`),
+			swap("erased but not gone", `return f.eraseNames(r.name, r.name+newSuffix)`, `return f.eraseNames(r.name + newSuffix)`),
 		),
 		in("adapters/statedir/record.go", s,
 			swap("a newer format overwritten", `if e.Format > r.format {`, `if false {`),
