@@ -9,7 +9,8 @@ import (
 )
 
 // skewLimit is by how much a server's clock may differ from ours before it is
-// reported and before what depends on time is judged with care (protocols.md).
+// reported and before what depends on time is judged with care (docs/SPEC.md,
+// "When the clock is wrong").
 const skewLimit = 5 * time.Minute
 
 // clock knows by how much the servers' time differs from ours. It is safe for

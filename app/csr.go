@@ -74,7 +74,8 @@ func names(facts ports.HostFacts) []string {
 	return []string{facts.FQDN, facts.Hostname}
 }
 
-// machineID is what the manager knows this host by (protocols.md, part 2).
+// machineID is what the manager knows this host by (docs/PROTOCOLS.md,
+// "Register").
 func (m *managerEnrollment) machineID(ctx context.Context) string {
 	id := m.who.identity()
 	signals, err := m.w.Signals.Read(ctx)

@@ -13,7 +13,7 @@ import (
 )
 
 // personTries is how often a person's enroll command tries what fails for a
-// passing reason (interface.md, "muster").
+// passing reason (docs/SPEC.md, "Commands").
 const personTries = 5
 
 // EnrollOptions are what a person may ask of Enroll.
@@ -62,7 +62,8 @@ func (a *Agent) Enroll(ctx context.Context, o EnrollOptions) exitcode.Code {
 
 // oneAttempt is how long an attempt may take that began while the person was
 // patient: two requests (a renewal that is not offered, then a registration)
-// of 30 s each (protocols.md), and time to store what they bring.
+// of 30 s each (docs/PROTOCOLS.md, "Rules for every request"), and time to
+// store what they bring.
 const oneAttempt = 90 * time.Second
 
 // attempting is a context for one attempt. It ends with limited, but not

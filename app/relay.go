@@ -12,7 +12,7 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// The numbers of protocols.md, part 3.
+// The numbers of docs/PROTOCOLS.md, "Frames".
 const (
 	pingEvery     = 30 * time.Second
 	pongWithin    = 10 * time.Second

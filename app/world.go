@@ -59,7 +59,7 @@ type World struct {
 	Random func(b []byte)
 }
 
-// The events of the log (interface.md, "Logs") that this package emits.
+// The events of the log (docs/SPEC.md, "Log") that this package emits.
 const (
 	eventCredentialLoaded  = "credential.loaded"
 	eventCredentialStored  = "credential.stored"

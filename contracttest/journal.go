@@ -15,7 +15,7 @@ import (
 )
 
 // maxAnswer is the longest answer of a manager that is read, in bytes
-// (protocols.md).
+// (docs/PROTOCOLS.md, "Rules for every request").
 const maxAnswer = 16 << 20
 
 // ManagerJournal is the suite of ports.ManagerJournal; see CredentialStore.

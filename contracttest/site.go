@@ -178,7 +178,7 @@ func siteInterrupted(t *testing.T, answer ports.SiteAnswer) {
 }
 
 const (
-	serversWords = 200 // characters that a server may say at the most (protocols.md, part 1)
+	serversWords = 200 // characters that a server may say at the most (docs/PROTOCOLS.md, "Site enrollment")
 	ourWords     = 300 // and what an adapter may say around them
 )
 

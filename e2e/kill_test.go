@@ -84,7 +84,7 @@ func TestRestartsDoNotAskMoreOften(t *testing.T) {
 	m := newMachine(t, s)
 	m.shippedDelays()
 	const (
-		pause = 10 * time.Second // protocols.md: 2 × the first transient delay
+		pause = 10 * time.Second // 2 × the first transient delay: docs/SPEC.md, "Stop and restart"
 		every = time.Second
 	)
 	a := m.start()

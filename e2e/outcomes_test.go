@@ -9,7 +9,7 @@ import (
 	"github.com/matryer/is"
 )
 
-// The delays by which the classes are told apart: as bounded in protocols.md,
+// The delays by which the classes are told apart: as bounded in docs/SPEC.md,
 // "Delay classes", no wait of one class can be one of another.
 const (
 	transientMin, transientMax = 250 * time.Millisecond, 300 * time.Millisecond // waits of 50 to 300 ms
@@ -23,7 +23,7 @@ func (m *machine) delaysToTellApart() {
 	m.delay("OPERATOR", operatorMin, operatorMax)
 }
 
-// bounds of the waits of a class (protocols.md, "Delay classes").
+// bounds of the waits of a class (docs/SPEC.md, "Delay classes").
 func bounds(class string) (least, most time.Duration) {
 	switch class {
 	case "transient":
@@ -36,8 +36,8 @@ func bounds(class string) (least, most time.Duration) {
 	return -1, -1
 }
 
-// outcomes is the status table of site enrollment (protocols.md, part 1), each
-// row as a fault of the server.
+// outcomes is the table of docs/PROTOCOLS.md, "Site enrollment", each row as a
+// fault of the server.
 var outcomes = []struct {
 	name  string
 	fault action

@@ -115,7 +115,7 @@ func (s *server) call(method, path, body string) []byte {
 	return answer
 }
 
-// action is a fault's action (interface.md, "fakeserver").
+// action is a fault's action, as fakeserver reads it.
 type action struct {
 	Status  int               `json:"status,omitempty"`
 	Headers map[string]string `json:"headers,omitempty"`

@@ -15,7 +15,7 @@ import (
 	"github.com/muster-agent/muster/fakeserver"
 )
 
-// The messages in testdata are written by hand, from protocols.md. In an
+// The messages in testdata are written by hand, from docs/PROTOCOLS.md. In an
 // answer, a text that begins with ~ is a pattern of what may stand there.
 
 func golden(t *testing.T, kind, name string) string {

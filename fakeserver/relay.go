@@ -198,8 +198,8 @@ func (s *Server) listen(ctx context.Context, x *session) error {
 	}
 }
 
-// certificateStatuses are those of interface.md, and whether they come with a
-// date.
+// certificateStatuses are those of docs/SPEC.md, "Certificate", and whether they
+// come with a date.
 var certificateStatuses = map[string]bool{
 	"valid":          true,
 	"expiring_soon":  true,

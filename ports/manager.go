@@ -6,7 +6,7 @@ import (
 )
 
 // ManagerEnroller speaks to a manager, who gives a machine an mTLS certificate
-// once an operator has approved it (protocols.md, part 2).
+// once an operator has approved it (docs/PROTOCOLS.md, "Manager enrollment").
 //
 // Each method makes exactly one request and never retries, ends within 30 s,
 // and at once when ctx is done (the outcome is then transient, unless the whole

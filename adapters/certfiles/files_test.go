@@ -22,7 +22,8 @@ func set(n string) ports.CertificateSet {
 	}
 }
 
-// at are the paths that interface.md names, below dir.
+// at are the four files below dir, under the names of docs/SPEC.md, "Files,
+// and what happens when one is lost".
 func at(dir string) Paths {
 	return Paths{
 		CA: filepath.Join(dir, "ca.pem"), Server: filepath.Join(dir, "server.pem"),

@@ -6,8 +6,9 @@ const (
 	publicMode fs.FileMode = 0o644
 	keyMode    fs.FileMode = 0o600
 
-	// maxPEM bounds what is read of a file, in bytes: the longest answer of a
-	// server; maxCRL is the same for a revocation list (protocols.md).
+	// maxPEM bounds what is read of a file, in bytes, and maxCRL what is read
+	// of a revocation list: as much as of a server's answer
+	// (docs/PROTOCOLS.md, "Rules for every request").
 	maxPEM = 1 << 20
 	maxCRL = 16 << 20
 )

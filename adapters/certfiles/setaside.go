@@ -13,7 +13,8 @@ import (
 
 const (
 	// damagedInfix and timestamp (in UTC) make the names of what is set aside,
-	// and copiesKept is how many of one name stay (interface.md).
+	// and copiesKept is how many of one name stay (docs/SPEC.md, "Files, and
+	// what happens when one is lost").
 	damagedInfix = ".damaged-"
 	timestamp    = "20060102T150405.000000000Z"
 	copiesKept   = 3

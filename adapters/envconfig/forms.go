@@ -240,9 +240,12 @@ type (
 )
 
 const (
-	minDelay    = 10 * time.Millisecond // interface.md, Configuration: delay classes
-	minInterval = time.Second           // interface.md, Configuration: MUSTER_POLLING_INTERVAL
-	maxInterval = time.Hour             // the same
+	minDelay = 10 * time.Millisecond // docs/CONFIGURATION.md, "Delays"
+
+	// MUSTER_POLLING_INTERVAL: docs/CONFIGURATION.md, "Manager enrollment and
+	// certificates".
+	minInterval = time.Second
+	maxInterval = time.Hour
 )
 
 func (p *patience) UnmarshalText(raw []byte) error {
@@ -276,7 +279,9 @@ type (
 )
 
 const (
-	maxPolls = 1440  // interface.md, Configuration
+	// maxPolls is a day at the default interval (docs/CONFIGURATION.md, "Manager
+	// enrollment and certificates").
+	maxPolls = 1440
 	maxDays  = 36500 // a hundred years; time.Duration ends at 292
 )
 

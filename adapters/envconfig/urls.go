@@ -12,8 +12,8 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// serverURL is the base URL of an enrollment server (protocols.md, rules for
-// all three). Whether it may be http is for check to say.
+// serverURL is the base URL of an enrollment server (docs/PROTOCOLS.md, "Rules
+// for every request"). Whether it may be http is for check to say.
 type serverURL struct{ url *url.URL }
 
 func (s *serverURL) UnmarshalText(raw []byte) (err error) {
@@ -21,8 +21,8 @@ func (s *serverURL) UnmarshalText(raw []byte) (err error) {
 	return err
 }
 
-// relayURL is the relay's complete endpoint (protocols.md, 3). Whether it may
-// be without TLS is for check to say.
+// relayURL is the relay's complete endpoint (docs/PROTOCOLS.md, "Handshake").
+// Whether it may be without TLS is for check to say.
 type relayURL struct{ url *url.URL }
 
 // relayPath is the endpoint on a host that is given without a path.

@@ -1,4 +1,5 @@
-// Package managerapi enrolls at a manager over HTTP: part 2 of protocols.md.
+// Package managerapi enrolls at a manager over HTTP: docs/PROTOCOLS.md,
+// "Manager enrollment".
 package managerapi
 
 import (
@@ -27,9 +28,9 @@ var _ ports.ManagerEnroller = (*Client)(nil)
 // New returns a client of the manager at base, which may have a path, /api/v1
 // at its end and a trailing slash. mtlsTransport presents this machine's
 // certificate and carries renewals, transport carries all else; a RoundTripper,
-// unlike an http.Client, follows no redirect. userAgent is as protocols.md
-// prescribes it. describe puts an error of a transport into a sentence part
-// without secrets.
+// unlike an http.Client, follows no redirect. userAgent has the form of
+// docs/PROTOCOLS.md, "Rules for every request". describe puts an error of a
+// transport into a sentence part without secrets.
 func New(base *url.URL, transport, mtlsTransport http.RoundTripper, userAgent string, describe func(error) string) *Client {
 	const version = "/api/v1"
 	u := base.JoinPath()

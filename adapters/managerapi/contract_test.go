@@ -123,7 +123,7 @@ func (r renewals) RoundTrip(req *http.Request) (*http.Response, error) {
 	return r.RoundTripper.RoundTrip(req)
 }
 
-// decodeRequest accepts what protocols.md prescribes and nothing else.
+// decodeRequest accepts what docs/PROTOCOLS.md prescribes and nothing else.
 func decodeRequest(t *testing.T, r *http.Request) contracttest.ManagerRequest {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {

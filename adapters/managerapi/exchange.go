@@ -18,8 +18,8 @@ import (
 const (
 	// requestTimeout bounds a whole request, the answer's body included;
 	// maxBody is how much of a body is read, maxBundle of one that may bring
-	// certificates or a revocation list. All: protocols.md, "Rules for all
-	// three".
+	// certificates or a revocation list. All: docs/PROTOCOLS.md,
+	// "Rules for every request".
 	requestTimeout = 30 * time.Second
 	maxBody        = 1 << 20
 	maxBundle      = 16 << 20

@@ -21,7 +21,8 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// The messages in testdata are written by hand, from protocols.md, part 2.
+// The messages in testdata are written by hand, from docs/PROTOCOLS.md,
+// "Manager enrollment".
 
 const csrPEM = "-----BEGIN CERTIFICATE REQUEST-----\nTUlJQg==\n-----END CERTIFICATE REQUEST-----\n"
 

@@ -27,7 +27,7 @@ func (c *Client) Interpret(body ports.Secret) ports.PollDecision {
 		return ports.DecisionApproved{Bundle: bundle}
 	case "denied":
 		return ports.DecisionDenied{}
-	case "notfound", "not_found": // protocols.md: the server says one, its manual the other
+	case "notfound", "not_found": // servers say the first, their manual the second
 		return ports.DecisionUnknown{}
 	case "":
 		return unreadable("holds no status")

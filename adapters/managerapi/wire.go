@@ -129,7 +129,7 @@ func (o object) bundle() (ports.Bundle, error) {
 }
 
 // decodeDetail is what a refusal says for a person, raw; "" where it says
-// nothing. protocols.md fixes no form: these are the names in use.
+// nothing. The names are those in use (docs/PROTOCOLS.md, "Register").
 func decodeDetail(body string) string {
 	o, err := decode(body)
 	if err != nil {

@@ -230,7 +230,7 @@ func (m *Manager) add(h *host) {
 	m.hosts[h.MachineID], m.tokens[token] = h, h
 }
 
-// statusBody is the body of a poll's 200 (protocols.md, part 2).
+// statusBody is the body of a poll's 200 (docs/PROTOCOLS.md, "Poll").
 type statusBody struct {
 	Status    string `json:"status"`
 	CACrt     string `json:"ca_crt,omitempty"`

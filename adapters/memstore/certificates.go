@@ -67,7 +67,8 @@ func (c *Certificates) Read(ctx context.Context) (found ports.FoundSet, err erro
 	return found, err
 }
 
-// copiesKept is how many copies of one name are kept (interface.md).
+// copiesKept is how many copies of one name are kept (docs/SPEC.md, "Files, and
+// what happens when one is lost").
 const copiesKept = 3
 
 // SetAside implements ports.CertificateFiles.

@@ -9,7 +9,7 @@ import (
 )
 
 // healthJSON is the answer of GET /health. Unknown values are null, as in
-// `muster status --json` (interface.md).
+// `muster status --json` (docs/SPEC.md, "Status").
 type healthJSON struct {
 	Status      ports.OverallState `json:"status"`
 	Version     string             `json:"version"`

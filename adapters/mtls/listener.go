@@ -19,7 +19,7 @@ import (
 const (
 	// clientTimeout bounds a handshake, then a request's header and body, then
 	// writing its answer. Each takes milliseconds; it is the connect timeout
-	// of protocols.md, "Rules for all three".
+	// of docs/PROTOCOLS.md, "Rules for every request".
 	clientTimeout = 10 * time.Second
 	// idleTimeout is how long a connection waits for its next request: longer
 	// than the minute at which monitoring asks.

@@ -31,7 +31,8 @@ const (
 	// probes bound such waits: to some seconds for a lock, which a busy machine
 	// may let Holder keep for so long, and to a tenth for a name.
 	lockProbes, nameProbes = 3000, 100
-	// timestamp as in the names of everything that is set aside (interface.md).
+	// timestamp has the form of the times in the names of all that is set aside
+	// (docs/SPEC.md, "Damaged files").
 	timestamp = "20060102T150405.000000000Z"
 )
 

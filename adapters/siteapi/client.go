@@ -1,5 +1,5 @@
 // Package siteapi enrolls by a site's key over HTTP: POST <server>/api/enroll,
-// part 1 of protocols.md.
+// docs/PROTOCOLS.md, "Site enrollment".
 package siteapi
 
 import (
@@ -16,8 +16,8 @@ import (
 
 const (
 	// requestTimeout bounds a whole request, the answer's body included;
-	// maxBody is how much of a body is read. Both: protocols.md, "Rules for
-	// all three".
+	// maxBody is how much of a body is read. Both: docs/PROTOCOLS.md,
+	// "Rules for every request".
 	requestTimeout = 30 * time.Second
 	maxBody        = 1 << 20
 )
@@ -35,8 +35,8 @@ var _ ports.SiteEnroller = (*Client)(nil)
 
 // New returns a client of the server at base, which may have a path and a
 // trailing slash. A RoundTripper, unlike an http.Client, follows no redirect.
-// userAgent is as protocols.md prescribes it. describe puts an error of the
-// transport into a sentence part without secrets.
+// userAgent has the form of docs/PROTOCOLS.md, "Rules for every request".
+// describe puts an error of the transport into a sentence part without secrets.
 func New(base *url.URL, transport http.RoundTripper, userAgent string, describe func(error) string) *Client {
 	endpoint := base.JoinPath("api", "enroll")
 	endpoint.RawQuery, endpoint.Fragment = "", ""
@@ -77,9 +77,10 @@ func (c *Client) Enroll(ctx context.Context, r ports.SiteRequest) ports.SiteAnsw
 	return answer
 }
 
-// judge is the status table of protocols.md, part 1. The status alone decides;
-// of the body only a key and, for a person, the server's words are taken. What
-// has come in full counts though ctx be done: a key is shown only once.
+// judge is the table of docs/PROTOCOLS.md, "Site enrollment". The status alone
+// decides; of the body only a key and, for a person, the server's words are
+// taken. What has come in full counts though ctx be done: a key is shown only
+// once.
 func (c *Client) judge(ctx context.Context, resp *http.Response, scrub scrubber, fail func(string) ports.SiteAnswer) ports.SiteAnswer {
 	answer := func(o ports.SiteOutcome) ports.SiteAnswer { return ports.SiteAnswer{Outcome: o} }
 	status := resp.StatusCode

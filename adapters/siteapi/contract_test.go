@@ -63,7 +63,7 @@ func clientOf(t *testing.T, server *httptest.Server, path string) *Client {
 	return New(base, server.Client().Transport, "muster/1.2.3 (linux; amd64)", error.Error)
 }
 
-// decodeRequest accepts what protocols.md prescribes and nothing else.
+// decodeRequest accepts what docs/PROTOCOLS.md prescribes and nothing else.
 func decodeRequest(t *testing.T, r *http.Request) ports.SiteRequest {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {

@@ -19,7 +19,8 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// The messages in testdata are written by hand, from protocols.md, part 1.
+// The messages in testdata are written by hand, from docs/PROTOCOLS.md, "Site
+// enrollment".
 
 var (
 	plain = ports.SiteRequest{

@@ -7,7 +7,7 @@ import (
 
 const (
 	// detailLimit is how many characters of a server's words are passed on
-	// (protocols.md, part 1).
+	// (docs/PROTOCOLS.md, "Site enrollment").
 	detailLimit = 200
 	// fragment is the length from which a part of the enrollment key counts
 	// as the key: whatever is shorter helps nobody to guess the rest.

@@ -83,7 +83,8 @@ func decodeKey(body []byte) (ports.Secret, error) {
 	return ports.NewSecret(key), nil
 }
 
-// usable is protocols.md's definition of a usable key.
+// usable says whether a key has the form of docs/PROTOCOLS.md, "Secrets and where
+// they go".
 func usable(key string) bool {
 	return strings.HasPrefix(key, "cak_") && utf8.RuneCountInString(key) >= 20 &&
 		!strings.ContainsFunc(key, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r == unicode.ReplacementChar })

@@ -14,7 +14,8 @@ import (
 )
 
 // maxFile bounds what is read of one file: the largest answer that is kept, a
-// certificate bundle (16 MiB, protocols.md), and its envelope.
+// certificate bundle (16 MiB: docs/PROTOCOLS.md, "Rules for every request"),
+// and its envelope.
 const maxFile = 32 << 20
 
 // folder is one directory of the state directory, open. It is reached through

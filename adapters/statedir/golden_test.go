@@ -16,7 +16,8 @@ import (
 )
 
 // What testdata/format-1 holds, a state directory written by hand. Each release
-// reads every older version (interface.md): these files do not change.
+// reads every older version (docs/SPEC.md, "A newer version's files"): these files
+// do not change.
 var (
 	noon     = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	identity = ports.Identity{

@@ -19,7 +19,8 @@ const (
 	// timestamp.
 	damagedInfix = ".damaged-"
 	// copiesKept is how many damaged copies of one name are kept, and how many
-	// rejected bundles (interface.md).
+	// rejected bundles (docs/SPEC.md, "Files, and what happens when one is
+	// lost").
 	copiesKept = 3
 )
 

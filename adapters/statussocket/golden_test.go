@@ -14,8 +14,7 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// The messages in testdata are written by hand, from interface.md, "muster
-// status --json".
+// The messages in testdata are written by hand, from docs/SPEC.md, "Status".
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)

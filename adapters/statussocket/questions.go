@@ -10,8 +10,8 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// answerWithin bounds an exchange (interface.md: a socket that does not answer
-// within 2 s is "not answering").
+// answerWithin bounds an exchange: an agent that does not answer within this
+// time is "not answering" (docs/SPEC.md, "Status").
 const answerWithin = 2 * time.Second
 
 // renewWithin bounds a renewal: two requests of 30 s to the manager, and the

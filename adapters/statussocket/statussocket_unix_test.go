@@ -43,8 +43,8 @@ func TestDecodeReadsWhatEncodeWrote(t *testing.T) {
 	}
 }
 
-// The names of interface.md, "muster status --json", each there even when its
-// value is unknown.
+// The names of docs/SPEC.md, "Status", each there even when its value is
+// unknown.
 func TestEncodeHasEveryField(t *testing.T) {
 	want := []string{
 		"version", "state", "machine_uid", "machine_uid_source", "agent_id", "hostname",

@@ -13,7 +13,7 @@ import (
 // FileName is the socket's name in the state directory; not used on Windows.
 const FileName = "agent.sock"
 
-// The JSON of `muster status --json` (interface.md). Unknown values are null.
+// The JSON of `muster status --json` (docs/SPEC.md, "Status"). Unknown values are null.
 type (
 	statusJSON struct {
 		Version          *string         `json:"version"`

@@ -21,7 +21,7 @@ import (
 
 const (
 	// connectTimeout bounds the TCP connection, and again the TLS handshake on
-	// it (protocols.md, "Rules for all three").
+	// it (docs/PROTOCOLS.md, "Rules for every request").
 	connectTimeout = 10 * time.Second
 	// idleTimeout is how long a connection waits for a next request. The next
 	// one follows an enrollment within milliseconds; an agent then idles for
@@ -37,7 +37,7 @@ const (
 type Options struct {
 	// TrustCAFile names a file of PEM roots that replace the system's.
 	TrustCAFile string
-	// TrustSPKISHA256 are pins (protocols.md, "Rules for all three"). With
+	// TrustSPKISHA256 are pins (docs/CONFIGURATION.md, "Trust"). With
 	// TrustCAFile both must hold.
 	TrustSPKISHA256 [][32]byte
 	// Variables are where the two come from.

@@ -1,5 +1,5 @@
-// Package wsrelay connects to the relay over a WebSocket: GET /ws/agent, part
-// 3 of protocols.md.
+// Package wsrelay connects to the relay over a WebSocket: GET /ws/agent,
+// docs/PROTOCOLS.md, "Relay".
 package wsrelay
 
 import (
@@ -19,14 +19,14 @@ import (
 )
 
 const (
-	// handshakeTimeout is the limit of a whole request (protocols.md, "Rules
-	// for all three").
+	// handshakeTimeout is the limit of a whole request (docs/PROTOCOLS.md,
+	// "Rules for every request").
 	handshakeTimeout = 30 * time.Second
 	// maxRefusal is how much of a refused handshake's body is read: room for
 	// {"code":…} and some words beside it.
 	maxRefusal = 4 << 10
-	// maxFrame is the largest frame that a relay may send (protocols.md,
-	// part 3).
+	// maxFrame is the largest frame that a relay may send (docs/PROTOCOLS.md,
+	// "Frames").
 	maxFrame = 64 << 10
 )
 

@@ -21,7 +21,8 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// The messages in testdata are written by hand, from protocols.md, part 3.
+// The messages in testdata are written by hand, from docs/PROTOCOLS.md,
+// "Relay".
 
 var (
 	// hello holds characters that change when they are put into a URL.

@@ -171,7 +171,8 @@ func (p *peer) read() {
 	}
 }
 
-// strictStatus accepts what protocols.md prescribes and nothing else.
+// strictStatus accepts what docs/PROTOCOLS.md, "Frames", prescribes and nothing
+// else.
 func strictStatus(t *testing.T, data []byte) ports.AgentStatus {
 	var frame, certificate map[string]json.RawMessage
 	decode(t, data, &frame)

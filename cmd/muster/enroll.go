@@ -11,7 +11,8 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// defaultEnrollWait is how long enroll waits for an operator (interface.md).
+// defaultEnrollWait is how long enroll waits for an operator (docs/SPEC.md,
+// "Commands").
 const defaultEnrollWait = 24 * time.Hour
 
 type enrollFlags struct {

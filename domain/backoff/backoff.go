@@ -11,7 +11,7 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// The numbers of protocols.md, "Delay classes".
+// The numbers of docs/SPEC.md, "Delay classes".
 const (
 	transientGrowth = 2.0
 	pendingGrowth   = 1.5
@@ -24,7 +24,7 @@ const (
 	spread = 0.2
 )
 
-// Defaults are the delays that ship (protocols.md, "Delay classes").
+// Defaults are the delays that ship (docs/SPEC.md, "Delay classes").
 func Defaults() ports.DelayPolicy {
 	return ports.DelayPolicy{
 		Transient: ports.Delays{Min: 5 * time.Second, Max: 5 * time.Minute},

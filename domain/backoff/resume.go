@@ -7,7 +7,8 @@ import (
 )
 
 // startFactor: a start may try at once, but not sooner than this many times the
-// first transient delay after an attempt that did not succeed (protocols.md).
+// first transient delay after an attempt that did not succeed (docs/SPEC.md,
+// "Stop and restart").
 const startFactor = 2
 
 // Resume says how long an attempt must still wait after a start of the

@@ -7,7 +7,7 @@ import (
 )
 
 // RetryAfterCap is the longest that a server may ask us to stay away
-// (protocols.md): a wrong header must not strand a machine.
+// (docs/SPEC.md, "Delay classes"): a wrong header must not strand a machine.
 const RetryAfterCap = time.Hour
 
 // retryAfterMost is the longest wait that a capped Retry-After with its jitter

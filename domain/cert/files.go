@@ -7,8 +7,9 @@ package cert
 
 import "github.com/muster-agent/muster/ports"
 
-// Files are the certificate files of interface.md as the caller found them, or
-// the parts of a bundle that a manager sent (Path is then the part's name).
+// Files are the certificate files (docs/SPEC.md, "Files, and what happens when
+// one is lost") as the caller found them, or the parts of a bundle that a
+// manager sent (Path is then the part's name).
 type Files struct {
 	CA     ports.FoundFile // ca.pem: the trust anchors
 	Server ports.FoundFile // server.pem: the leaf and its intermediates, in any order

@@ -25,7 +25,8 @@ type Options struct {
 	Threshold time.Duration
 	// OtherClock is the same instant by a server's clock that differs from
 	// ours; zero if none does. A date then counts as past, or as yet to come,
-	// only if it is so by both clocks (protocols.md, "Clock skew").
+	// only if it is so by both clocks (docs/SPEC.md, "When the
+	// clock is wrong").
 	OtherClock time.Time
 }
 

@@ -24,7 +24,7 @@ func CanonicalURL(raw string) string {
 }
 
 // CanonicalManagerURL is CanonicalURL for a manager, whose URL may be given
-// with or without /api/v1 (protocols.md, part 2).
+// with or without /api/v1 (docs/PROTOCOLS.md, "Manager enrollment").
 func CanonicalManagerURL(raw string) string {
 	return strings.TrimSuffix(CanonicalURL(raw), "/api/v1")
 }

@@ -36,13 +36,13 @@ const (
 	StepInstall
 )
 
-// registerEvery is how often a manager lets an address register (protocols.md,
-// part 2).
+// registerEvery is how often a manager lets an address register
+// (docs/PROTOCOLS.md, "Register").
 const registerEvery = time.Minute
 
 // AfterRegister decides what follows the answer to a registration
-// (protocols.md, part 2). haveToken says that a token for this manager is
-// stored.
+// (docs/PROTOCOLS.md, "Register"). haveToken says that a token for this manager
+// is stored.
 func AfterRegister(outcome ports.RegisterOutcome, manager string, haveToken bool) ManagerNext {
 	switch o := outcome.(type) {
 	case ports.Registered:

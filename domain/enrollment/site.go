@@ -24,7 +24,7 @@ type SiteNext struct {
 }
 
 // AfterSite decides what follows an answer of the site enrollment server
-// (protocols.md, part 1, the status table). server is named in the advice.
+// (docs/PROTOCOLS.md, "Site enrollment"). server is named in the advice.
 func AfterSite(outcome ports.SiteOutcome, server, site string) SiteNext {
 	switch o := outcome.(type) {
 	case ports.SiteEnrolledNew:

@@ -1,4 +1,4 @@
-// Package exitcode maps how a command ended to its exit code (interface.md,
+// Package exitcode maps how a command ended to its exit code (docs/SPEC.md,
 // "Exit codes").
 package exitcode
 
@@ -44,7 +44,8 @@ func OfEnroll(ends ...End) Code {
 	return code
 }
 
-// OfStatus is the code of the status command (interface.md, "muster status").
+// OfStatus is the code of the status command (docs/SPEC.md, "Overall
+// state").
 func OfStatus(state ports.OverallState) Code {
 	switch state {
 	case ports.StateConnected, ports.StateServing:

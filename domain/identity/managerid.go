@@ -4,7 +4,7 @@ import "strings"
 
 // ManagerID is an operating system's machine id as a manager knows hosts by
 // it: /etc/machine-id as it stands, MachineGuid without hyphens in lower case
-// (protocols.md, part 2). It is empty for a text that is not 32 hexadecimal
+// (docs/PROTOCOLS.md, "Register"). It is empty for a text that is not 32 hexadecimal
 // digits then.
 func ManagerID(raw string) string {
 	id := strings.ToLower(strings.ReplaceAll(strings.TrimSpace(raw), "-", ""))

@@ -1,6 +1,7 @@
 // Package refusal decides what follows when the relay refuses the key. A
 // refused credential is never thrown away: a 401 says only that this server,
-// now, does not know the key (protocols.md, part 3).
+// now, does not know the key (docs/SPEC.md, "When the relay
+// refuses the key").
 package refusal
 
 import (
@@ -11,12 +12,13 @@ import (
 
 const (
 	// codedTimes and codedSpan: a coded refusal is believed once it was seen
-	// this often over at least this long (protocols.md).
+	// this often over at least this long (docs/PROTOCOLS.md, "A refused
+	// handshake").
 	codedTimes = 3
 	codedSpan  = 5 * time.Minute
 
 	// blockedAfter is how long a refusal counts as connecting before it counts
-	// as blocked (interface.md, "muster status").
+	// as blocked (docs/SPEC.md, "Relay").
 	blockedAfter = 15 * time.Minute
 )
 

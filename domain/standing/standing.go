@@ -1,5 +1,5 @@
-// Package standing sums up how a machine stands from its parts (interface.md,
-// "muster status").
+// Package standing sums up how a machine stands from its parts (docs/SPEC.md,
+// "Overall state").
 package standing
 
 import (

@@ -9,7 +9,7 @@ func table() []mutant {
 	return slices.Concat(siteAgent(), managerAgent(), relayAgent(), decisions(), stores(), host(), fake(), pacts())
 }
 
-// The agent's side of protocols.md, part 1.
+// The agent's side of docs/PROTOCOLS.md, "Site enrollment".
 func siteAgent() []mutant {
 	s := tests("", "./adapters/siteapi")
 	return slices.Concat(
@@ -42,7 +42,7 @@ func siteAgent() []mutant {
 	)
 }
 
-// The agent's side of protocols.md, part 2.
+// The agent's side of docs/PROTOCOLS.md, "Manager enrollment".
 func managerAgent() []mutant {
 	s := tests("", "./adapters/managerapi")
 	return slices.Concat(
@@ -82,7 +82,7 @@ func managerAgent() []mutant {
 	)
 }
 
-// The agent's side of protocols.md, part 3.
+// The agent's side of docs/PROTOCOLS.md, "Relay".
 func relayAgent() []mutant {
 	s := tests("", "./adapters/wsrelay")
 	return slices.Concat(
