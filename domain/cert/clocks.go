@@ -7,7 +7,8 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// clocks are an instant by two clocks, which may agree.
+// clocks is one instant as two clocks show it, ours and a server's. early and
+// late are equal where no server's clock differs.
 type clocks struct{ early, late time.Time }
 
 func (o Options) clocks(now time.Time) clocks {
@@ -20,17 +21,17 @@ func (o Options) clocks(now time.Time) clocks {
 	return clocks{now, o.OtherClock}
 }
 
-// past reports whether t is over by both clocks. The instant of an end is
-// still within (RFC 5280, section 4.1.2.5).
+// past reports whether t is past by both clocks. A certificate is still valid
+// at the very instant of its end (RFC 5280, section 4.1.2.5).
 func (c clocks) past(t time.Time) bool { return t.Before(c.early) }
 
-// future reports whether t is yet to come by both clocks.
+// future reports whether t is in the future by both clocks.
 func (c clocks) future(t time.Time) bool { return t.After(c.late) }
 
-// come reports whether t has come by both clocks.
-func (c clocks) come(t time.Time) bool { return !t.After(c.early) }
+// reached reports whether both clocks have reached t.
+func (c clocks) reached(t time.Time) bool { return !t.After(c.early) }
 
-// of is what the dates of a certificate say against it.
+// of returns the problem with a certificate's dates, if they have one.
 func (c clocks) of(l located) []Problem {
 	switch {
 	case c.future(l.NotBefore):
@@ -47,9 +48,9 @@ func (c clocks) of(l located) []Problem {
 	return nil
 }
 
-// ofAnchors is what the dates of the CA's file say against it where no chain
-// says which of its certificates counts: nothing as long as one is within its
-// dates.
+// ofAnchors returns the problems with the dates of the CA's file, for when no
+// chain says which of its certificates counts: none, as long as one of them is
+// within its dates.
 func (c clocks) ofAnchors(anchors []located) []Problem {
 	var problems []Problem
 	for _, a := range anchors {
@@ -62,7 +63,8 @@ func (c clocks) ofAnchors(anchors []located) []Problem {
 	return problems
 }
 
-// nearlyBegun reports whether waiting less than an hour heals all problems.
+// nearlyBegun reports whether there are problems and all of them pass by
+// themselves in less than an hour.
 func (c clocks) nearlyBegun(problems []Problem) bool {
 	for _, p := range problems {
 		if p.Status != ports.CertNotYetValid || p.begins.Sub(c.late) >= clockTolerance {

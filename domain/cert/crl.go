@@ -14,21 +14,22 @@ import (
 
 const crlType = "X509 CRL"
 
-// CRLJudgement is what a sound revocation list says. Of several lists in one
-// file (a root's and an intermediate's) the dates are the earliest.
+// CRLJudgement holds the dates of a sound revocation list. Where a file holds
+// several lists (a root's and an intermediate's), each date is the earliest of
+// theirs.
 type CRLJudgement struct {
 	ThisUpdate time.Time
 	// NextUpdate is zero if the list does not say.
 	NextUpdate time.Time
-	// Expired: NextUpdate is past, by both clocks. What the list revokes
-	// stays revoked.
+	// Expired says that NextUpdate is past by both clocks. What the list
+	// revokes stays revoked.
 	Expired bool
 }
 
-// JudgeCRL judges f.CRL, fetched or stored: every list in it must be signed by
-// a CA of f.CA, or by an intermediate of f.Server or f.Chain that verifies up
-// to one. The rest of f need not be sound. The error says what is wrong and
-// names the file.
+// JudgeCRL judges f.CRL, whether fetched or stored: every list in it must be
+// signed by a CA of f.CA, or by an intermediate of f.Server or f.Chain that
+// verifies up to one. The rest of f need not be sound. The error says what is
+// wrong and names the file.
 func JudgeCRL(f Files, now time.Time, o Options) (CRLJudgement, error) {
 	lists, err := revocationLists(f.CRL)
 	if err != nil {
@@ -38,11 +39,11 @@ func JudgeCRL(f Files, now time.Time, o Options) (CRLJudgement, error) {
 	if problems != nil {
 		return CRLJudgement{}, fmt.Errorf("the revocation list %s cannot be checked: %s", f.CRL.Path, problems[0].Text)
 	}
-	signers := newAuthority(anchors, f.intermediates()).signers()
+	signers := newVerifier(anchors, f.intermediates()).signers()
 	var j CRLJudgement
 	for i, list := range lists {
 		if !signedByOne(list, signers) {
-			return CRLJudgement{}, fmt.Errorf("the revocation list %s of %q is signed by no CA of %s that may sign one: fetch it again", f.CRL.Path, plain(list.Issuer.String()), f.CA.Path)
+			return CRLJudgement{}, fmt.Errorf("the revocation list %s of %q is signed by no CA of %s that may sign one: fetch it again", f.CRL.Path, printable(list.Issuer.String()), f.CA.Path)
 		}
 		if i == 0 || list.ThisUpdate.Before(j.ThisUpdate) {
 			j.ThisUpdate = list.ThisUpdate
@@ -55,20 +56,21 @@ func JudgeCRL(f Files, now time.Time, o Options) (CRLJudgement, error) {
 	return j, nil
 }
 
-// intermediates are the certificates that the server's file and ca_chain add,
-// as far as they can be read.
+// intermediates returns the certificates of the server's file and of ca_chain.
+// A file that cannot be read adds none.
 func (f Files) intermediates() []located {
-	server, _ := certificates(f.Server) // what cannot be read adds nothing
+	server, _ := certificates(f.Server)
 	more, _ := certificates(f.Chain)
 	return append(server, more...)
 }
 
-// signers are the certificates that lists may come from; signedBy has a word
-// in it too.
-func (a *authority) signers() []located {
-	signers := slices.Clone(a.anchors)
-	for _, i := range a.intermediates {
-		if _, err := a.verify(i, x509.ExtKeyUsageAny); err == nil {
+// signers returns the certificates whose lists are looked at: the anchors, and
+// the intermediates that verify up to one. signedBy checks that such a
+// certificate is a CA's.
+func (v *verifier) signers() []located {
+	signers := slices.Clone(v.anchors)
+	for _, i := range v.intermediates {
+		if _, err := v.verify(i, x509.ExtKeyUsageAny); err == nil {
 			signers = append(signers, i)
 		}
 	}
@@ -83,7 +85,8 @@ func signedBy(list *x509.RevocationList, ca located) bool {
 	return isCA(ca) && bytes.Equal(list.RawIssuer, ca.RawSubject) && list.CheckSignatureFrom(ca.Certificate) == nil
 }
 
-// revocationLists reads every list of a file, PEM or one DER.
+// revocationLists reads every list of a file in PEM, or the only one of a file in
+// DER.
 func revocationLists(f ports.FoundFile) ([]*x509.RevocationList, error) {
 	if problems := unread(f.Path, f.Err); problems != nil {
 		return nil, errors.New(problems[0].Text)
@@ -107,16 +110,16 @@ func revocationLists(f ports.FoundFile) ([]*x509.RevocationList, error) {
 	for i, der := range ders {
 		list, err := x509.ParseRevocationList(der)
 		if err != nil {
-			return nil, fmt.Errorf("%s holds no revocation list that can be decoded (%s): fetch it again", f.Path, plain(err.Error()))
+			return nil, fmt.Errorf("%s holds no revocation list that can be decoded (%s): fetch it again", f.Path, printable(err.Error()))
 		}
 		lists[i] = list
 	}
 	return lists, nil
 }
 
-// revocations are the certificates, by their DER, that the lists revoke. A
-// list counts only against what its signer issued, as the chains show. A
-// certificate revoked in one chain is revoked in all.
+// revocations returns when each revoked certificate was revoked, by its DER. A
+// list counts only for certificates that its signer issued, as the chains show.
+// A certificate that is revoked in one chain is revoked in all.
 func revocations(chains []chain, lists []*x509.RevocationList) map[string]time.Time {
 	revoked := map[string]time.Time{}
 	for _, list := range lists {
@@ -132,8 +135,8 @@ func revocations(chains []chain, lists []*x509.RevocationList) map[string]time.T
 	return revoked
 }
 
-// listed looks a certificate up in a list of its issuer. An entry counts
-// whatever its reason.
+// listed looks a certificate up in a list, which must be its issuer's. An entry
+// counts whatever its reason code.
 func listed(list *x509.RevocationList, c located) (at time.Time, found bool) {
 	if !bytes.Equal(list.RawIssuer, c.RawIssuer) {
 		return time.Time{}, false

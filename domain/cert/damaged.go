@@ -2,11 +2,11 @@ package cert
 
 import "github.com/muster-agent/muster/ports"
 
-// Damaged are the problems of the files that were read and hold nothing that
-// can be used: they are empty, cut short, or hold something else. So no time
-// and no other file makes them sound. A file that was not read is not among
-// them, nor one that is only expired, untrusted or another key's. A part of f
-// without a Path is not judged.
+// Damaged returns the problems of the files that were read and cannot be
+// decoded: they are empty, cut short, or hold something else. Neither time nor
+// another file can make them sound. A file that could not be read is not among
+// them, nor is one that is merely expired, untrusted or for another key. A part
+// of f without a Path is not judged.
 func Damaged(f Files) (problems []Problem) {
 	if f.CA.Path != "" && f.CA.Err == nil {
 		_, wrong := certificates(f.CA)

@@ -65,8 +65,8 @@ func TestDamaged(t *testing.T) {
 				is.Equal(len(damaged), 1)
 				is.Equal(damaged[0].Path, part.path(&f))
 				is.Equal(damaged[0].Status, ports.CertCorrupt)
-				is.True(strings.Contains(damaged[0].Text, damaged[0].Path))
-				is.True(!strings.Contains(damaged[0].Text, "PRECIOUS"))
+				is.True(strings.Contains(damaged[0].Text, damaged[0].Path)) // names the file
+				is.True(!strings.Contains(damaged[0].Text, "PRECIOUS"))     // quotes nothing of it
 			})
 		}
 		for _, err := range []ports.FileError{ports.FileMissing{}, ports.FileDirectory{}, ports.FileUnreadable{Reason: "permission denied"}} {

@@ -10,11 +10,12 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// maxWords is how many bytes of a certificate's own words, or a decoder's, go
-// into a text.
-const maxWords = 200
+// maxQuoted is how many bytes a sentence quotes of a certificate's own text, or
+// of a decoder's error.
+const maxQuoted = 200
 
-// detail is the sentence of a judgement.
+// detail says what is wrong and what to do, or until when the certificate is
+// valid.
 func (j Judgement) detail() string {
 	if j.Servable() {
 		return j.validity() + "."
@@ -37,7 +38,7 @@ func (j Judgement) validity() string {
 	return text + "; due for renewal on " + date(j.RenewAt)
 }
 
-// advice is what a person can do about the worst problem.
+// advice tells a person what to do about the worst problem.
 func (j Judgement) advice() string {
 	const again = "enroll with the manager for a new set (muster run does so by itself where one is configured)"
 	switch j.Status {
@@ -64,8 +65,8 @@ func (j Judgement) advice() string {
 	return ""
 }
 
-// name is how a certificate is called in a sentence: its subject, else a name
-// that it is for, else its serial number; quoted.
+// name is what a sentence calls a certificate: its subject, else a name that it
+// is for, else its serial number; in quotes.
 func name(c located) string {
 	subject := c.Subject.String()
 	switch {
@@ -75,21 +76,22 @@ func name(c located) string {
 	default:
 		subject = fmt.Sprintf("serial %x", c.SerialNumber)
 	}
-	return fmt.Sprintf("%q", plain(subject))
+	return fmt.Sprintf("%q", printable(subject))
 }
 
-// plain makes words of another fit for a log: one line, printable, not long.
-func plain(s string) string {
+// printable makes foreign text fit for a log: one line of printable characters,
+// at most maxQuoted bytes.
+func printable(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || !unicode.IsPrint(r) {
 			return '?'
 		}
 		return r
 	}, strings.TrimPrefix(s, "x509: "))
-	if len(s) <= maxWords {
+	if len(s) <= maxQuoted {
 		return s
 	}
-	cut := maxWords
+	cut := maxQuoted
 	for !utf8.RuneStart(s[cut]) {
 		cut--
 	}

@@ -1,8 +1,9 @@
 // Package cert judges the certificate files of a machine: the CA, the server's
 // certificate with its intermediates, the private key and the revocation list.
 //
-// It is pure: the caller reads the files and says how that went, and time is
-// an argument. No text that it returns holds key material.
+// It does no I/O and asks no clock: the caller reads the files, says which of
+// them it could not read, and gives the time. No text that this package returns
+// holds key material.
 package cert
 
 import "github.com/muster-agent/muster/ports"
@@ -15,9 +16,9 @@ type Files struct {
 	Server ports.FoundFile // server.pem: the leaf and its intermediates, in any order
 	Key    ports.FoundKey  // server.key.pem
 	// Chain is a bundle's ca_chain: more intermediates, trusted no more than
-	// those of Server. Zero, empty or without a certificate: there is none.
+	// those of Server. It may be zero, empty or without a certificate.
 	Chain ports.FoundFile
-	// CRL is crl.pem, PEM or DER. Zero or Missing: there is none.
+	// CRL is crl.pem, in PEM or DER. It may be zero or missing.
 	CRL ports.FoundFile
 }
 
@@ -31,7 +32,7 @@ func unread(path string, err ports.FileError) []Problem {
 	case ports.FileDirectory:
 		return []Problem{corrupt(path, "is a directory, not a file")}
 	case ports.FileUnreadable:
-		return []Problem{corrupt(path, "cannot be read ("+plain(err.Reason)+")")}
+		return []Problem{corrupt(path, "cannot be read ("+printable(err.Reason)+")")}
 	}
 	return []Problem{corrupt(path, "cannot be read")}
 }

@@ -14,31 +14,31 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// clockTolerance is how far ahead a certificate may begin for it to be a
-// question of this machine's clock: less than an hour.
+// clockTolerance: a certificate that becomes valid in less than this is put down
+// to this machine's clock.
 const clockTolerance = time.Hour
 
-// Options are what a judgement depends on besides the files and the instant.
+// Options are what a judgement depends on besides the files and the time.
 type Options struct {
-	// Threshold is how long before its end a certificate is to be renewed at
-	// the latest; see RenewAt.
+	// Threshold is how long before its end a certificate is renewed at the
+	// latest; see RenewAt.
 	Threshold time.Duration
 	// OtherClock is the same instant by a server's clock that differs from
 	// ours; zero if none does. A date then counts as past, or as yet to come,
-	// only if it is so by both clocks (docs/SPEC.md, "When the
-	// clock is wrong").
+	// only if it is so by both clocks (docs/SPEC.md, "When the clock is
+	// wrong").
 	OtherClock time.Time
 }
 
-// Judgement is what is to be thought of a set of files.
+// Judgement says how sound a set of files is.
 //
 // Every part is judged as far as the others allow, and Status is the worst of
 // what is wrong, in this order: missing, corrupt, not_yet_valid, expired,
 // key_mismatch, untrusted, revoked, expiring_soon. So it does not depend on
-// which file was looked at first: a missing ca.pem is not hidden by an expired
-// leaf, an expired CA not by a revoked leaf. What is not the worst is in
-// Problems and Detail all the same, and makes sure that a certificate that is
-// not yet valid is put down to the clock only if nothing else is wrong.
+// which file was looked at first: an expired leaf does not hide that ca.pem is
+// missing, nor a revoked leaf that the CA has expired. Problems and Detail name
+// whatever else is wrong, and a certificate that is not yet valid is put down to
+// the clock only if nothing else is.
 type Judgement struct {
 	Status ports.CertificateStatus
 	// Detail says in plain words what is wrong with which file and what to do,
@@ -46,28 +46,28 @@ type Judgement struct {
 	Detail string
 	// Problems are all that is wrong, the worst first; none if Servable.
 	Problems []Problem
-	// ClockProblem: nothing is wrong but that the certificate becomes valid in
-	// less than an hour. Wait and warn; do not enroll.
+	// ClockProblem says that nothing is wrong, except that the certificate
+	// becomes valid only in less than an hour: wait and warn; do not enroll.
 	ClockProblem bool
 
-	// The rest is about the leaf: the certificate of the server's file that
-	// matches the key; without a match the first that is no CA. It is zero if
-	// there is none.
+	// The fields below describe the leaf: the certificate in the server's file
+	// that matches the key or, if none does, the first that is no CA. They are
+	// zero if there is no leaf.
 
 	Leaf                *x509.Certificate
 	Subject             string
 	Serial              string // hexadecimal
 	NotBefore, NotAfter time.Time
-	// Chain is DER as a TLS listener sends it: the leaf, then intermediates,
-	// no self-signed root. Empty without a verified chain.
+	// Chain is what a TLS listener sends, in DER: the leaf, then intermediates,
+	// without a self-signed root. Empty without a verified chain.
 	Chain [][]byte
 	// End is when the verified chain ceases to be valid: NotAfter, or earlier
 	// if a CA ends before the leaf. Zero without such a chain.
 	End time.Time
-	// RenewAt is when the certificate becomes expiring_soon: RenewAt of
-	// NotBefore, End and the leaf's SHA-256. With two clocks it must have come
-	// by both, or a clock that is fast would renew in a loop. Zero without a
-	// verified chain.
+	// RenewAt is when the certificate becomes expiring_soon: the function
+	// RenewAt of NotBefore, End and the leaf's SHA-256. Both clocks must have
+	// reached it, since one that is fast would else renew in a loop. Zero
+	// without a verified chain.
 	RenewAt time.Time
 }
 
@@ -77,7 +77,7 @@ type Problem struct {
 	Path   string // the file concerned
 	Text   string // what is wrong, as part of a sentence; names the file
 
-	begins time.Time // of CertNotYetValid
+	begins time.Time // when a certificate that is CertNotYetValid becomes valid
 }
 
 // Servable reports whether the certificate can be used: valid or expiring
@@ -103,7 +103,7 @@ func (j Judgement) ServerPEM() []byte {
 	return out.Bytes()
 }
 
-// Judge judges files at an instant.
+// Judge judges the files as of now.
 func Judge(f Files, now time.Time, o Options) Judgement {
 	clocks := o.clocks(now)
 	anchors, problems := certificates(f.CA)
@@ -119,18 +119,18 @@ func Judge(f Files, now time.Time, o Options) Judgement {
 	}
 
 	if len(server) == 0 {
-		return conclude(append(problems, clocks.ofAnchors(anchors)...), verdict{}, clocks, o)
+		return summarise(append(problems, clocks.ofAnchors(anchors)...), result{}, clocks, o)
 	}
 	leaves, wrong := leavesOf(server, key, f)
 	problems = append(problems, wrong...)
-	court := court{newAuthority(anchors, slices.Concat(server, more)), lists, clocks}
-	var best verdict
+	v := validator{newVerifier(anchors, slices.Concat(server, more)), lists, clocks}
+	var best result
 	for i, leaf := range leaves {
-		if v := court.judge(leaf); i == 0 || v.betterThan(best) {
-			best = v
+		if r := v.judge(leaf); i == 0 || r.betterThan(best) {
+			best = r
 		}
 	}
-	return conclude(append(problems, best.problems...), best, clocks, o)
+	return summarise(append(problems, best.problems...), best, clocks, o)
 }
 
 // intermediatesOf reads a bundle's ca_chain, which may be empty.
@@ -141,9 +141,9 @@ func intermediatesOf(f ports.FoundFile) ([]located, []Problem) {
 	return certificates(f)
 }
 
-// leavesOf are the certificates that match the key. Without a key, or if none
-// matches it, it is the one that is most probably meant: the first that is no
-// CA, else the first.
+// leavesOf returns the certificates that match the key. Without a key, or if
+// none matches it, it returns the one that is most probably meant: the first
+// that is no CA, else the first.
 func leavesOf(server []located, key crypto.Signer, f Files) ([]located, []Problem) {
 	presumed := server[max(0, slices.IndexFunc(server, func(c located) bool { return !isCA(c) }))]
 	if key == nil {
@@ -164,74 +164,75 @@ func leavesOf(server []located, key crypto.Signer, f Files) ([]located, []Proble
 	}}
 }
 
-// court judges leaves.
-type court struct {
-	*authority
+// validator judges leaves by the CAs, the revocation lists and the time.
+type validator struct {
+	*verifier
 	lists  []*x509.RevocationList
 	clocks clocks
 }
 
-// verdict is what is wrong with a leaf by its best chain, which is nil if it
-// has none.
-type verdict struct {
+// result says what is wrong with a leaf along its best chain; chain is nil if no
+// chain verifies.
+type result struct {
 	leaf     located
 	chain    chain
 	problems []Problem
 }
 
-// judge tries every chain of a leaf, since one of them may be expired (a
-// renewed CA with the old key) or lead through a revoked certificate.
-func (c court) judge(leaf located) verdict {
-	if len(c.anchors) == 0 {
-		return verdict{leaf: leaf, problems: c.clocks.of(leaf)}
+// judge tries every chain of a leaf, since one of them may lead through a
+// revoked certificate or one that has expired (the former one of a CA that was
+// renewed with the same key).
+func (v validator) judge(leaf located) result {
+	if len(v.anchors) == 0 {
+		return result{leaf: leaf, problems: v.clocks.of(leaf)}
 	}
-	chains, err := c.verify(leaf, x509.ExtKeyUsageServerAuth)
+	chains, err := v.verify(leaf, x509.ExtKeyUsageServerAuth)
 	if err != nil {
-		untrusted := Problem{Status: ports.CertUntrusted, Path: leaf.path, Text: c.distrust(leaf, err)}
-		return verdict{leaf: leaf, problems: slices.Concat([]Problem{untrusted}, c.clocks.of(leaf), c.clocks.ofAnchors(c.anchors))}
+		untrusted := Problem{Status: ports.CertUntrusted, Path: leaf.path, Text: v.explain(leaf, err)}
+		return result{leaf: leaf, problems: slices.Concat([]Problem{untrusted}, v.clocks.of(leaf), v.clocks.ofAnchors(v.anchors))}
 	}
-	revoked := revocations(chains, c.lists)
-	var best verdict
+	revoked := revocations(chains, v.lists)
+	var best result
 	for _, chain := range chains {
-		v := verdict{leaf: leaf, chain: chain}
+		r := result{leaf: leaf, chain: chain}
 		for _, l := range chain {
-			v.problems = append(v.problems, c.clocks.of(l)...)
+			r.problems = append(r.problems, v.clocks.of(l)...)
 			if at, found := revoked[string(l.Raw)]; found {
-				v.problems = append(v.problems, Problem{
+				r.problems = append(r.problems, Problem{
 					Status: ports.CertRevoked, Path: l.path,
 					Text: fmt.Sprintf("%s in %s, serial %x, was revoked on %s", name(l), l.path, l.SerialNumber, date(at)),
 				})
 			}
 		}
-		if best.chain == nil || v.betterThan(best) {
-			best = v
+		if best.chain == nil || r.betterThan(best) {
+			best = r
 		}
 	}
 	return best
 }
 
-// betterThan prefers the less severe, then the one that lasts longer, then the
-// longer chain, which serves clients that know only the root.
-func (v verdict) betterThan(other verdict) bool {
-	if c := cmp.Compare(severity(v.problems), severity(other.problems)); c != 0 {
+// betterThan prefers the less severe problems, then the chain that lasts longer,
+// then the longer chain, which serves clients that know only the root.
+func (r result) betterThan(other result) bool {
+	if c := cmp.Compare(severity(r.problems), severity(other.problems)); c != 0 {
 		return c < 0
 	}
-	if v.chain == nil || other.chain == nil {
-		return v.chain != nil
+	if r.chain == nil || other.chain == nil {
+		return r.chain != nil
 	}
-	if c := v.chain.end().Compare(other.chain.end()); c != 0 {
+	if c := r.chain.end().Compare(other.chain.end()); c != 0 {
 		return c > 0
 	}
-	return len(v.chain) > len(other.chain)
+	return len(r.chain) > len(other.chain)
 }
 
-// order has the states from the best to the worst.
+// order lists the statuses from the best to the worst.
 var order = []ports.CertificateStatus{
 	ports.CertValid, ports.CertExpiringSoon, ports.CertRevoked, ports.CertUntrusted, ports.CertKeyMismatch,
 	ports.CertExpired, ports.CertNotYetValid, ports.CertCorrupt, ports.CertMissing,
 }
 
-// severity is the rank of the worst problem; 0 without any.
+// severity is the place in order of the worst problem; 0 without any.
 func severity(problems []Problem) int {
 	worst := 0
 	for _, p := range problems {
@@ -240,26 +241,26 @@ func severity(problems []Problem) int {
 	return worst
 }
 
-// conclude sums up.
-func conclude(problems []Problem, v verdict, clocks clocks, o Options) Judgement {
+// summarise puts what was found into a judgement.
+func summarise(problems []Problem, r result, clocks clocks, o Options) Judgement {
 	slices.SortStableFunc(problems, func(a, b Problem) int {
 		return cmp.Compare(slices.Index(order, b.Status), slices.Index(order, a.Status))
 	})
 	j := Judgement{Status: order[severity(problems)], Problems: problems, ClockProblem: clocks.nearlyBegun(problems)}
-	if v.leaf.Certificate != nil {
-		j.Leaf, j.NotBefore, j.NotAfter = v.leaf.Certificate, v.leaf.NotBefore, v.leaf.NotAfter
-		j.Subject, j.Serial = plain(v.leaf.Subject.String()), fmt.Sprintf("%x", v.leaf.SerialNumber)
+	if r.leaf.Certificate != nil {
+		j.Leaf, j.NotBefore, j.NotAfter = r.leaf.Certificate, r.leaf.NotBefore, r.leaf.NotAfter
+		j.Subject, j.Serial = printable(r.leaf.Subject.String()), fmt.Sprintf("%x", r.leaf.SerialNumber)
 	}
-	if v.chain != nil {
-		for i, l := range v.chain {
+	if r.chain != nil {
+		for i, l := range r.chain {
 			if i == 0 || !selfIssued(l) {
 				j.Chain = append(j.Chain, l.Raw)
 			}
 		}
-		j.End = v.chain.end()
-		j.RenewAt = RenewAt(j.NotBefore, j.End, sha256.Sum256(v.leaf.Raw), o.Threshold)
+		j.End = r.chain.end()
+		j.RenewAt = RenewAt(j.NotBefore, j.End, sha256.Sum256(r.leaf.Raw), o.Threshold)
 	}
-	if j.Status == ports.CertValid && clocks.come(j.RenewAt) {
+	if j.Status == ports.CertValid && clocks.reached(j.RenewAt) {
 		j.Status = ports.CertExpiringSoon
 	}
 	j.Detail = j.detail()

@@ -190,7 +190,7 @@ func TestCAChainBringsIntermediates(t *testing.T) {
 	f.Chain, f.Server = ports.FoundFile{}, ports.FoundFile{Path: "server.pem", PEM: j.ServerPEM()}
 	is.Equal(cert.Judge(f, march, cert.Options{}).Chain, j.Chain)
 	first, _ := pem.Decode(f.Server.PEM)
-	is.True(bytes.Equal(first.Bytes, j.Leaf.Raw))
+	is.True(bytes.Equal(first.Bytes, j.Leaf.Raw)) // the leaf comes first
 
 	// An anchor that comes as an intermediate is not trusted for that.
 	f = set(t, "openssl", "impostor", "ec", "ec")

@@ -21,8 +21,8 @@ import (
 const minRSABits = 1024
 
 // privateKey reads the first private key of a file: RSA, ECDSA or Ed25519, in
-// PKCS#8, PKCS#1 or SEC 1. No reason that it gives comes from a decoder, whose
-// errors may quote what they decode.
+// PKCS#8, PKCS#1 or SEC 1. None of its texts comes from a decoder, whose errors
+// may quote what they decode.
 func privateKey(f ports.FoundKey) (crypto.Signer, []Problem) {
 	if problems := unread(f.Path, f.Err); problems != nil {
 		return nil, problems
@@ -86,9 +86,9 @@ func matches(c *x509.Certificate, key crypto.Signer) bool {
 	return ok && public.Equal(c.PublicKey)
 }
 
-// KeyPair is what a TLS listener or client needs: the leaf and intermediates
-// of a judgement with the private key. It fails if the judgement does not
-// allow serving or the key is not the one that was judged.
+// KeyPair returns what a TLS listener or client needs: the leaf and
+// intermediates of a judgement with the private key. It fails if the judgement
+// is not Servable or the key is not the one that was judged.
 func KeyPair(key ports.FoundKey, j Judgement) (tls.Certificate, error) {
 	if !j.Servable() {
 		return tls.Certificate{}, fmt.Errorf("the certificate cannot be used, it is %s: %s", j.Status, j.Detail)

@@ -11,8 +11,8 @@ import (
 
 const certificateType = "CERTIFICATE"
 
-// byteOrderMark is what some Windows editors put before the text; a PEM block
-// must begin a line, so that it would hide the first one.
+// byteOrderMark is what some Windows editors put before a text. It would hide the
+// first PEM block, which must begin a line.
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
 // located is a certificate and the file that it is from.
@@ -21,10 +21,10 @@ type located struct {
 	path string
 }
 
-// certificates reads all certificates of a file. Text around them, line ends
-// of any system and blocks of another type do not matter; a certificate that
-// is begun and cannot be read makes the whole file corrupt, because what is
-// missing may be the one that is needed. None at all is a problem too.
+// certificates reads all certificates of a file. Text around them, line ends of
+// any system and blocks of another type do not matter. A certificate that begins
+// and cannot be read makes the whole file corrupt, because it may be the one
+// that is needed. A file without certificates is a problem too.
 func certificates(f ports.FoundFile) ([]located, []Problem) {
 	if problems := unread(f.Path, f.Err); problems != nil {
 		return nil, problems
@@ -41,7 +41,7 @@ func certificates(f ports.FoundFile) ([]located, []Problem) {
 		}
 		parsed, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, []Problem{corrupt(f.Path, fmt.Sprintf("is damaged: certificate %d of %d cannot be decoded (%s)", len(found)+1, expected, plain(err.Error())))}
+			return nil, []Problem{corrupt(f.Path, fmt.Sprintf("is damaged: certificate %d of %d cannot be decoded (%s)", len(found)+1, expected, printable(err.Error())))}
 		}
 		found = append(found, located{parsed, f.Path})
 	}

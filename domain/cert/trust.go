@@ -17,67 +17,68 @@ func (c chain) end() time.Time {
 	return slices.MinFunc(c, func(a, b located) int { return a.NotAfter.Compare(b.NotAfter) }).NotAfter
 }
 
-// authority is what certificates are verified against.
-type authority struct {
+// verifier verifies chains of signatures.
+type verifier struct {
 	anchors       []located // all certificates of the CA's file
 	intermediates []located // those of the server's file and of ca_chain
 
 	roots, others *x509.CertPool
-	origin        map[*x509.Certificate]located // of the undated replicas in the pools
+	origin        map[*x509.Certificate]located // the certificate of each undated copy
 }
 
-// newAuthority is stricter than crypto/x509 about anchors: one that has no CA
-// flag, a version 1 certificate included, is none. Those that are not
-// self-signed end a chain, and serve as intermediates of a longer one too.
-func newAuthority(anchors, intermediates []located) *authority {
-	a := &authority{
+// newVerifier is stricter than crypto/x509 about anchors: a certificate without
+// the CA flag, such as any of version 1, is none. An anchor that is not
+// self-signed may end a chain, and may as well be an intermediate of a longer
+// one.
+func newVerifier(anchors, intermediates []located) *verifier {
+	v := &verifier{
 		anchors: anchors, intermediates: intermediates,
 		roots: x509.NewCertPool(), others: x509.NewCertPool(), origin: map[*x509.Certificate]located{},
 	}
 	for _, anchor := range anchors {
 		if isCA(anchor) {
-			a.roots.AddCert(a.undated(anchor))
-			a.others.AddCert(a.undated(anchor))
+			v.roots.AddCert(v.undated(anchor))
+			v.others.AddCert(v.undated(anchor))
 		}
 	}
 	for _, i := range intermediates {
-		a.others.AddCert(a.undated(i))
+		v.others.AddCert(v.undated(i))
 	}
-	return a
+	return v
 }
 
-// dateless is the one instant at which undated replicas are valid, and at
-// which verify asks.
+// dateless is the one instant at which undated copies are valid, and the time
+// for which verify verifies.
 var dateless = time.Unix(0, 0)
 
-// undated is a replica of c whose dates do not matter. Signatures are checked
-// over the DER, which it shares.
-func (a *authority) undated(c located) *x509.Certificate {
-	replica := *c.Certificate
-	replica.NotBefore, replica.NotAfter = dateless, dateless
-	a.origin[&replica] = c
-	return &replica
+// undated returns a copy of c that is valid at dateless only. Signatures are
+// checked over the DER, which the copy shares with c.
+func (v *verifier) undated(c located) *x509.Certificate {
+	undated := *c.Certificate
+	undated.NotBefore, undated.NotAfter = dateless, dateless
+	v.origin[&undated] = c
+	return &undated
 }
 
-// verify gives every chain of signatures from c to an anchor, as RFC 5280,
-// section 6, has it: signature, CA flag, key usage, path length, name
+// verify returns every chain of signatures from c to an anchor by the rules of
+// RFC 5280, section 6: signature, CA flag, key usage, path length, name
 // constraints, extended key usage all the way up, unknown critical extensions.
-// What is left out:
+// It does not look at
 //
-//   - Dates. They are judged afterwards, with both clocks, so that an expired
-//     certificate is told from one that nobody signed.
-//   - The host's name. A changed hostname makes no certificate invalid.
-func (a *authority) verify(c located, usage x509.ExtKeyUsage) ([]chain, error) {
-	found, err := a.undated(c).Verify(x509.VerifyOptions{
-		Roots: a.roots, Intermediates: a.others, CurrentTime: dateless, KeyUsages: []x509.ExtKeyUsage{usage},
+//   - dates, which are judged afterwards, by both clocks, so that an expired
+//     certificate is told from one that nobody signed;
+//   - the host's name, since a changed hostname makes no certificate invalid.
+func (v *verifier) verify(c located, usage x509.ExtKeyUsage) ([]chain, error) {
+	found, err := v.undated(c).Verify(x509.VerifyOptions{
+		Roots: v.roots, Intermediates: v.others, CurrentTime: dateless, KeyUsages: []x509.ExtKeyUsage{usage},
 	})
 	if err != nil {
 		return nil, err
 	}
 	chains := make([]chain, len(found))
 	for i, f := range found {
-		for _, replica := range f {
-			chains[i] = append(chains[i], a.origin[replica])
+		for _, undated := range f {
+			chains[i] = append(chains[i], v.origin[undated])
 		}
 	}
 	return chains, nil
@@ -87,33 +88,34 @@ func isCA(c located) bool { return c.BasicConstraintsValid && c.IsCA }
 
 func selfIssued(c located) bool { return string(c.RawSubject) == string(c.RawIssuer) }
 
-// distrust says in a person's words why verify refused c with err. It follows
-// the issuers' names upwards to the first thing that is wrong.
-func (a *authority) distrust(c located, err error) string {
+// explain tells a person why verify refused c with err. It follows the issuers'
+// names upwards to the first thing that is wrong.
+func (v *verifier) explain(c located, err error) string {
 	var invalid x509.CertificateInvalidError
 	if errors.As(err, &invalid) {
 		switch invalid.Reason {
 		case x509.IncompatibleUsage:
 			return fmt.Sprintf("the extended key usage of %s in %s, or of a CA above it, does not allow a TLS server", name(c), c.path)
 		case x509.CANotAuthorizedForThisName:
-			return fmt.Sprintf("%s in %s bears a name that its CA may not certify (%s)", name(c), c.path, plain(invalid.Detail))
+			return fmt.Sprintf("%s in %s bears a name that its CA may not certify (%s)", name(c), c.path, printable(invalid.Detail))
 		}
 	}
-	if reason := a.brokenLink(c); reason != "" {
+	if reason := v.brokenLink(c); reason != "" {
 		return reason
 	}
-	return fmt.Sprintf("%s in %s: %s", name(c), c.path, plain(err.Error()))
+	return fmt.Sprintf("%s in %s: %s", name(c), c.path, printable(err.Error()))
 }
 
-// maxLinks bounds the walk of brokenLink, whose names may lead in a circle.
+// maxLinks bounds the walk of brokenLink, since the names may lead in a circle.
 const maxLinks = 10
 
-// brokenLink walks from c to the issuers that its name leads to. Empty: each
-// link holds, and the reason is another.
-func (a *authority) brokenLink(c located) string {
-	all := slices.Concat(a.anchors, a.intermediates)
+// brokenLink walks up from c by the issuers' names and says what is wrong with
+// the first link that does not hold. It returns "" where each holds: then the
+// reason is another.
+func (v *verifier) brokenLink(c located) string {
+	all := slices.Concat(v.anchors, v.intermediates)
 	for depth := range maxLinks {
-		var bearers []located // of the issuer's name
+		var bearers []located // those that bear the issuer's name
 		for _, l := range all {
 			if string(l.RawSubject) == string(c.RawIssuer) && !l.Equal(c.Certificate) {
 				bearers = append(bearers, l)
@@ -121,9 +123,9 @@ func (a *authority) brokenLink(c located) string {
 		}
 		if len(bearers) == 0 {
 			if selfIssued(c) {
-				return fmt.Sprintf("%s in %s signed itself and is no CA certificate of %s", name(c), c.path, a.anchors[0].path)
+				return fmt.Sprintf("%s in %s signed itself and is no CA certificate of %s", name(c), c.path, v.anchors[0].path)
 			}
-			return fmt.Sprintf("%s in %s was issued by %q, which is neither in %s nor among the intermediates", name(c), c.path, plain(c.Issuer.String()), a.anchors[0].path)
+			return fmt.Sprintf("%s in %s was issued by %q, which is neither in %s nor among the intermediates", name(c), c.path, printable(c.Issuer.String()), v.anchors[0].path)
 		}
 		signer := slices.IndexFunc(bearers, func(l located) bool {
 			return l.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil

@@ -3,7 +3,7 @@ package credential
 
 import "github.com/muster-agent/muster/ports"
 
-// Stored says what loading the stored credential gave.
+// Stored says what is stored where a credential belongs.
 type Stored int
 
 // What a store may hold.
@@ -13,19 +13,19 @@ const (
 	OfOtherSite                // issued by another server or site than the configured one
 	OfOtherUID                 // issued to another machine_uid than this machine's
 	Unreadable                 // there, and may not be used as it is: only a person can help
-	NewerVersion               // there, written by a version that this one does not know
+	NewerVersion               // there, written by a newer version in a format that this one does not know
 )
 
-// Found is all that the decision rests on.
+// Found is all that the decision depends on.
 type Found struct {
 	Stored Stored
-	// Site: server, site code and enrollment key are all configured.
+	// Site says that server, site code and enrollment key are all configured.
 	Site bool
-	// Legacy: the deprecated shared key is configured.
+	// Legacy says that the deprecated shared key is configured.
 	Legacy bool
 }
 
-// Decision is what to do about a credential.
+// Decision says which key to use, or what has to happen before there is one.
 type Decision int
 
 // The decisions.
@@ -36,9 +36,9 @@ const (
 	UseStored
 	// Enroll: ask the site's server for a key.
 	Enroll
-	// EnrollKeepingOld: the same, and the stored record, which is another
-	// server's, site's or machine's, is neither used nor removed until the new
-	// one replaces it.
+	// EnrollKeepingOld: the same, but a record of another server, site or
+	// machine is stored. It is not used, and stays until the new one replaces
+	// it.
 	EnrollKeepingOld
 	// UseLegacy: connect with the deprecated shared key, with a warning.
 	UseLegacy
@@ -54,7 +54,7 @@ const (
 )
 
 // Decide applies the precedence: a stored key, then site enrollment, then the
-// deprecated shared key, then advice. testdata/decisions.golden has the whole
+// deprecated shared key, then advice. testdata/decisions.golden holds the whole
 // truth table.
 func Decide(f Found) Decision {
 	switch {
@@ -77,9 +77,9 @@ func Decide(f Found) Decision {
 	}
 }
 
-// Classify says what a credential that was loaded is to this machine, as it is
-// configured. An empty server or site in the settings means that the
-// configuration names none, and the credential's own stands.
+// Classify says whose a loaded credential is: Ours, OfOtherSite or OfOtherUID.
+// An empty serverURL or siteCode means that the configuration names none; the
+// credential's own then counts as the configured one.
 func Classify(c ports.Credential, serverURL, siteCode, machineUID string) Stored {
 	switch {
 	case c.MachineUID != machineUID:

@@ -68,7 +68,7 @@ func TestDecideRules(t *testing.T) {
 						is.True(stored == None && !site && legacy) // only where there is nothing else
 					}
 					if d == Enroll || d == EnrollKeepingOld {
-						is.True(site)
+						is.True(site) // only where it is configured
 					}
 				})
 			}

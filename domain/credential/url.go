@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// CanonicalURL is a server URL in the form in which two of them are compared:
-// scheme and host in lower case, the scheme's own port and trailing slashes
-// left out. A text that is no URL is returned as it is.
+// CanonicalURL returns a server's URL in the form in which two of them are
+// compared: scheme and host in lower case, without the scheme's default port and
+// without trailing slashes. A text that is no URL is returned as it is.
 func CanonicalURL(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" {

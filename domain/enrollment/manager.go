@@ -9,13 +9,12 @@ import (
 
 // ManagerNext is what follows an answer of a manager.
 type ManagerNext struct {
-	Do    ManagerStep
-	Token ports.Secret // of StepPoll after a registration
-	// Bundle of StepInstall.
-	Bundle ports.Bundle
+	Do     ManagerStep
+	Token  ports.Secret // the new polling token, with StepPoll after a registration
+	Bundle ports.Bundle // what to install, with StepInstall
 
-	Class ports.DelayClass // of the wait before the next step, where one is due
-	// RetryAfter is what counts as asked for by an answer that names nothing.
+	Class ports.DelayClass // of the wait before the next step; empty if there is none
+	// RetryAfter counts as the answer's Retry-After where it has none.
 	RetryAfter time.Duration
 
 	State  ports.ManagerState
@@ -28,7 +27,7 @@ type ManagerStep int
 
 // The steps.
 const (
-	// StepRegister: there is no token, or it is of no more use.
+	// StepRegister: there is no token, or it is no longer of use.
 	StepRegister ManagerStep = iota
 	// StepPoll: ask with the token.
 	StepPoll
@@ -36,7 +35,7 @@ const (
 	StepInstall
 )
 
-// registerEvery is how often a manager lets an address register
+// registerEvery is how long a manager has an address wait between registrations
 // (docs/PROTOCOLS.md, "Register").
 const registerEvery = time.Minute
 
@@ -56,7 +55,7 @@ func AfterRegister(outcome ports.RegisterOutcome, manager string, haveToken bool
 		}
 		return ManagerNext{
 			Class: ports.Operator, State: ports.ManagerStateConflict, Event: "enroll.rejected",
-			Advice: fmt.Sprintf("%s knows this host already%s: remove or re-approve this host at the manager", manager, words(o.Detail)),
+			Advice: fmt.Sprintf("%s knows this host already%s: remove or re-approve this host at the manager", manager, detail(o.Detail)),
 		}
 	case ports.RegisterRateLimited:
 		return ManagerNext{
@@ -68,14 +67,14 @@ func AfterRegister(outcome ports.RegisterOutcome, manager string, haveToken bool
 	case ports.RegisterUnexpected:
 		return ManagerNext{
 			Class: ports.Operator, State: ports.ManagerStateUnexpected, Event: "enroll.rejected",
-			Advice: fmt.Sprintf("%s answered the registration with status %d%s: check that MUSTER_MANAGER_URL is a manager that knows /api/v1/enroll", manager, o.Status, words(o.Detail)),
+			Advice: fmt.Sprintf("%s answered the registration with status %d%s: check that MUSTER_MANAGER_URL is a manager that knows /api/v1/enroll", manager, o.Status, detail(o.Detail)),
 		}
 	}
 	panic(fmt.Sprintf("enrollment: unknown register outcome %T", outcome)) // a linter checks that the switch is whole
 }
 
 // AfterPollFailure decides what follows a poll that was not answered with 200.
-// It is not asked about ports.PollAnswered.
+// The outcome may not be a ports.PollAnswered.
 func AfterPollFailure(outcome ports.PollOutcome, manager string) ManagerNext {
 	switch o := outcome.(type) {
 	case ports.PollGone:
@@ -85,14 +84,14 @@ func AfterPollFailure(outcome ports.PollOutcome, manager string) ManagerNext {
 	case ports.PollUnexpected:
 		return ManagerNext{
 			Do: StepPoll, Class: ports.Operator, State: ports.ManagerStateUnexpected, Event: "enroll.rejected",
-			Advice: fmt.Sprintf("%s answered the question for its decision with status %d%s: check that MUSTER_MANAGER_URL is a manager that knows /api/v1/enroll", manager, o.Status, words(o.Detail)),
+			Advice: fmt.Sprintf("%s answered the question for its decision with status %d%s: check that MUSTER_MANAGER_URL is a manager that knows /api/v1/enroll", manager, o.Status, detail(o.Detail)),
 		}
 	case ports.PollAnswered:
 	}
 	panic(fmt.Sprintf("enrollment: %T is no failure of a poll", outcome))
 }
 
-// AfterDecision decides what follows what a poll's 200 says.
+// AfterDecision decides what follows the decision that a poll's 200 brought.
 func AfterDecision(decision ports.PollDecision, manager string) ManagerNext {
 	switch d := decision.(type) {
 	case ports.DecisionPending:
@@ -125,9 +124,9 @@ func tokenUnknown(manager string) ManagerNext {
 	}
 }
 
-// LastFailure is the newest failure that is remembered of an enrollment, empty
-// if there is none: with a token that of its polls; without, of its
-// registrations or of the poll that ended it.
+// LastFailure returns the newest failure that is remembered of an enrollment,
+// empty if there is none. With a token, that is a failure of its polls; without
+// one, it is a failed registration or the poll that ended the enrollment.
 func LastFailure(pending ports.PendingEnrollment, register, poll ports.RetryEntry) ports.RetryEntry {
 	switch {
 	case pending.Token.Empty() && poll.LastAttempt.After(register.LastAttempt), !pending.Token.Empty() && !poll.LastAttempt.Before(pending.RegisteredAt):
@@ -135,7 +134,7 @@ func LastFailure(pending ports.PendingEnrollment, register, poll ports.RetryEntr
 	case pending.Token.Empty():
 		return register
 	}
-	return ports.RetryEntry{} // a poll with a former token
+	return ports.RetryEntry{} // the failed poll was made with an earlier token
 }
 
 // Care is what a machine's certificate needs.
@@ -145,8 +144,8 @@ type Care int
 const (
 	// CareNone: it is valid and not due.
 	CareNone Care = iota
-	// CareClock: it becomes valid within the hour: a clock problem. Wait and
-	// warn, do not enroll.
+	// CareClock: it becomes valid within the hour, which is put down to the
+	// clock. Wait and warn; do not enroll.
 	CareClock
 	// CareRenew: ask the manager for another with this one.
 	CareRenew
@@ -154,8 +153,8 @@ const (
 	CareRegister
 )
 
-// CareFor decides what a certificate needs that was judged. renewalOffered is
-// false once the manager has said that it does not renew this one.
+// CareFor decides what a judged certificate needs. renewalOffered is false once
+// the manager has said that it does not renew this one.
 func CareFor(status ports.CertificateStatus, clockProblem, renewalOffered bool) Care {
 	switch status {
 	case ports.CertValid:

@@ -9,8 +9,8 @@ import (
 
 // SiteNext is what follows an answer to a site enrollment.
 type SiteNext struct {
-	// Key is the new key to store; empty if there is none, and then the rest
-	// says how to go on.
+	// Key is the new key, to be stored. It is empty if there is none; the other
+	// fields then say how to go on.
 	Key ports.Secret
 	// New is true if the server had not known the machine.
 	New bool
@@ -39,12 +39,12 @@ func AfterSite(outcome ports.SiteOutcome, server, site string) SiteNext {
 	case ports.SiteRejected:
 		return SiteNext{
 			Class: ports.Operator, State: ports.SiteStateRejected, Event: "enroll.rejected",
-			Advice: fmt.Sprintf("%s does not accept the enrollment key for site %q%s: check MUSTER_SITE_CODE and set MUSTER_ENROLLMENT_KEY to the site's present key", server, site, words(o.Detail)),
+			Advice: fmt.Sprintf("%s does not accept the enrollment key for site %q%s: check MUSTER_SITE_CODE and set MUSTER_ENROLLMENT_KEY to the site's present key", server, site, detail(o.Detail)),
 		}
 	case ports.SiteConflict:
 		return SiteNext{
 			Class: ports.Operator, State: ports.SiteStateConflict, Event: "enroll.site_conflict",
-			Advice: fmt.Sprintf("this machine belongs to another site at %s than %q%s: move it there, or set MUSTER_SITE_CODE to the site it belongs to", server, site, words(o.Detail)),
+			Advice: fmt.Sprintf("this machine belongs to another site at %s than %q%s: move it there, or set MUSTER_SITE_CODE to the site it belongs to", server, site, detail(o.Detail)),
 		}
 	case ports.SiteRateLimited:
 		return SiteNext{
@@ -59,16 +59,16 @@ func AfterSite(outcome ports.SiteOutcome, server, site string) SiteNext {
 	case ports.SiteUnexpected:
 		return SiteNext{
 			Class: ports.Operator, State: ports.SiteStateUnexpected, Event: "enroll.rejected",
-			Advice: fmt.Sprintf("%s answered the enrollment with status %d%s: check that MUSTER_SERVER_URL is an enrollment server of a version that knows /api/enroll", server, o.Status, words(o.Detail)),
+			Advice: fmt.Sprintf("%s answered the enrollment with status %d%s: check that MUSTER_SERVER_URL is an enrollment server of a version that knows /api/enroll", server, o.Status, detail(o.Detail)),
 		}
 	}
 	panic(fmt.Sprintf("enrollment: unknown site outcome %T", outcome)) // a linter checks that the switch is whole
 }
 
-// words puts the server's own words behind a statement.
-func words(detail string) string {
-	if detail == "" {
+// detail puts a server's own words into parentheses, to go behind a statement.
+func detail(words string) string {
+	if words == "" {
 		return ""
 	}
-	return fmt.Sprintf(" (%s)", detail)
+	return fmt.Sprintf(" (%s)", words)
 }

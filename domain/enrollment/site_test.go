@@ -40,6 +40,6 @@ func TestAfterSite(t *testing.T) {
 		})
 	}
 	is := is.New(t)
-	is.True(AfterSite(ports.SiteEnrolledNew{Key: key}, "", "").New)
-	is.True(!AfterSite(ports.SiteEnrolledAgain{Key: key}, "", "").New)
+	is.True(AfterSite(ports.SiteEnrolledNew{Key: key}, "", "").New)    // 201
+	is.True(!AfterSite(ports.SiteEnrolledAgain{Key: key}, "", "").New) // 200
 }

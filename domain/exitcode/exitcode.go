@@ -24,12 +24,12 @@ const (
 	Refused               // an operator must change something
 	Failed                // time would heal it, but the tries are used up
 	Undecided             // an operator's decision is awaited
-	Cancelled             // stopped before it was clear
+	Cancelled             // stopped before anything was decided
 	NotAllowed            // nothing is configured, or the state may not be used
 )
 
-// OfEnroll is the code of the enroll command, from the ends of both
-// enrollments: the worse of the two, where 1 is worse than 2 and 2 than 0.
+// OfEnroll returns the code of the enroll command: the worse of those of its two
+// enrollments, where 1 is worse than 2, and 2 is worse than 0.
 func OfEnroll(ends ...End) Code {
 	code := Clean
 	for _, end := range ends {
@@ -44,7 +44,7 @@ func OfEnroll(ends ...End) Code {
 	return code
 }
 
-// OfStatus is the code of the status command (docs/SPEC.md, "Overall
+// OfStatus returns the code of the status command (docs/SPEC.md, "Overall
 // state").
 func OfStatus(state ports.OverallState) Code {
 	switch state {
@@ -58,7 +58,7 @@ func OfStatus(state ports.OverallState) Code {
 	return Error
 }
 
-// OfService is the code of the command service status: clean for a service
+// OfService returns the code of the command `service status`: Clean for a service
 // that runs.
 func OfService(state ports.ServiceState) Code {
 	if state == ports.ServiceRunning {

@@ -1,6 +1,6 @@
-// Package identity decides which machine this is: whom it enrolls as, whether
-// it still is the machine that was enrolled, and whether its state directory
-// is a copy of another machine's.
+// Package identity decides which machine this is: as which one it enrolls,
+// whether it still is the machine that was enrolled, and whether its state
+// directory is a copy of another machine's.
 package identity
 
 import (
@@ -17,20 +17,20 @@ type Chance struct {
 	Salt [16]byte // for the hashes of the signals
 }
 
-// Decide tells which machine this is from what was recorded at its enrollment
-// (nil if nothing is), the signals of today and the configured machine_uid
-// ("" if none).
+// Decide decides which machine this is, from the record of its enrollment (nil if
+// there is none), today's signals and the configured machine_uid ("" if none).
 //
-// Without a record: the configured machine_uid, else the strongest source
-// whose signals are all there; New, or NeedsRights.
+// Without a record the machine is New. It gets the configured machine_uid, else
+// one from the strongest source whose signals are all there. Where a stronger
+// signal exists that may not be read, the decision is NeedsRights.
 //
-// With a record the machine keeps its uid, whatever a better source would
-// give today. A configured uid that is another replaces it: an operator said
-// who this is, so nothing is compared. Otherwise the hardware signals that
-// were recorded and can be read today are evidence: in a virtual machine the
-// system UUID alone, and another one is a Clone; on hardware a changed signal
-// of the enrolled source, which makes it Repaired while another signal still
-// matches, else a Clone.
+// With a record the machine keeps its uid, even if a better source would give
+// another one today. A configured uid that differs replaces it: an operator said
+// which machine this is, so nothing is compared. Otherwise the hardware signals
+// that were recorded and can be read today are compared. In a virtual machine
+// only the system UUID counts; another one means Clone. On hardware, a changed
+// signal of the enrolled source means Repaired while another signal still
+// matches, else Clone.
 func Decide(recorded *ports.Identity, signals ports.MachineSignals, configured string, chance Chance) Decision {
 	now := observe(signals)
 	switch {
@@ -64,7 +64,7 @@ func establish(now observed, configured string, chance Chance) Decision {
 	return New{identity(now, uid, ports.SourceRandom, chance)}
 }
 
-// compare judges a record by its evidence.
+// compare decides whether this still is the machine of the record.
 func compare(record ports.Identity, now observed, virtual bool, chance Chance) Decision {
 	differ, match := now.compare(record)
 	if !slices.ContainsFunc(differ, evidence(record.Source, virtual)) {
@@ -80,7 +80,8 @@ func compare(record ports.Identity, now observed, virtual bool, chance Chance) D
 	return Repaired{Identity: record, Differ: differ, Match: match}
 }
 
-// evidence tells which signals speak against a record when they differ.
+// evidence returns a function that tells which signals, when they differ, show
+// that this is not the machine of the record.
 func evidence(source ports.IdentitySource, virtual bool) func(ports.SignalKind) bool {
 	return func(kind ports.SignalKind) bool {
 		if virtual {

@@ -13,39 +13,39 @@ import (
 type Decision interface{ decision() }
 
 type (
-	// New: no record; this machine is to be enrolled as Identity. The caller
+	// New: there is no record; this machine is to enroll as Identity. The caller
 	// gives it its AgentID and CreatedAt and stores it.
 	New struct{ Identity ports.Identity }
 
-	// Keep: the enrolled machine. Changed says that an operator configured
-	// another machine_uid, so that the record must be stored; its AgentID and
-	// CreatedAt are the former ones.
+	// Keep: this is the enrolled machine. Changed says that an operator
+	// configured another machine_uid for it: Identity, which keeps the AgentID
+	// and CreatedAt of the record, must be stored.
 	Keep struct {
 		Identity ports.Identity
 		Changed  bool
 	}
 
-	// Repaired: the enrolled machine with parts replaced; it keeps its uid.
-	// Identity has the hashes of what is readable today, to be stored, and
-	// keeps the others.
+	// Repaired: this is the enrolled machine, in which parts were replaced; it
+	// keeps its uid. Identity is to be stored: it holds the hashes of all that
+	// can be read today, and the recorded ones of the rest.
 	Repaired struct {
 		Identity      ports.Identity
 		Differ, Match []ports.SignalKind // compared with the enrollment
 	}
 
-	// Clone: another machine, which holds a copy of the enrolled one's state
-	// directory. The whole directory is to be set aside; then Self (New or
-	// NeedsRights) says who this one is. It is not known by its machine-id,
-	// which was copied too and is not among Self's hashes.
+	// Clone: this is another machine, with a copy of the enrolled one's state
+	// directory. The caller sets the whole directory aside; Self (New or
+	// NeedsRights) says which machine this is. Self rests on no machine-id and
+	// holds no hash of it, since that was copied too.
 	Clone struct {
 		Differ []ports.SignalKind // compared with the enrollment
 		Self   Decision
 	}
 
-	// NeedsRights: a signal exists that may name this machine better than all
-	// that can be read, and this process may not read it. It is an error, and
-	// not a fall to a weaker signal, because a machine must not enroll twice
-	// for having once been started without rights.
+	// NeedsRights: a signal exists that may identify this machine better than
+	// those that can be read, and this process may not read it. This is an
+	// error, not a reason to use a weaker signal: a machine must not enroll twice
+	// because it was once started without rights.
 	NeedsRights struct{ Signal ports.SignalKind }
 )
 
@@ -58,10 +58,11 @@ func (NeedsRights) decision() {}
 // Error implements error.
 func (n NeedsRights) Error() string {
 	return fmt.Sprintf("%s exists but may not be read with the rights of this process, and this machine is not to be enrolled under a weaker signal:"+
-		" run `sudo muster identify --save` once with the same state directory, or set MUSTER_MACHINE_UID", words(n.Signal))
+		" run `sudo muster identify --save` once with the same state directory, or set MUSTER_MACHINE_UID", nameOf(n.Signal))
 }
 
-func words(kind ports.SignalKind) string {
+// nameOf is what a sentence calls a signal.
+func nameOf(kind ports.SignalKind) string {
 	switch kind {
 	case ports.SignalSystemUUID:
 		return "the SMBIOS system UUID"

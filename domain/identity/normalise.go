@@ -5,7 +5,7 @@ import (
 	"unicode"
 )
 
-// Normalise gives the form in which a signal is compared, hashed and named:
+// Normalise returns the form in which a signal is compared, hashed and named:
 // without control characters (NUL included) anywhere and without white space
 // around it, in upper case. The result holds no NUL, which separates values
 // in [MachineUID].

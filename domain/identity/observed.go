@@ -7,8 +7,8 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// sources are what a machine can be known by, the strongest first, each with
-// the signals that it needs, all of them.
+// sources are the ways to identify a machine, the strongest first, each with the
+// signals that it needs. It needs all of them.
 var sources = []struct {
 	source ports.IdentitySource
 	kinds  []ports.SignalKind
@@ -18,8 +18,8 @@ var sources = []struct {
 	{ports.SourceMachineID, []ports.SignalKind{ports.SignalOSMachineID}},
 }
 
-// hardware are the signals that are evidence; machine-id and MachineGuid,
-// which a copied disk carries along and a re-image changes, never are.
+// hardware are the signals that count as evidence. machine-id and MachineGuid
+// never do: a copied disk carries them along, and a re-image changes them.
 var hardware = []ports.SignalKind{ports.SignalSystemUUID, ports.SignalBaseboardSerial, ports.SignalDiskSerial}
 
 // observed is what the signals say today. A kind in neither map is absent;
@@ -50,8 +50,8 @@ func (now observed) add(kind ports.SignalKind, signal ports.Signal) {
 	}
 }
 
-// need gives the values of all kinds. Where that fails, denied is the first
-// that may not be read, if reading it could have helped: if none is absent.
+// need returns the values of all kinds. If some may not be read, and none is
+// absent, denied is the first of those: reading them would have helped.
 func (now observed) need(kinds []ports.SignalKind) (values []string, denied ports.SignalKind, complete bool) {
 	for _, kind := range kinds {
 		value, present := now.values[kind]
@@ -76,8 +76,9 @@ func (now observed) hashes(salt []byte) map[ports.SignalKind]string {
 	return hashes
 }
 
-// compare tells which hardware signals of the record are others today, and
-// which the same. What was not recorded or cannot be read today is neither.
+// compare tells which hardware signals differ from the record today, and which
+// match it. A signal that was not recorded, or cannot be read today, does
+// neither.
 func (now observed) compare(record ports.Identity) (differ, match []ports.SignalKind) {
 	for _, kind := range hardware {
 		enrolled, recorded := record.Hashes[kind]

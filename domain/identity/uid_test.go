@@ -35,7 +35,7 @@ func TestMachineUIDSeparatesItsParts(t *testing.T) {
 	is := is.New(t)
 	uid := identity.MachineUID(ports.SourceBaseboardDisk, "AB", "C")
 	is.True(regexp.MustCompile(`^muid_[0-9a-f]{64}$`).MatchString(uid))
-	is.True(uid != identity.MachineUID(ports.SourceBaseboardDisk, "A", "BC"))
-	is.True(uid != identity.MachineUID(ports.SourceBaseboardDisk, "C", "AB"))
-	is.True(uid != identity.MachineUID(ports.SourceSystemUUID, "AB", "C"))
+	is.True(uid != identity.MachineUID(ports.SourceBaseboardDisk, "A", "BC")) // another border between two values
+	is.True(uid != identity.MachineUID(ports.SourceBaseboardDisk, "C", "AB")) // another order
+	is.True(uid != identity.MachineUID(ports.SourceSystemUUID, "AB", "C"))    // another source
 }
