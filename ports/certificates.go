@@ -15,24 +15,26 @@ import (
 // Each file is replaced atomically and synced. Calls may be concurrent; each
 // takes effect as a whole within this process. No error holds key material.
 type CertificateFiles interface {
-	// Read reads the four files. It fails only when ctx is done: what is wrong
-	// with a file is said beside its path.
+	// Read reads the four files. It fails only when ctx is done; why a file was
+	// not read is in that file's Err.
 	Read(ctx context.Context) (FoundSet, error)
-	// SetAside moves files out of the way of what is about to replace them:
-	// each becomes <name>.damaged-<20060102T150405.000000000Z> beside it, as it
-	// is, and is missing afterwards. The newest three of each name are kept.
-	// A path where nothing lies, or that is none of the four, is passed over.
-	// A crash or an error leaves each file where it was or set aside; calling
-	// it again completes it. It fails with ErrNotWritten.
+	// SetAside moves files out of the way of those that are about to replace
+	// them: each is renamed, as it is, to
+	// <name>.damaged-<20060102T150405.000000000Z>. The newest three copies of
+	// each name are kept. A path where nothing lies, or that is none of the
+	// four, is passed over. A crash or an error leaves each file either where it
+	// was or set aside; calling SetAside again completes the move. It fails with
+	// ErrNotWritten.
 	SetAside(ctx context.Context, damaged []DamagedFile) error
-	// KeepPrevious makes the present files the previous ones
-	// (<name>.previous). What was kept before is gone; where a file is absent,
-	// so is its previous one. A crash in the middle leaves the present files
-	// as they are; calling it again completes it. It fails with ErrNotWritten.
+	// KeepPrevious makes copies of the present files the previous ones
+	// (<name>.previous), in place of those kept before. A file that is absent
+	// has no previous one afterwards. A crash in the middle leaves the present
+	// files as they are; calling KeepPrevious again completes it. It fails with
+	// ErrNotWritten.
 	KeepPrevious(ctx context.Context) error
 	// Install replaces the files by a set. An empty CRL leaves the present one.
-	// A crash in the middle, or ErrNotWritten, leaves a mixture; calling it
-	// again completes it.
+	// A crash in the middle, or ErrNotWritten, leaves a mixture of old and new
+	// files; calling Install again completes it.
 	Install(ctx context.Context, set CertificateSet) error
 	// RestorePrevious puts the previous files back, and removes each that had
 	// no previous one. It can be called again after a crash.
@@ -60,14 +62,14 @@ type FoundSet struct {
 // FoundFile is a file that was read to its end, or why it was not.
 type FoundFile struct {
 	Path string
-	PEM  []byte // nil beside an Err; a revocation list may be DER
+	PEM  []byte // nil if Err is set; a revocation list may be DER
 	Err  FileError
 }
 
 // Missing reports that there is no such file.
 func (f FoundFile) Missing() bool { return f.Err == FileMissing{} }
 
-// FoundKey is the same for the private key.
+// FoundKey is a FoundFile for the private key.
 type FoundKey struct {
 	Path string
 	PEM  Secret
@@ -87,8 +89,8 @@ type (
 	FileMissing struct{}
 	// FileDirectory: there is a directory of that name.
 	FileDirectory struct{}
-	// FileUnreadable: there is something that cannot be read. Reason is the
-	// operating system's ("permission denied").
+	// FileUnreadable: there is something that cannot be read. Reason is what the
+	// operating system says ("permission denied").
 	FileUnreadable struct{ Reason string }
 )
 
@@ -96,10 +98,10 @@ func (FileMissing) fileError()    {}
 func (FileDirectory) fileError()  {}
 func (FileUnreadable) fileError() {}
 
-// DamagedFile is a certificate file that holds nothing that can be used.
+// DamagedFile is a certificate file that cannot be decoded.
 type DamagedFile struct {
 	Path   string // as FoundSet has it
-	Reason string // what is wrong with it, for a report; holds nothing of it
+	Reason string // what is wrong with it, for a report; quotes nothing of it
 }
 
 // ManagerJournal keeps what an enrollment at a manager needs to survive a
@@ -154,11 +156,11 @@ type ReceivedBundle struct {
 	PreviousKept bool
 }
 
-// CertificateInUse is what this machine proves itself with, and whom it
-// believes.
+// CertificateInUse is the certificate by which this machine proves who it is,
+// and the roots by which it judges its peers.
 type CertificateInUse struct {
 	Certificate tls.Certificate
-	Roots       *x509.CertPool // who signs its peers
+	Roots       *x509.CertPool // the CAs that sign its peers
 	// Revoked reports whether a peer's certificate was revoked by its issuer.
 	Revoked func(peer *x509.Certificate) bool
 }

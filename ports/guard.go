@@ -13,13 +13,14 @@ type Guard interface {
 	// written. Nil means that only administrators reach it, or that what lies
 	// there is no directory; fs.ErrNotExist that nothing lies there.
 	//
-	// What somebody else owns is renamed, with all that is in it, and the
-	// answer then is that of an absent one; a directory of an administrator
-	// that others reach is closed to them. Both are told in what is returned
-	// beside the error, which is otherwise zero. An error of kind ErrUnreadable
-	// says that this account may not use the directory, that it is a link, or
-	// that somebody else's could not be renamed. With readOnly nothing is
-	// changed: somebody else's is ErrUnreadable, one that others reach is not.
+	// A directory that somebody else owns is renamed with all that is in it,
+	// and Claim then answers as for an absent one. A directory that an
+	// administrator owns and others reach is closed to them. The Recovery
+	// reports either; otherwise it is zero. An error of kind ErrUnreadable says
+	// that this account may not use the directory, that it is a link, or that
+	// somebody else's could not be renamed. With readOnly nothing is changed:
+	// somebody else's directory gives ErrUnreadable, one that others reach is
+	// accepted.
 	Claim(path string, readOnly bool) (Recovery, error)
 	// Mkdir makes the directory path, which must not exist, in a parent that
 	// does. It is closed to all but administrators from its first moment.
@@ -27,13 +28,14 @@ type Guard interface {
 	// Create makes the file path likewise and opens it for reading and writing.
 	Create(path string) (*os.File, error)
 	// Private fails for a file that others than administrators own, may read or
-	// may change. The error says how to see to it.
+	// may change. The error says what to do about it.
 	Private(path string) error
 	// Unaltered fails for an open file that others than administrators and the
 	// account of this process own or may change.
 	Unaltered(file *os.File) error
 	// Sealed fails for an open file or directory that others than
-	// administrators own or may change, be it the account of this process,
-	// whose programs without an administrator's rights may then do so too.
+	// administrators own or may change. The account of this process is no
+	// exception here, since programs that run under it without an
+	// administrator's rights could then change it too.
 	Sealed(file *os.File) error
 }

@@ -5,9 +5,9 @@ import "context"
 // HostDescriber finds out what a manager is told about a host.
 type HostDescriber interface {
 	// Describe ends within 10 s. managerHost is the manager's host name or
-	// address, to which the route decides the address that is reported.
-	// It fails with ctx's error when ctx is done, and else only if no address
-	// can be reported at all; it then names what to configure.
+	// address; the route to it decides which address is reported. Describe
+	// fails with ctx's error when ctx is done, and otherwise only if there is
+	// no address to report; the error then names what to configure.
 	Describe(ctx context.Context, managerHost string) (HostFacts, error)
 }
 

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// ManagerEnroller speaks to a manager, who gives a machine an mTLS certificate
+// ManagerEnroller speaks to a manager, which gives a machine an mTLS certificate
 // once an operator has approved it (docs/PROTOCOLS.md, "Manager enrollment").
 //
 // Each method makes exactly one request and never retries, ends within 30 s,
@@ -118,7 +118,7 @@ func (PollGone) pollOutcome()       {}
 func (PollTransient) pollOutcome()  {}
 func (PollUnexpected) pollOutcome() {}
 
-// PollDecision is the closed set of what a poll's 200 may say.
+// PollDecision is the closed set of decisions that a poll's 200 may hold.
 //
 //sumtype:decl
 type PollDecision interface{ pollDecision() }

@@ -2,13 +2,13 @@ package ports
 
 import "errors"
 
-// ErrUnprotectable: what was protected cannot be read back by this machine or
-// for this purpose: it was changed, or comes from another machine.
+// ErrUnprotectable: this machine cannot read a protected secret back, or not for
+// this purpose: it was changed, or comes from another machine.
 var ErrUnprotectable = errors.New("it was changed or protected by another machine")
 
-// Protector wraps secrets for their rest on disk in what the platform has for
-// that: DPAPI on Windows. Where the platform has nothing there is no Protector:
-// the files' permissions are the protection. It is safe for concurrent use.
+// Protector wraps secrets that are to lie on disk, by the platform's means: DPAPI
+// on Windows. A platform without such means has no Protector: there the files'
+// permissions are the protection. It is safe for concurrent use.
 type Protector interface {
 	// Name is what status calls this protection: "dpapi".
 	Name() string
@@ -19,6 +19,6 @@ type Protector interface {
 	// Unprotect is the reverse. It fails with ErrUnprotectable for a wrapping
 	// that was changed in any byte, made for another purpose or machine_uid or
 	// on another machine, and with ErrUnreadable where the protection itself
-	// does not work for this process; nothing is known of the wrapping then.
+	// does not work for this process; the wrapping may then be sound.
 	Unprotect(wrapped []byte, purpose, machineUID string) (Secret, error)
 }

@@ -11,10 +11,10 @@ import (
 // upgraded to a WebSocket).
 //
 // Dial makes one attempt, ends within 30 s, and at once when ctx is done. A
-// handshake refused with 401 or 403 gives a *RelayRefusedError, one answered
-// with 429 or 503 an error that wraps a *RelayBusyError; this and every other
-// error is transient. No error's text holds a secret: neither the key nor the
-// URL's query.
+// handshake refused with 401 or 403 gives a *RelayRefusedError; every other
+// error is transient. One answered with 429 or 503 gives an error that wraps a
+// *RelayBusyError. No error's text holds a secret: neither the key nor the URL's
+// query.
 type RelayDialer interface {
 	Dial(ctx context.Context, hello RelayHello) (RelayConn, error)
 }

@@ -54,13 +54,14 @@ type RetryEntry struct {
 	// LastAttempt is when the newest attempt was begun, or, once it is over,
 	// when it ended; zero if it succeeded.
 	LastAttempt time.Time
-	// NotBefore is what a server's Retry-After asked for; zero if nothing.
+	// NotBefore is the time before which a server's Retry-After forbids another
+	// attempt; zero if none does.
 	NotBefore time.Time
 	// Next is when the next attempt is due; zero if none is waited for.
 	Next time.Time
 	// Class of the newest outcome.
 	Class DelayClass
-	// Since is the first failure after the last success.
+	// Since is when the first failure after the last success was.
 	Since time.Time
 	// State and LastError are the newest failure in words, for status; no
 	// secrets.
@@ -70,7 +71,7 @@ type RetryEntry struct {
 	Refusal Refusal
 }
 
-// Refusal is how long and in which words the relay has refused the key.
+// Refusal is since when and with which code the relay has refused the key.
 type Refusal struct {
 	Since     time.Time // first refusal after the last success; zero if none
 	Code      string    // the code of the newest refusal, "" without one

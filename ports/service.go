@@ -31,7 +31,7 @@ type ServiceStatus struct {
 
 // What a service manager may answer.
 var (
-	// ErrNoServiceManager: none is there that this program knows.
+	// ErrNoServiceManager: there is none that this program knows.
 	ErrNoServiceManager = errors.New("no service manager was found")
 	// ErrServiceNotInstalled: there is no such service to start.
 	ErrServiceNotInstalled = errors.New("the service is not installed: muster service install")
@@ -43,8 +43,8 @@ var (
 // ServiceManager installs the running program as the service that the machine
 // starts: systemd, the Windows service control manager. Every method but
 // Status needs the rights to change the machine and fails with ErrNeedsRights
-// without them, having changed nothing. Every method is idempotent: asked for
-// what is so already, it succeeds. All obey ctx.
+// without them, having changed nothing. Every method is idempotent: it succeeds
+// where nothing is left to do. All obey ctx.
 type ServiceManager interface {
 	// Install registers the program for the start of the machine and does not
 	// start it. A service of ours that is there is brought up to date; one of

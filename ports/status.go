@@ -104,8 +104,8 @@ type Status struct {
 	// server has told its time.
 	ClockSkew    *time.Duration
 	ListenerAddr string
-	// Blocked is what keeps the agent from its work for which a person must
-	// act, and what to do; empty if nothing does.
+	// Blocked says what keeps the agent from its work until a person acts, and
+	// what to do; empty if nothing does.
 	Blocked string
 }
 
@@ -152,7 +152,7 @@ type RelayStatus struct {
 	LastError string
 }
 
-// What asking a running agent may answer.
+// Why a running agent did not answer.
 var (
 	// ErrNotRunning: no agent serves this state directory.
 	ErrNotRunning = errors.New("no agent is running")
@@ -196,7 +196,8 @@ type LocalCalls struct {
 type StatusServer interface {
 	// Serve answers each caller by calls until ctx is done; it then returns
 	// nil, once the calls under way have returned. A caller who is slow, or
-	// who has gone, keeps no other waiting. It returns an error if the
-	// endpoint cannot be opened. It may be called again once it has returned.
+	// who has gone, does not keep the others waiting. Serve returns an error if
+	// the endpoint cannot be opened. It may be called again once it has
+	// returned.
 	Serve(ctx context.Context, calls LocalCalls) error
 }

@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// What every store of the state directory may answer. Each error names the
-// file and says what to do; test for the kind with errors.Is.
+// The kinds of errors of every store of the state directory. Each error names
+// the file and says what to do; test for its kind with errors.Is.
 var (
 	// ErrNotStored: there is nothing.
 	ErrNotStored = errors.New("not stored")
-	// ErrUnreadable: something is there and may not be used as it is: this
+	// ErrUnreadable: something is there that may not be used as it is: this
 	// process may not read it, or others may. Only a person can help; nothing
 	// was changed and nothing may be written over it.
 	ErrUnreadable = errors.New("cannot be read")
@@ -81,18 +81,18 @@ type RetryStore interface {
 	SaveRetries(ctx context.Context, r RetryRecord) error
 }
 
-// StateDirectory is the whole of what is stored.
+// StateDirectory is all that is stored, as a whole.
 type StateDirectory interface {
 	// SetAside moves everything that is stored out of the way into one
-	// directory, the identity last, and returns its path. What others put beside
-	// it (a configuration, the CA that it names) stays. A crash in the middle leaves a state from which calling it
-	// again completes the move. It is what a clone does with its original's
-	// state.
+	// directory, the identity last, and returns that directory's path. Files
+	// that others put beside it (a configuration, the CA that it names) stay.
+	// After a crash in the middle, calling SetAside again completes the move. A
+	// clone does this with its original's state.
 	SetAside(ctx context.Context) (where string, err error)
 	// Newer fails with an error of kind ErrNewerFormat where a newer version of
-	// the program wrote one of the records: only that one knows what there is.
-	// A record that cannot be read for another reason is no error here; what
-	// is damaged is set aside, as by its Load.
+	// the program wrote one of the records: only that version knows what is
+	// stored. A record that cannot be read for another reason is no error here;
+	// a damaged one is set aside, as its Load would do.
 	Newer(ctx context.Context) error
 }
 

@@ -3,9 +3,9 @@ package ports
 import "time"
 
 // Supervisor is whoever started the agent and watches it: systemd, the
-// Windows service control manager, or nobody. All methods return at once; an
-// error means that the notification was not delivered, which nobody waits
-// for: log it and go on.
+// Windows service control manager, or nobody. All methods return at once. An
+// error means that the notification was not delivered: log it and go on, since
+// nobody waits for it.
 type Supervisor interface {
 	// Ready: the agent supervises itself from here on; not that it is
 	// enrolled.
