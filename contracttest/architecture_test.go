@@ -87,7 +87,7 @@ func TestImportsKeepToTheLayers(t *testing.T) {
 			}
 		}
 	}
-	// The judgement is worth something only if it saw all there is.
+	// The judgement is worth something only if it saw every package.
 	for _, folder := range foldersWithGo(t) {
 		if !seen[folder] {
 			t.Errorf("%s has Go files, but go list shows no package there for any of %v", folder, systems)
@@ -246,7 +246,7 @@ func TestTheRulesCanFail(t *testing.T) {
 	}
 }
 
-// judge says what a package imports against the rules.
+// judge returns the imports of a package that break the rules.
 func judge(p listed) (complaints []string) {
 	folder := folderOf(p.ImportPath)
 	l, ok := layerOf(folder)
@@ -266,7 +266,7 @@ func judge(p listed) (complaints []string) {
 	return complaints
 }
 
-// layerOf is the row of a folder: the first that it is in.
+// layerOf returns the first row that a folder is in.
 func layerOf(folder string) (layer, bool) {
 	i := slices.IndexFunc(layers, func(l layer) bool { return within(folder, l.folder) })
 	if i < 0 {
@@ -275,7 +275,8 @@ func layerOf(folder string) (layer, bool) {
 	return layers[i], true
 }
 
-// allows says whether a package in folder, which is of layer l, may import.
+// allows reports whether a package in folder, which belongs to layer l, may
+// import another.
 func (l layer) allows(folder, imported string, inTest bool) bool {
 	anyOf := func(folders []string) bool {
 		return slices.ContainsFunc(folders, func(f string) bool { return within(folderOf(imported), f) })
@@ -366,28 +367,6 @@ func goList(t *testing.T, system string, args ...string) []listed {
 		}
 		packages = append(packages, p)
 	}
-}
-
-// foldersWithGo are the folders of the module that hold Go files.
-func foldersWithGo(t *testing.T) (folders []string) {
-	t.Helper()
-	err := fs.WalkDir(os.DirFS(".."), ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		base := entry.Name()
-		if entry.IsDir() && name != "." && (strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") || base == "testdata" || base == "node_modules") {
-			return fs.SkipDir
-		}
-		if folder := path.Dir(name); !entry.IsDir() && path.Ext(name) == ".go" && !slices.Contains(folders, folder) {
-			folders = append(folders, folder)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return folders
 }
 
 // folderOf is an import path of ours, from the top of the module.

@@ -30,9 +30,9 @@ import (
 // brokenCase names the case that this binary runs instead of its tests.
 const brokenCase = "CONTRACTTEST_BROKEN"
 
-// TestBrokenAdaptersFail hands each suite an adapter that breaks a guarantee,
-// and shows that the guarantee's test fails, and passes for the same adapter
-// in one piece.
+// TestBrokenAdaptersFail hands each suite an adapter that breaks a guarantee. It
+// shows that the guarantee's test fails for it, and passes for the same adapter
+// when it is whole.
 func TestBrokenAdaptersFail(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()
@@ -160,7 +160,7 @@ var brokenAdapters = []brokenAdapter{
 	{"Supervisor", "a whole life is told without an error", func(t *testing.T, broken bool) {
 		contracttest.Supervisor(t, func(*testing.T) ports.Supervisor { return supervisor{broken: broken} })
 	}},
-	{"Listener", "gives nothing to whom it does not believe/revoked", func(t *testing.T, broken bool) {
+	{"Listener", "gives nothing to a client that it does not trust/revoked", func(t *testing.T, broken bool) {
 		contracttest.Listener(t, func(*testing.T) contracttest.ListenerUnderTest {
 			l := &mtls.Memory{Holder: new(mtls.Holder)}
 			return contracttest.ListenerUnderTest{
@@ -218,8 +218,8 @@ var brokenAdapters = []brokenAdapter{
 	}},
 }
 
-// places makes what is opened over a place in memory; broken, each process
-// has a place of its own.
+// places makes stores that are opened over one place in memory or, when broken,
+// each over a place of its own.
 func places[S any](broken bool, open func(*memstore.Place) S) func(*testing.T) func() S {
 	return func(*testing.T) func() S {
 		p := new(memstore.Place)
@@ -236,8 +236,8 @@ func stores(broken bool) func(*testing.T) func() store {
 	return places(false, func(p *memstore.Place) store { return store{memstore.Open(p), p, broken} })
 }
 
-// store, broken, erases no key that it should and a credential before it saves
-// another, sets nothing aside, and does not heed a context.
+// store, when broken, does not erase a key, erases a credential before it saves
+// another, sets nothing aside, and ignores that a context is done.
 type store struct {
 	*memstore.Store
 	place  *memstore.Place
@@ -272,7 +272,8 @@ func (s store) SetAside(ctx context.Context) (string, error) {
 	return s.Store.SetAside(ctx)
 }
 
-// files, broken, restore nothing and do not say that a list was not written.
+// files, when broken, restores nothing and does not say that a list was not
+// written.
 type files struct {
 	*memstore.Certificates
 	broken bool
@@ -292,7 +293,7 @@ func (f files) InstallCRL(ctx context.Context, pem []byte) error {
 	return nil
 }
 
-// reader, broken, does not heed a context.
+// reader, when broken, ignores that a context is done.
 type reader struct {
 	machine.Static
 	broken bool
@@ -305,7 +306,7 @@ func (r reader) Read(ctx context.Context) (ports.MachineSignals, error) {
 	return r.Static.Read(ctx)
 }
 
-// describer, broken, does not say what to configure.
+// describer, when broken, does not say what to configure.
 type describer struct {
 	hostfacts.Static
 	broken bool
@@ -319,7 +320,7 @@ func (d describer) Describe(ctx context.Context, managerHost string) (ports.Host
 	return facts, err
 }
 
-// supervisor, broken, cannot be told that the agent stops.
+// supervisor, when broken, cannot be told that the agent stops.
 type supervisor struct {
 	unsupervised.Supervisor
 	broken bool
@@ -332,7 +333,7 @@ func (s supervisor) Stopping() error {
 	return nil
 }
 
-// holder, broken, passes no revocations on.
+// holder, when broken, does not pass revocations on.
 type holder struct {
 	*mtls.Holder
 	broken bool
@@ -350,7 +351,7 @@ type listenerConn struct{ *mtls.MemoryConn }
 func (c listenerConn) Served() *x509.Certificate { return c.MemoryConn.Served }
 func (c listenerConn) Close()                    {}
 
-// site, broken, tries again by itself.
+// site, when broken, tries again by itself.
 type site struct {
 	*memsite.Enroller
 	broken bool
@@ -363,7 +364,7 @@ func (s site) Enroll(ctx context.Context, r ports.SiteRequest) ports.SiteAnswer 
 	return s.Enroller.Enroll(ctx, r)
 }
 
-// manager, broken, lets the token into a text and takes a refusal for a
+// manager, when broken, lets the token into a text and takes a refusal for a
 // pending decision.
 type manager struct {
 	ports.ManagerEnroller
@@ -386,7 +387,7 @@ func (m manager) Interpret(body ports.Secret) ports.PollDecision {
 	return decision
 }
 
-// dialer, broken, gives connections that take what nobody receives.
+// dialer, when broken, returns connections on which sending never fails.
 type dialer struct {
 	*memrelay.Server
 	broken bool
@@ -412,7 +413,7 @@ func (c relayConn) Send(ctx context.Context, s ports.AgentStatus) error {
 	return nil
 }
 
-// peer is as much of the relay's end as is asked for.
+// peer is the part of the relay's end that the test uses.
 type peer struct {
 	contracttest.RelayPeer
 	conn *memrelay.Conn
@@ -420,7 +421,7 @@ type peer struct {
 
 func (p peer) ClosedNormally() bool { return p.conn.ClosedNormally() }
 
-// client, broken, knows how an agent stands that does not run.
+// client, when broken, has a status though no agent runs.
 type client struct {
 	*memstatus.Endpoint
 	broken bool
@@ -434,7 +435,7 @@ func (c client) Status(ctx context.Context) (ports.Status, error) {
 	return status, err
 }
 
-// forAnyPurpose is a protector that, broken, does not bind to the purpose.
+// forAnyPurpose is a protector that, when broken, binds a secret to no purpose.
 type forAnyPurpose struct {
 	ports.Protector
 	broken bool
@@ -455,8 +456,8 @@ func (p forAnyPurpose) of(purpose string) string {
 	return purpose
 }
 
-// makesAgain is a guard that, broken, is content with a directory that it did
-// not make.
+// makesAgain is a guard that, when broken, takes an existing directory for one
+// that it made.
 type makesAgain struct {
 	ports.Guard
 	broken bool

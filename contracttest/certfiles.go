@@ -14,9 +14,9 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// CertificateFiles is the suite of ports.CertificateFiles. Each fresh is an
-// empty place; each open the start of a process over it, the former one being
-// gone.
+// CertificateFiles is the suite of ports.CertificateFiles. Each call of fresh
+// makes an empty place; each call of open stands for the start of a process
+// there, the one before having ended.
 func CertificateFiles[S ports.CertificateFiles](t *testing.T, fresh func(*testing.T) (open func() S)) {
 	names(t, "CertificateFiles")
 	t.Run("an empty place has no files, at paths of their own", func(t *testing.T) {
@@ -205,8 +205,8 @@ func CertificateFiles[S ports.CertificateFiles](t *testing.T, fresh func(*testin
 	})
 }
 
-// holds fails the test unless the files hold the set; what is empty in it is
-// missing.
+// holds fails the test unless the files hold the set and those for which it has
+// nothing are missing.
 func holds(t *testing.T, f ports.CertificateFiles, want ports.CertificateSet) {
 	t.Helper()
 	found, err := f.Read(t.Context())
@@ -235,7 +235,7 @@ func setOf(f ports.FoundSet) ports.CertificateSet {
 	return ports.CertificateSet{CA: f.CA.PEM, Server: f.Server.PEM, Key: f.Key.PEM, CRL: f.CRL.PEM}
 }
 
-// keyFile is the key without its content.
+// keyFile is the key's file without its content.
 func keyFile(k ports.FoundKey) ports.FoundFile {
 	return ports.FoundFile{Path: k.Path, Err: k.Err}
 }

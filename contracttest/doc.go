@@ -3,10 +3,10 @@
 // comment as a subtest of that name. The table of ports says which adapter
 // runs which.
 //
-// A suite is handed what it needs by fresh, and calls it once for each test.
-// Of a store, each fresh is an empty place, and each open the start of a
-// process over it, the former one being gone: what is read after another open
-// has survived a restart.
+// A suite calls fresh once for each test to get what it needs. For a store, each
+// call of fresh makes an empty place, and each call of open stands for the start
+// of a process there, the one before having ended: what is read after another
+// open has survived a restart.
 package contracttest
 
 import "testing"

@@ -14,8 +14,8 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// Guard is the suite of ports.Guard, as far as one account on a disk can show
-// it: what others may do is shown by the adapter's own tests.
+// Guard is the suite of ports.Guard, as far as a test under one account can show
+// it: the adapter's own tests show what other accounts may do.
 func Guard(t *testing.T, open func() ports.Guard) {
 	names(t, "Guard")
 	t.Run("what it made it claims", func(t *testing.T) {
@@ -74,14 +74,14 @@ func Guard(t *testing.T, open func() ports.Guard) {
 	})
 }
 
-// RecordingGuard is a ports.Guard that keeps in mind what it was asked for, for
-// the tests of stores on systems that have no Guard of their own. The zero
-// value is usable.
+// RecordingGuard is a ports.Guard that records what it was asked for. Stores are
+// tested with it on systems that have no Guard of their own. The zero value is
+// usable.
 type RecordingGuard struct {
 	mu  sync.Mutex
 	Log []string // "mkdir PATH", "create PATH", "claim PATH", and what was noted
 
-	Foreign bool   // what lies at the directory's path is somebody else's
+	Foreign bool   // the directory, if there is one, is somebody else's
 	Denied  error  // the answer of every Claim
 	Exposed string // the file that others reach
 }

@@ -14,9 +14,9 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// HostDescriber is the suite of ports.HostDescriber. fresh makes a describer
-// of a host that does not change meanwhile; several calls may give the same
-// host. cutOff is a describer of a host without any address.
+// HostDescriber is the suite of ports.HostDescriber. fresh makes a describer of a
+// host that does not change meanwhile; several calls may give the same host.
+// cutOff makes a describer of a host without any address.
 func HostDescriber(t *testing.T, fresh, cutOff func(*testing.T) ports.HostDescriber) {
 	names(t, "HostDescriber")
 	const manager = "127.0.0.1" // reached without a network
@@ -57,13 +57,13 @@ func HostDescriber(t *testing.T, fresh, cutOff func(*testing.T) ports.HostDescri
 	t.Run("names what to configure where there is no address", func(t *testing.T) {
 		is := is.New(t)
 		facts, err := cutOff(t).Describe(t.Context(), manager)
-		is.True(err != nil)
+		is.True(err != nil) // there is no address
 		is.True(strings.Contains(err.Error(), "MUSTER_REPORT_IP"))
 		is.Equal(facts, ports.HostFacts{})
 	})
 }
 
-// hostFacts checks what a manager is to store.
+// hostFacts checks that a manager can store the facts.
 func hostFacts(t *testing.T, facts ports.HostFacts) {
 	t.Helper()
 	address, err := netip.ParseAddr(facts.IPAddress)

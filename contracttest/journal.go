@@ -104,7 +104,7 @@ func ManagerJournal[S ports.ManagerJournal](t *testing.T, fresh func(*testing.T)
 			is.NoErr(j.SaveBundle(t.Context(), received(n)))
 			where, err := j.RejectBundle(t.Context())
 			is.NoErr(err)
-			is.True(where != "" && where != before)
+			is.True(where != "" && where != before) // each has a place of its own
 			before = where
 			for _, j := range []ports.ManagerJournal{j, open()} {
 				_, err = j.LoadBundle(t.Context())
@@ -158,13 +158,13 @@ func ManagerJournal[S ports.ManagerJournal](t *testing.T, fresh func(*testing.T)
 	})
 }
 
-// kept is one thing in an open journal.
+// kept is what an open journal offers for one of the things that it keeps.
 type kept[T any] struct {
 	accessors[T]
-	erase func(context.Context) error // nil if it never is
+	erase func(context.Context) error // nil if the port has no such method
 }
 
-// journaled states what everything in a journal promises.
+// journaled tests what a journal promises for each thing that it keeps.
 func journaled[T any, S ports.ManagerJournal](
 	t *testing.T, fresh func(*testing.T) (open func() S),
 	value func(int) T, values map[string]T, of func(S) kept[T],
@@ -214,7 +214,7 @@ func privateKey(n int) ports.Secret {
 	return ports.NewSecret(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: fmt.Appendf(nil, "no key, number %d", n)})))
 }
 
-// received is of a poll where n is odd, else of a renewal.
+// received is the answer to a poll where n is odd, else to a renewal.
 func received(n int) ports.ReceivedBundle {
 	b := ports.ReceivedBundle{
 		ManagerURL:   fmt.Sprintf("https://manager-%d.example.org", n),

@@ -26,9 +26,9 @@ type ListenerUnderTest struct {
 	Listener ports.Listener
 	Holder   ports.CertificateHolder
 	// Connect opens a connection to addr. It presents client, or nothing if
-	// that is empty, and believes in roots.
+	// that is empty, and trusts roots.
 	Connect func(addr string, client tls.Certificate, roots *x509.CertPool) (ListenerConn, error)
-	// FreeAddress is one that the system completes by itself, "127.0.0.1:0".
+	// FreeAddress is one whose port the system picks, "127.0.0.1:0".
 	FreeAddress string
 }
 
@@ -82,7 +82,7 @@ func Listener(t *testing.T, fresh func(*testing.T) ListenerUnderTest) {
 		addr, stop := serveListener(t, l, l.FreeAddress, healthy)
 		_, port, err := net.SplitHostPort(addr)
 		is.NoErr(err)
-		is.True(port != "0")
+		is.True(port != "0") // the one that the system picked
 		is.NoErr(stop())
 		_, err = askListener(l, addr, client, ca.pool())
 		is.True(err != nil) // nobody listens
@@ -106,7 +106,7 @@ func Listener(t *testing.T, fresh func(*testing.T) ListenerUnderTest) {
 			is.NoErr(stop())
 			took := time.Since(start)
 			_, err = conn.Health()
-			is.True(err != nil)
+			is.True(err != nil) // the connection was closed
 			return took
 		})
 	})
@@ -132,11 +132,11 @@ func Listener(t *testing.T, fresh func(*testing.T) ListenerUnderTest) {
 		is := is.New(t)
 		const addr = "127.0.0.1"
 		err := fresh(t).Listener.Serve(within(t, soon), addr, healthy, func(string) { t.Error("it was opened") })
-		is.True(err != nil)
+		is.True(err != nil) // it has no port
 		is.True(strings.Contains(err.Error(), addr))
 		is.True(!errors.Is(err, ports.ErrAddressInUse))
 	})
-	t.Run("gives nothing to whom it does not believe", func(t *testing.T) {
+	t.Run("gives nothing to a client that it does not trust", func(t *testing.T) {
 		intermediate := ca.intermediate(t)
 		for name, refused := range map[string]tls.Certificate{
 			"no certificate":                         {},
@@ -163,7 +163,7 @@ func Listener(t *testing.T, fresh func(*testing.T) ListenerUnderTest) {
 					return ports.Health{}
 				})
 				_, err := askListener(l, addr, refused, ca.pool())
-				is.True(err != nil)
+				is.True(err != nil) // refused
 			})
 		}
 	})
@@ -179,26 +179,26 @@ func Listener(t *testing.T, fresh func(*testing.T) ListenerUnderTest) {
 		_, err = askListener(l, addr, ca.intermediate(t).leaf, ca.pool())
 		is.NoErr(err)
 	})
-	t.Run("believes nobody without roots", func(t *testing.T) {
+	t.Run("trusts nobody without roots", func(t *testing.T) {
 		is := is.New(t)
 		l := fresh(t)
 		l.Holder.Use(&ports.CertificateInUse{Certificate: server})
 		addr, _ := serveListener(t, l, l.FreeAddress, healthy)
 		_, err := askListener(l, addr, client, ca.pool())
-		is.True(err != nil)
+		is.True(err != nil) // no client certificate verifies
 	})
 	t.Run("serves nobody without a certificate", func(t *testing.T) {
 		is := is.New(t)
 		l := fresh(t)
 		addr, _ := serveListener(t, l, l.FreeAddress, healthy)
 		_, err := askListener(l, addr, client, ca.pool())
-		is.True(err != nil)
+		is.True(err != nil) // there is no certificate yet
 		l.Holder.Use(inUse(server))
 		_, err = askListener(l, addr, client, ca.pool())
 		is.NoErr(err)
 		l.Holder.Use(nil)
 		_, err = askListener(l, addr, client, ca.pool())
-		is.True(err != nil)
+		is.True(err != nil) // there is none any more
 	})
 	t.Run("a switch is for new connections and leaves those that are open", func(t *testing.T) {
 		is := is.New(t)
@@ -222,16 +222,16 @@ func Listener(t *testing.T, fresh func(*testing.T) ListenerUnderTest) {
 			_, err = before.Health()
 			is.NoErr(err)
 			_, err = askListener(l, addr, client, ca.pool())
-			is.True(err != nil) // of the CA before
+			is.True(err != nil) // its certificate is of the CA before
 		}
 		is.Equal(before.Served().Raw, server.Certificate[0])
 	})
 }
 
-// serveListener serves until the test's end, or until stop, which gives what
-// Serve returned. An address that is in use it tries again: a socket that was
-// closed may be open for a moment longer, in a child that another test has
-// forked and that has not yet become another program.
+// serveListener serves until the test's end, or until stop is called, which
+// returns what Serve returned. It tries an address that is in use again: a closed
+// socket may stay open for a moment longer in a child process that another test
+// has forked and that has not executed its program yet.
 func serveListener(t *testing.T, l ListenerUnderTest, addr string, health func() ports.Health) (opened string, stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -268,7 +268,7 @@ func serveListener(t *testing.T, l ListenerUnderTest, addr string, health func()
 	return opened, stop
 }
 
-// askListener asks on a connection of its own.
+// askListener asks for the health on a connection of its own.
 func askListener(l ListenerUnderTest, addr string, client tls.Certificate, roots *x509.CertPool) (ports.Health, error) {
 	conn, err := l.Connect(addr, client, roots)
 	if err != nil {
@@ -282,7 +282,7 @@ func askListener(l ListenerUnderTest, addr string, client tls.Certificate, roots
 type listenerCA struct {
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
-	leaf        tls.Certificate // with the CA's own certificate, if it is an intermediate
+	leaf        tls.Certificate // of an intermediate, a leaf with the intermediate's own certificate
 }
 
 type listenerLeaf struct{ expired, serverOnly bool }

@@ -13,8 +13,9 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// ProcessLock is the suite of ports.ProcessLock. Each fresh is a state
-// directory that nobody holds; each open another process over it.
+// ProcessLock is the suite of ports.ProcessLock. Each call of fresh makes a state
+// directory that nobody holds; each call of open stands for another process over
+// it.
 func ProcessLock[S ports.ProcessLock](t *testing.T, fresh func(*testing.T) (open func() S)) {
 	names(t, "ProcessLock")
 	t.Run("the second locker is told who holds the lock", func(t *testing.T) {

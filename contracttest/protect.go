@@ -19,8 +19,8 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// Protector is the suite of ports.Protector. Each open is the start of another
-// process on the same machine.
+// Protector is the suite of ports.Protector. Each call of open stands for the
+// start of another process on the same machine.
 func Protector(t *testing.T, open func() ports.Protector) {
 	names(t, "Protector")
 	const purpose = "credential"
@@ -100,7 +100,7 @@ func Protector(t *testing.T, open func() ports.Protector) {
 }
 
 // Reveals names the encoding in which data holds the secret or eight of its
-// characters; empty if it does in none. Base64 is looked for at each of its
+// characters in a row; "" if there is none. Base64 is looked for at each of its
 // three alignments.
 func Reveals(data []byte, secret ports.Secret) string {
 	text := secret.Reveal()
@@ -134,9 +134,9 @@ func Reveals(data []byte, secret ports.Secret) string {
 	return ""
 }
 
-// MemoryProtector is a ports.Protector whose key goes with it: one machine.
-// The suite is developed on it, and stores are tested with it on systems that
-// have no protection of their own.
+// MemoryProtector is a ports.Protector that makes up its own key, so that each
+// one is another machine. The suite is developed on it, and stores are tested
+// with it on systems that have no protection of their own.
 type MemoryProtector struct{ aead cipher.AEAD }
 
 // NewMemoryProtector returns the protection of a new machine.
@@ -145,16 +145,16 @@ func NewMemoryProtector() *MemoryProtector {
 	_, _ = rand.Read(machine) // never fails (crypto/rand)
 	block, err := aes.NewCipher(machine)
 	if err != nil {
-		panic(err) // of 32 bytes it never is
+		panic(err) // never with a key of 32 bytes
 	}
 	aead, err := cipher.NewGCMWithRandomNonce(block)
 	if err != nil {
-		panic(err) // of AES it never is
+		panic(err) // never with AES
 	}
 	return &MemoryProtector{aead}
 }
 
-// Name implements ports.Protector. It bears the name of what it stands for.
+// Name implements ports.Protector: the name of the protection that it stands for.
 func (p *MemoryProtector) Name() string { return "dpapi" }
 
 // Protect implements ports.Protector.

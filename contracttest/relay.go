@@ -16,12 +16,12 @@ import (
 
 // RelayScript is how a relay behaves towards every handshake.
 type RelayScript struct {
-	// Refuse, if set, is what the handshake is refused with.
+	// Refuse, if set, says how the handshake is refused.
 	Refuse *ports.RelayRefusedError
-	// Busy, if set, is how the handshake is put off.
+	// Busy, if set, says how the handshake is put off.
 	Busy *ports.RelayBusyError
-	// Unavailable: the handshake fails in another way. A relay that answers
-	// then does so with a status for which a Retry-After means nothing.
+	// Unavailable: the handshake fails in another way. If the relay answers at
+	// all, it does so with a status for which a Retry-After means nothing.
 	Unavailable bool
 	// Hang: the handshake is never answered.
 	Hang bool
@@ -43,8 +43,7 @@ type RelayPeer interface {
 	Push(ports.RelayFrame)
 	// Drop breaks the connection without a close frame.
 	Drop()
-	// Stall makes the relay answer nothing any more, neither a ping nor a
-	// close.
+	// Stall stops the relay from answering anything, pings and closes included.
 	Stall()
 	// Sent is what the agent has sent.
 	Sent() []ports.AgentStatus
@@ -53,15 +52,15 @@ type RelayPeer interface {
 }
 
 const (
-	// promptly is how long anything may take that the port wants done promptly.
+	// promptly is the limit for what the port wants done promptly.
 	promptly = 5 * time.Second
-	// soon bounds a wait for it on a machine that may be busy: by less than
-	// what it would take otherwise, such as a request's time-out of 30 s.
+	// soon is the same on a machine that may be busy. It is still shorter than
+	// a request's time-out of 30 s.
 	soon = 20 * time.Second
 )
 
-// quickly asserts that something takes no longer than a limit. The machine may
-// be busy, so that it is enough if one of five tries does not.
+// quickly asserts that something can be done within a limit. One of five tries is
+// enough, since the machine may be busy.
 func quickly(t *testing.T, limit time.Duration, try func() (took time.Duration)) {
 	t.Helper()
 	var took []time.Duration
@@ -298,7 +297,7 @@ func RelayDialer(t *testing.T, fresh func(*testing.T, RelayScript) RelayServer) 
 	})
 }
 
-// receiving receives until it cannot, and gives the error.
+// receiving receives until that fails, and then sends the error.
 func receiving(conn ports.RelayConn) <-chan error {
 	done := make(chan error, 1)
 	go func() {

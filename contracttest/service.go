@@ -10,13 +10,13 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// ServiceMachines make machines for the suite of ports.ServiceManager, each
-// with its service manager. One that cannot be had is nil.
+// ServiceMachines make machines for the suite of ports.ServiceManager, each with
+// its service manager. Those that an adapter cannot make are nil.
 type ServiceMachines struct {
 	Fresh         func(*testing.T) ports.ServiceManager // the service is not installed
 	Broken        func(*testing.T) ports.ServiceManager // the same; started, it ends with an error
 	Packaged      func(*testing.T) ports.ServiceManager // a package has installed the service
-	WithoutRights func(*testing.T) ports.ServiceManager // the service is not installed, and the caller may look only
+	WithoutRights func(*testing.T) ports.ServiceManager // the service is not installed, and the caller may only look
 	Without       func(*testing.T) ports.ServiceManager // there is no service manager
 }
 
@@ -81,7 +81,7 @@ func ServiceManager(t *testing.T, machines ServiceMachines) {
 		is := is.New(t)
 		is.NoErr(m.Install(t.Context()))
 		for range 2 {
-			is.True(m.Start(t.Context()) != nil)
+			is.True(m.Start(t.Context()) != nil) // the service ends with an error
 			stands(t, m, ports.ServiceFailed, true)
 		}
 		is.NoErr(m.Uninstall(t.Context()))

@@ -13,8 +13,8 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// SignalReader is the suite of [ports.SignalReader]. fresh makes a reader of
-// a machine that does not change meanwhile; several calls may give the same
+// SignalReader is the suite of ports.SignalReader. fresh makes a reader of a
+// machine that does not change meanwhile; several calls may give the same
 // machine.
 func SignalReader(t *testing.T, fresh func(*testing.T) ports.SignalReader) {
 	names(t, "SignalReader")

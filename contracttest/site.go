@@ -77,8 +77,8 @@ func SiteEnroller(t *testing.T, fresh func(*testing.T, SiteScript) SiteServer) {
 		})
 	}
 
-	// What a server says is its own: it may be long, may hold what a terminal
-	// obeys, and may echo the request.
+	// A server may say anything: its words may be long, may hold characters that
+	// a terminal obeys, and may echo the request.
 	unfit := "your key is " + request.EnrollmentKey.Reveal() + "\x1b[31m\r\n\x00" + strings.Repeat("and so on, é ", 40)
 	for name, outcome := range map[string]ports.SiteOutcome{
 		"rejected": ports.SiteRejected{Detail: unfit}, "site conflict": ports.SiteConflict{Detail: unfit},
@@ -178,11 +178,13 @@ func siteInterrupted(t *testing.T, answer ports.SiteAnswer) {
 }
 
 const (
-	serversWords = 200 // characters that a server may say at the most (docs/PROTOCOLS.md, "Site enrollment")
-	ourWords     = 300 // and what an adapter may say around them
+	// serversWords is how many characters of a server's own words a text may
+	// hold (docs/PROTOCOLS.md, "Site enrollment"), ourWords how many an adapter
+	// may put around them.
+	serversWords, ourWords = 200, 300
 )
 
-// siteWords checks what people will read.
+// siteWords checks the text that people will read.
 func siteWords(t *testing.T, outcome ports.SiteOutcome) {
 	t.Helper()
 	var words string

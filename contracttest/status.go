@@ -14,7 +14,7 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// LocalEndpoint is where an agent may serve, and a caller of it.
+// LocalEndpoint is a place where an agent may serve local callers, and a caller.
 type LocalEndpoint struct {
 	Server ports.StatusServer
 	Client ports.StatusClient
@@ -25,7 +25,7 @@ type LocalEndpoint struct {
 	Closed ports.StatusServer
 }
 
-// renewalSecret is in the error of a renewal, which no caller is to see.
+// renewalSecret stands in the error of a renewal, which no caller may see.
 const renewalSecret = "cak_contract0123456789"
 
 // LocalStatus is the suite of ports.StatusServer and ports.StatusClient. Each
@@ -222,7 +222,7 @@ func LocalStatus(t *testing.T, fresh func(*testing.T) LocalEndpoint) {
 		go func() { failed <- asks["renew"](context.Background(), e.Client) }()
 		arrives(t, "the question", asked)
 		is.NoErr(stop())
-		is.True(ended.Load())
+		is.True(ended.Load()) // before Serve returned
 		statusError(t, arrives(t, "the error", failed), ports.ErrNotAnswering)
 	})
 	t.Run("a context that is done when it serves", func(t *testing.T) {
@@ -232,12 +232,12 @@ func LocalStatus(t *testing.T, fresh func(*testing.T) LocalEndpoint) {
 	})
 	t.Run("an endpoint that cannot be opened", func(t *testing.T) {
 		err := fresh(t).Closed.Serve(within(t, soon), ports.LocalCalls{Status: fullStatus})
-		is.New(t).True(err != nil)
+		is.New(t).True(err != nil) // nobody could ask
 	})
 }
 
-// answered asks again while the agent is too busy to answer within the port's
-// 2 s.
+// answered asks again as long as the agent is too busy to answer within the
+// port's 2 s.
 func answered(ask func() error) (err error) {
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		if err = ask(); !errors.Is(err, ports.ErrNotAnswering) {
@@ -256,14 +256,14 @@ func statusOf(t *testing.T, e LocalEndpoint) (got ports.Status) {
 	return got
 }
 
-// serveStatus serves until the test's end, or until stop, which gives what
-// Serve returned. It returns once the agent can be asked.
+// serveStatus serves until the test's end, or until stop is called, which returns
+// what Serve returned. It returns once the agent can be asked.
 func serveStatus(t *testing.T, e LocalEndpoint, calls ports.LocalCalls) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	var result error
-	var up atomic.Bool // until then callers are ours
+	var up atomic.Bool // until then only serveStatus asks
 	asked := calls
 	calls.Status = func() ports.Status {
 		if !up.Load() {
@@ -314,7 +314,7 @@ func statusError(t *testing.T, err, want error) {
 	}
 }
 
-// arrives is what comes next.
+// arrives returns what comes next.
 func arrives[T any](t *testing.T, what string, from <-chan T) (v T) {
 	t.Helper()
 	select {
@@ -327,7 +327,7 @@ func arrives[T any](t *testing.T, what string, from <-chan T) (v T) {
 
 func renewedAtOnce(context.Context) (ports.RenewResult, error) { return ports.RenewResult{}, nil }
 
-// fullStatus is a status in which every field is known that callers are told.
+// fullStatus is a status in which every field is set that callers are told.
 func fullStatus() ports.Status {
 	second := func(n int) time.Time { return time.Date(2031, 5, 6, 7, 8, n, 0, time.UTC) }
 	return ports.Status{

@@ -17,8 +17,8 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// Store is what the suite of ports.StateDirectory needs to see what is moved:
-// every store of one state directory.
+// Store is every store of one state directory, so that the suite of
+// ports.StateDirectory can see what is moved.
 type Store interface {
 	ports.CredentialStore
 	ports.IdentityStore
@@ -27,8 +27,9 @@ type Store interface {
 	ports.StateDirectory
 }
 
-// CredentialStore is the suite of ports.CredentialStore. Each fresh is an empty
-// place; each open the start of a process over it, the former one being gone.
+// CredentialStore is the suite of ports.CredentialStore. Each call of fresh makes
+// an empty place; each call of open stands for the start of a process there, the
+// one before having ended.
 func CredentialStore[S ports.CredentialStore](t *testing.T, fresh func(*testing.T) (open func() S)) {
 	names(t, "CredentialStore")
 	keeps(t, subject[ports.Credential]{
@@ -163,7 +164,7 @@ func StateDirectory[S Store](t *testing.T, fresh func(*testing.T) (open func() S
 		is.NoErr(s.ReserveBundle(t.Context()))
 		where, err := s.SetAside(t.Context())
 		is.NoErr(err)
-		is.True(where != "")
+		is.True(where != "") // says where to
 		for _, s := range []Store{s, open()} {
 			_, err = s.Load(t.Context())
 			is.True(errors.Is(err, ports.ErrNotStored))
@@ -198,7 +199,7 @@ func StateDirectory[S Store](t *testing.T, fresh func(*testing.T) (open func() S
 
 		second, err := s.SetAside(t.Context()) // cloned once more
 		is.NoErr(err)
-		is.True(second != "" && second != first)
+		is.True(second != "" && second != first) // a place of its own
 	})
 	t.Run("a done context changes nothing", func(t *testing.T) {
 		is := is.New(t)
@@ -225,7 +226,7 @@ func fill(t *testing.T, s Store) {
 	is.NoErr(s.SaveBundle(t.Context(), received(1)))
 }
 
-// accessors are one record's methods of an open store.
+// accessors are the methods of an open store for one record.
 type accessors[T any] struct {
 	load func(context.Context) (T, error)
 	save func(context.Context, T) error
@@ -238,7 +239,7 @@ type subject[T any] struct {
 	values map[string]T
 }
 
-// keeps states what every record of the state directory promises.
+// keeps tests what a store promises for every record.
 func keeps[T any](t *testing.T, s subject[T]) {
 	t.Run("an empty place says that nothing is stored", func(t *testing.T) {
 		_, err := s.fresh(t)().load(t.Context())
@@ -342,7 +343,7 @@ func same[T any](t *testing.T, got, want T) {
 	}
 }
 
-// equal compares deeply; times by the instant, and nil is as good as empty.
+// equal compares deeply: times by their instant, and nil equals empty.
 func equal[T any](a, b T) bool { return deepEqual(reflect.ValueOf(a), reflect.ValueOf(b)) }
 
 func deepEqual(a, b reflect.Value) bool {
@@ -386,7 +387,7 @@ func deepEqual(a, b reflect.Value) bool {
 	}
 }
 
-// overwrite zeroes everything that v shares by reference.
+// overwrite zeroes all memory that a copy of v would share.
 func overwrite(v reflect.Value) {
 	if _, ok := v.Interface().(time.Time); ok {
 		return

@@ -2,9 +2,6 @@ package contracttest_test
 
 import (
 	"go/ast"
-	"go/parser"
-	"go/token"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -95,8 +92,8 @@ func judgeTable(table []row, ports, suites []string, runs func(adapter, suite st
 	return complaints
 }
 
-// portTable reads the table in ports/doc.go: columns are two spaces apart, and
-// what stands in brackets says more of an adapter.
+// portTable reads the table in ports/doc.go. Its columns are at least two spaces
+// apart; it leaves out what says more of an adapter in parentheses.
 func portTable(t *testing.T) (table []row) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "ports", "doc.go"))
@@ -119,8 +116,8 @@ func portTable(t *testing.T) (table []row) {
 	return table
 }
 
-// interfaces are the exported interfaces of ports, but for closed sets, whose
-// methods are not exported.
+// interfaces returns the exported interfaces of ports without the closed sets,
+// whose methods are not exported.
 func interfaces(t *testing.T) (names []string) {
 	t.Helper()
 	for _, file := range parsed(t, filepath.Join("..", "ports"), func(name string) bool { return !strings.HasSuffix(name, "_test.go") }) {
@@ -139,36 +136,8 @@ func interfaces(t *testing.T) (names []string) {
 	return names
 }
 
-// functions are the exported functions of a folder; in contracttest these are
-// the suites.
-func functions(t *testing.T, folder string) (names []string) {
-	t.Helper()
-	for _, file := range parsed(t, folder, func(name string) bool { return !strings.HasSuffix(name, "_test.go") }) {
-		for _, d := range file.Decls {
-			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.IsExported() && takesT(f) {
-				names = append(names, f.Name.Name)
-			}
-		}
-	}
-	return names
-}
-
-// takesT reports whether a function's first parameter is a *testing.T, as a
-// suite's is.
-func takesT(f *ast.FuncDecl) bool {
-	if len(f.Type.Params.List) == 0 {
-		return false
-	}
-	star, ok := f.Type.Params.List[0].Type.(*ast.StarExpr)
-	if !ok {
-		return false
-	}
-	sel, ok := star.X.(*ast.SelectorExpr)
-	return ok && sel.Sel.Name == "T"
-}
-
-// runs says whether a test of an adapter calls a suite; of an adapter
-// "folder.Type", whether one that mentions the type does.
+// runs reports whether a test of an adapter calls a suite. For an adapter
+// "folder.Type", only a test that mentions the type counts.
 func runs(t *testing.T, adapter, suite string) (found bool) {
 	t.Helper()
 	folder, typeName, _ := strings.Cut(adapter, ".")
@@ -197,25 +166,4 @@ func runs(t *testing.T, adapter, suite string) (found bool) {
 		}
 	}
 	return found
-}
-
-// parsed are the Go files of a folder, for whichever system they are; none
-// where there is no such folder.
-func parsed(t *testing.T, folder string, which func(name string) bool) (files []*ast.File) {
-	t.Helper()
-	names, err := fs.Glob(os.DirFS(folder), "*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		if !which(name) {
-			continue
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(folder, name), nil, parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, file)
-	}
-	return files
 }

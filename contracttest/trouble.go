@@ -26,10 +26,10 @@ const (
 	RecordBundle     Record = "received bundle"
 )
 
-// Trouble is what happens to a stored record.
+// Trouble is what may happen to a stored record.
 type Trouble string
 
-// The troubles, each of the kind of error that the port names for it.
+// The troubles, each with the kind of error that the port has for it.
 const (
 	NoSpace     Trouble = "no space"     // ErrNotWritten
 	Unreadable  Trouble = "unreadable"   // ErrUnreadable
@@ -40,8 +40,8 @@ const (
 // TroubledPlace is an empty place, and what can happen to it.
 type TroubledPlace[S any] struct {
 	Open func() S // the start of a process, as in the other suites
-	// Inflict brings trouble upon a record that is stored, for every process
-	// that was or is opened, until end. Damage has no end.
+	// Inflict brings trouble upon a stored record, for every process that was or
+	// will be opened, until end is called. Damage does not end.
 	Inflict func(r Record, trouble Trouble) (end func())
 }
 
@@ -92,7 +92,7 @@ type troubled[T any] struct {
 	reserve func(context.Context) error // nil if no room is kept for it
 }
 
-// writes are the errors of everything that writes the record.
+// writes does everything that writes the record, and returns the errors.
 func (r troubled[T]) writes(t *testing.T, v T) []error {
 	errs := []error{r.save(t.Context(), v)}
 	if r.reserve != nil {
@@ -102,8 +102,8 @@ func (r troubled[T]) writes(t *testing.T, v T) []error {
 }
 
 func troubles[S Store, T any](t *testing.T, fresh func(*testing.T) TroubledPlace[S], r Record, value func(int) T, of func(S) troubled[T]) {
-	// stored is a place where the first value is stored, by a process that
-	// goes on.
+	// stored makes a place where the first value is stored, by a process that
+	// goes on running.
 	stored := func(t *testing.T) (p TroubledPlace[S], running troubled[T]) {
 		p = fresh(t)
 		running = of(p.Open())
@@ -193,8 +193,8 @@ type TroubledFiles struct {
 	Copies func(path string) []ports.Secret
 }
 
-// CertificateTroubles is a second suite of ports.CertificateFiles: what it
-// answers when the disk is full, and what the files hold afterwards; and what
+// CertificateTroubles is a second suite of ports.CertificateFiles: what each
+// method answers when the disk is full, what the files hold afterwards, and what
 // becomes of damaged files.
 func CertificateTroubles(t *testing.T, fresh func(*testing.T) TroubledFiles) {
 	names(t, "CertificateTroubles")
