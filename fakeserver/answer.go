@@ -19,8 +19,8 @@ const maxBody = 64 << 10
 
 func isControl(path string) bool { return path == "/_fake" || strings.HasPrefix(path, "/_fake/") }
 
-// ServeHTTP answers one request: it notes it, lets a fault have its way, and
-// answers under it.
+// ServeHTTP records a request, takes the fault that it meets, if any, and
+// answers.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := s.setup(); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -56,7 +56,7 @@ type answer struct {
 
 	status int
 	body   bytes.Buffer
-	direct bool     // what is written goes out at once
+	direct bool     // nothing is held back
 	conn   net.Conn // the connection, once it was hijacked
 }
 
@@ -118,7 +118,7 @@ func (a *answer) send() {
 		a.Header().Set("Content-Length", strconv.Itoa(announced))
 	}
 	a.writeHeader(orDefault(a.status, http.StatusOK))
-	// A client that has gone is not the fake's trouble.
+	// An error means that the client has gone.
 	_, _ = a.w.Write(body)
 	if a.action.Drop == DropMidBody {
 		_ = http.NewResponseController(a.w).Flush()
@@ -140,11 +140,11 @@ func (a *answer) writeHeader(status int) {
 	a.w.WriteHeader(status)
 }
 
-// Header is the header to be sent.
+// Header returns the header to be sent.
 func (a *answer) Header() http.Header { return a.w.Header() }
 
-// WriteHeader keeps the status, but for a 101, after which the connection is
-// another protocol's.
+// WriteHeader keeps the status. A 101 it sends at once, since another protocol
+// follows on the connection.
 func (a *answer) WriteHeader(status int) {
 	if a.status != 0 {
 		return
@@ -209,8 +209,8 @@ func writeJSON(w http.ResponseWriter, status int, value any) {
 	w.WriteHeader(status)
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
-	// The values are the fake's own and encode; a client that has gone is not
-	// the fake's trouble.
+	// The values are the fake's own and encode: an error means that the client
+	// has gone.
 	_ = e.Encode(value)
 }
 

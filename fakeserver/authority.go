@@ -19,7 +19,7 @@ const caLifetime = 100 * 365 * 24 * time.Hour
 type authority struct {
 	root         *x509.Certificate
 	intermediate *x509.Certificate
-	key          *ecdsa.PrivateKey // the intermediate's; the root's is thrown away
+	key          *ecdsa.PrivateKey // the intermediate's; the root's is not kept
 }
 
 func newAuthority(name string, now time.Time) (*authority, error) {

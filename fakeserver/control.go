@@ -12,8 +12,8 @@ import (
 // that an agent reads of any answer.
 const maxControlBody = 16 << 20
 
-// controlRoutes are the endpoints below /_fake. What succeeds without a
-// result is answered with 204, a thing that is not there with 404, one in the
+// controlRoutes are the endpoints below /_fake. A success without a result is
+// answered with 204, something that is not there with 404, something in the
 // wrong state with 409.
 func (s *Server) controlRoutes(r chi.Router) {
 	r.Get("/state", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.State()) })

@@ -101,7 +101,7 @@ func (s *Server) ClearFaults() {
 }
 
 // SetFaults puts these faults in force in place of all others, in one step: no
-// request meets a server that is whole in between.
+// request in between meets a server without faults.
 func (s *Server) SetFaults(faults []Fault) error {
 	next := make([]*fault, 0, len(faults))
 	for i, f := range faults {
@@ -117,8 +117,8 @@ func (s *Server) SetFaults(faults []Fault) error {
 	return nil
 }
 
-// takeFault uses up one time of the first fault that matches. It gives an
-// action that does nothing if none does.
+// takeFault uses up one time of the first fault that matches. If none does, the
+// action does nothing.
 func (s *Server) takeFault(method, path string) (action FaultAction, found bool) {
 	s.mu.Lock()
 	defer s.unlock()

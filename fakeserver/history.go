@@ -30,14 +30,14 @@ type Request struct {
 	Status int `json:"status"`
 	// Dropped says that the connection was cut before the answer was whole.
 	Dropped bool `json:"dropped,omitempty"`
-	// Fault says that a fault had its way with it.
+	// Fault says that it met a fault.
 	Fault bool `json:"fault,omitempty"`
 	// Connection numbers the TCP connections from 1; zero without Start.
 	Connection int    `json:"connection"`
 	RemoteAddr string `json:"remote_addr"`
 	UserAgent  string `json:"user_agent,omitempty"`
-	// Body is the body if it was a JSON object, else a JSON string that
-	// describes it; nil for none.
+	// Body is the body if that was a JSON object, else a JSON string that
+	// describes it; nil if there was none.
 	Body json.RawMessage `json:"body,omitempty"`
 }
 
@@ -158,7 +158,7 @@ func redactValue(value any) any {
 
 func quoted(text string) json.RawMessage { return encode("(" + text + ")") }
 
-// encode is JSON without the escapes that are for HTML.
+// encode returns JSON without the escapes that are for HTML.
 func encode(value any) json.RawMessage {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

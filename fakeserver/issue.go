@@ -29,8 +29,8 @@ type bundle struct {
 	RepoConfig map[string]any `json:"repo_config,omitempty"`
 }
 
-// issueBundle makes what an approved host gets: with a certificate for the
-// key of its CSR, or for one made here.
+// issueBundle makes the bundle of an approved host, with a certificate for the
+// key of its CSR or for a key that the manager makes.
 func (s *Server) issueBundle(e *enrollment) (*bundle, error) {
 	names := &x509.Certificate{DNSNames: []string{e.fqdn}, IPAddresses: []net.IP{e.ip.Unmap().AsSlice()}}
 	if !strings.EqualFold(e.hostname, e.fqdn) {
@@ -87,8 +87,8 @@ func (s *Server) certify(e *enrollment, template *x509.Certificate, public any) 
 	return b, nil
 }
 
-// makeCRL signs a list of what is revoked now. The intermediate signs it,
-// since a list is for the certificates of its issuer (RFC 5280, 5).
+// makeCRL makes the list of what is revoked now. The intermediate signs it,
+// since a list is about the certificates of its issuer (RFC 5280, section 5).
 func (s *Server) makeCRL() (string, error) {
 	s.crlNumber++
 	now := s.now()
@@ -125,7 +125,7 @@ func (s *Server) serveCRL(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/x-pem-file")
-	// A client that has gone is not the fake's trouble.
+	// An error means that the client has gone.
 	_, _ = w.Write([]byte(crl))
 }
 

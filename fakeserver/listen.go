@@ -114,7 +114,7 @@ func (s *Server) Close() {
 	_ = s.Await(ctx, s.noSessions)
 	if l != nil {
 		l.cancel()
-		// Everything is being cut: there is no use for its complaint.
+		// An error would be about a connection, and all are being cut.
 		_ = l.server.Close()
 		<-l.served
 		_ = s.Await(context.Background(), s.noSessions)
@@ -131,7 +131,7 @@ func (s *Server) noSessions() bool {
 func (l *listening) shutdown(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, closeWithin)
 	defer cancel()
-	// What it does not end in time, Close does.
+	// Close cuts what this does not end in time.
 	_ = l.server.Shutdown(ctx)
 }
 
@@ -146,7 +146,7 @@ func (s *Server) URL() string {
 	return s.listening.url
 }
 
-// CACertPEM is the root to trust the server by. It lasts as long as the
+// CACertPEM is the root by which to trust the server. It lasts as long as the
 // Server, over several Starts. It is not the manager's CA.
 func (s *Server) CACertPEM() []byte {
 	s.ready()

@@ -44,12 +44,12 @@ func (m *machine) confirmedFor(hostname string) bool {
 	return m.collision != nil && m.collision.Confirmed && m.collision.Hostname == hostname
 }
 
-// active says whether a machine is connected or was seen recently.
+// active reports whether a machine is connected or was seen recently.
 func (s *Server) active(m *machine, now time.Time) bool {
 	return s.sessions[m.uid] != nil || now.Sub(m.lastSeen) < orDefault(s.SeenRecently, defaultSeenRecently)
 }
 
-// onMachine lets change work on a machine that the server knows.
+// onMachine calls change with a machine that the server knows, under the lock.
 func (s *Server) onMachine(uid string, change func(*machine) error) error {
 	s.ready()
 	s.mu.Lock()
@@ -61,7 +61,7 @@ func (s *Server) onMachine(uid string, change func(*machine) error) error {
 	return change(m)
 }
 
-// Confirm is an operator's word that the machine in collision is the one that
+// Confirm says, for an operator, that the machine in collision is the one that
 // the server knows: its next enrollment gets 200 and a fresh key.
 func (s *Server) Confirm(machineUID string) error {
 	return s.onMachine(machineUID, func(m *machine) error {

@@ -163,12 +163,12 @@ type enrollment struct {
 	certificates   []*issued
 }
 
-// answers says whether the polling token is still good.
+// answers reports whether the polling token is still good.
 func (e *enrollment) answers() bool {
 	return e.state == EnrollmentPending || e.state == EnrollmentApproved || e.state == EnrollmentDenied
 }
 
-// takesPlace says whether e keeps the host from registering again.
+// takesPlace reports whether e keeps the host from registering again.
 func (e *enrollment) takesPlace() bool {
 	return e.state == EnrollmentPending || e.state == EnrollmentApproved || e.state == EnrollmentEnrolled
 }
@@ -197,7 +197,7 @@ func (s *Server) serveRegister(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusAccepted, map[string]string{"polling_token": token})
 }
 
-// register takes a registration and gives its polling token.
+// register takes a registration and returns its polling token.
 func (s *Server) register(q registration, idempotencyKey, address string) (token string, no *refusal) {
 	now := s.now()
 	s.mu.Lock()
@@ -260,7 +260,7 @@ func (s *Server) repeated(idempotencyKey string) *enrollment {
 	return nil
 }
 
-// sameKey says whether two CSRs, which may be nil, are of the same key. Their
+// sameKey reports whether two CSRs, which may be nil, are of the same key. Their
 // bytes may differ: an ECDSA signature is never made twice the same.
 func sameKey(a, b *x509.CertificateRequest) bool {
 	if a == nil || b == nil {
@@ -282,8 +282,8 @@ func (s *Server) servePoll(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, answer)
 }
 
-// poll answers a question after a registration's status. A bundle is given
-// out once: the token is unknown afterwards.
+// poll answers a poll. A bundle is given out once: the token is unknown
+// afterwards.
 func (s *Server) poll(token string) (any, error) {
 	type status struct {
 		Status string `json:"status"`
@@ -312,7 +312,8 @@ func (s *Server) poll(token string) (any, error) {
 	return status{"notfound"}, nil
 }
 
-// onEnrollment lets change work on a registration that the manager knows.
+// onEnrollment calls change with a registration that the manager knows, under the
+// lock.
 func (s *Server) onEnrollment(id string, change func(*enrollment) error) error {
 	s.ready()
 	s.mu.Lock()

@@ -16,7 +16,7 @@ import (
 	"github.com/coder/websocket"
 )
 
-// What the relay closes connections with.
+// The codes with which the relay closes connections.
 const (
 	closeGoingAway       = websocket.StatusGoingAway       // the server is stopping
 	closePolicyViolation = websocket.StatusPolicyViolation // an invalid frame; the key was revoked; the machine was forgotten
@@ -114,7 +114,7 @@ func (s *Server) serveRelay(w http.ResponseWriter, r *http.Request) {
 		writeRefusal(w, no)
 		return
 	}
-	a := w.(*answer) // ServeHTTP sees to it
+	a := w.(*answer) // ServeHTTP passes one
 	x := &session{Session: Session{
 		MachineUID: h.machineUID,
 		AgentID:    h.agentID,
@@ -173,8 +173,8 @@ func (s *Server) finish(x *session) {
 	s.sessionsLive--
 }
 
-// listen reads frames until the connection ends, which gives nil, or a frame
-// is invalid, which gives an error that says why.
+// listen reads frames. It returns nil when the connection ends, or an error that
+// says why a frame is invalid.
 func (s *Server) listen(ctx context.Context, x *session) error {
 	for {
 		kind, data, err := x.conn.Read(ctx)
@@ -264,7 +264,7 @@ func (x *session) close(code websocket.StatusCode, reason string) {
 // end is close without waiting.
 func (x *session) end(code websocket.StatusCode, reason string) { go x.close(code, reason) }
 
-// connected gives the relay connection of a machine.
+// connected returns the relay connection of a machine.
 func (s *Server) connected(machineUID string) (*session, error) {
 	s.ready()
 	s.mu.Lock()

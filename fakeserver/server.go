@@ -32,8 +32,8 @@ type Server struct {
 	// connect to the relay without having been enrolled. Empty: none.
 	LegacyKey string
 
-	// MutePongs makes the relay leave pings unanswered while it is true, as a
-	// connection does whose other end is gone. It may be changed at any time.
+	// MutePongs makes the relay leave pings unanswered while it is true, as if
+	// the connection's other end had gone. It may be changed at any time.
 	MutePongs atomic.Bool
 
 	// Approval says when the manager approves a registration. Its zero value
@@ -51,7 +51,7 @@ type Server struct {
 
 	// RegisterInterval is the least time between two registrations from one
 	// address; an earlier one gets 429 with Retry-After. A real manager asks
-	// for a minute. Zero: no limit, for tests come from one address.
+	// for a minute. Zero: no limit, since tests come from one address.
 	RegisterInterval time.Duration
 
 	// IgnoreCSR makes the manager one that has never heard of csr_pem: it
@@ -134,9 +134,9 @@ func (s *Server) setup() error {
 	return s.setupErr
 }
 
-// ready is setup for callers that cannot return an error: the states they
-// work on exist even when making the authorities failed, and then no request
-// is answered but with 500.
+// ready is setup for callers that cannot return an error. The state that they
+// work on exists even if making the authorities failed; every request is then
+// answered with 500.
 func (s *Server) ready() { _ = s.setup() }
 
 func (s *Server) routes() chi.Router {

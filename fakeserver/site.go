@@ -125,7 +125,7 @@ func (s *Server) serveEnroll(w http.ResponseWriter, r *http.Request) {
 	case status == http.StatusAccepted:
 		writeJSON(w, status, map[string]string{"state": "collision_pending"})
 	default:
-		// Agents ignore what they do not know: the last two are such.
+		// Agents ignore members that they do not know, such as the last two.
 		writeJSON(w, status, map[string]string{"key": key, "state": "enrolled", "machine_uid": q.machineUID})
 	}
 }
@@ -168,8 +168,8 @@ type enrollCounts struct {
 	counts map[[2]string]int
 }
 
-// add counts one and gives zero, or the time until the window is over if the
-// limit is reached.
+// add counts one enrollment and returns zero or, if the limit is reached, the time
+// until the window is over.
 func (c *enrollCounts) add(site, address string, limit int, now time.Time) time.Duration {
 	const window = time.Minute
 	if age := now.Sub(c.since); age < 0 || age >= window {

@@ -12,10 +12,9 @@ import (
 	"unicode/utf8"
 )
 
-// object reads a JSON object more strictly than encoding/json does: no
-// unknown, missing or duplicate members, no null for a value, names in their
-// exact case. The first problem is kept; whoever has taken all members asks
-// for it with end.
+// object reads a JSON object more strictly than encoding/json does: no unknown,
+// missing or duplicate members, no null for a value, names in their exact case.
+// It keeps the first problem, which end returns once all members were taken.
 type object struct {
 	where   string // what the members' names are prefixed with in problems
 	members map[string]json.RawMessage
@@ -139,7 +138,7 @@ func (o *object) truth(name string) bool {
 	return string(o.take(name, "tf", "true or false")) == "true"
 }
 
-// null takes a member if it is null, and says whether it was.
+// null takes a member if it is null, and reports whether it was.
 func (o *object) null(name string) bool {
 	if string(o.members[name]) != "null" {
 		return false
@@ -168,7 +167,7 @@ func (o *object) require(ok bool, name, problem string) {
 	}
 }
 
-// end gives the first problem; members that nobody took are one.
+// end returns the first problem. A member that nobody took is one.
 func (o *object) end() error {
 	if left := slices.Sorted(maps.Keys(o.members)); len(left) > 0 {
 		o.fail(fmt.Sprintf("%.40q", left[0]), "is not a known member")
