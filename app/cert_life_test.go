@@ -13,8 +13,7 @@ import (
 
 	"github.com/matryer/is"
 
-	"github.com/muster-agent/muster/adapters/memmanager"
-	"github.com/muster-agent/muster/adapters/memstore"
+	"github.com/muster-agent/muster/adapters/memory"
 	"github.com/muster-agent/muster/app"
 	"github.com/muster-agent/muster/domain/exitcode"
 	"github.com/muster-agent/muster/ports"
@@ -71,7 +70,7 @@ func (here) Describe(context.Context, string) (ports.HostFacts, error) {
 // certLife is a life with a manager and no site.
 type certLife struct {
 	*life
-	manager *memmanager.Manager
+	manager *memory.Manager
 	holder  *holder
 }
 
@@ -81,12 +80,12 @@ func newCertLife(t *testing.T) *certLife {
 	s.ServerURL, s.SiteCode, s.EnrollmentKey = nil, "", ports.Secret{}
 	s.ManagerURL = mustParse(t, "https://manager.example.org")
 	s.PollingInterval, s.MaxPollAttempts, s.RenewalThreshold = time.Minute, 1440, 7*24*time.Hour
-	c := &certLife{life: l, manager: &memmanager.Manager{Lifetime: 90 * 24 * time.Hour}, holder: &holder{}}
+	c := &certLife{life: l, manager: &memory.Manager{Lifetime: 90 * 24 * time.Hour}, holder: &holder{}}
 	l.change = func(w *app.World) {
-		store := memstore.Open(l.place)
+		store := memory.OpenStore(l.disk)
 		w.Relay = nil
 		w.Manager, w.Host, w.InUse = c.manager.Client(c.holder.present), here{}, c.holder
-		w.Certificates, w.Journal = memstore.OpenCertificates(l.place), store
+		w.Certificates, w.Journal = memory.OpenCertificates(l.disk), store
 	}
 	return c
 }
@@ -109,7 +108,7 @@ func TestAHostGetsItsCertificateAndKeepsIt(t *testing.T) {
 		pass(5 * time.Minute)
 		c.expectCertificate(r, ports.CertValid, ports.ManagerStateApproved)
 		r.expect(ports.StateServing)
-		is.Equal(c.manager.Count(memmanager.Register), 1)
+		is.Equal(c.manager.Count(memory.Register), 1)
 		first := c.holder.serial()
 		is.True(first != "")
 		is.Equal(c.logged("certs.installed"), 1)
@@ -120,16 +119,16 @@ func TestAHostGetsItsCertificateAndKeepsIt(t *testing.T) {
 			r.expect(ports.StateServing)
 		}
 		is.True(c.holder.serial() != first)
-		is.Equal(c.manager.Count(memmanager.Register), 1)
-		renewals := c.manager.Count(memmanager.Renew)
+		is.Equal(c.manager.Count(memory.Register), 1)
+		renewals := c.manager.Count(memory.Renew)
 		is.True(renewals >= 4 && renewals <= 6) // after 50 to 60 days each
 		r.stop()
 
 		r = c.start() // a restart changes nothing
 		defer r.stop()
 		r.expect(ports.StateServing)
-		is.Equal(c.manager.Count(memmanager.Register), 1)
-		is.Equal(c.manager.Count(memmanager.Renew), renewals)
+		is.Equal(c.manager.Count(memory.Register), 1)
+		is.Equal(c.manager.Count(memory.Renew), renewals)
 	})
 }
 
@@ -146,14 +145,14 @@ func TestAWaitForApprovalSurvivesRestarts(t *testing.T) {
 		}
 		r := c.start()
 		defer r.stop()
-		is.Equal(c.manager.Count(memmanager.Register), 1)
+		is.Equal(c.manager.Count(memory.Register), 1)
 		polls := r.Status().Manager.Polls
 		is.True(polls >= 90 && polls <= 130) // counted on
 		is.True(c.logged("manager.resumed") == 10)
 		is.NoErr(c.manager.Approve(c.manager.Requests()[0].Register.MachineID))
 		pass(2 * time.Minute)
 		r.expect(ports.StateServing)
-		is.Equal(c.manager.Count(memmanager.Register), 1)
+		is.Equal(c.manager.Count(memory.Register), 1)
 	})
 }
 
@@ -167,8 +166,8 @@ func TestPollsUsedUpBeginAnotherRoundWithTheSameToken(t *testing.T) {
 		defer r.stop()
 		pass(2 * time.Hour)
 		r.expect(ports.StatePending)
-		is.Equal(c.manager.Count(memmanager.Register), 1)
-		is.True(c.manager.Count(memmanager.Poll) > 50)
+		is.Equal(c.manager.Count(memory.Register), 1)
+		is.True(c.manager.Count(memory.Poll) > 50)
 	})
 }
 
@@ -185,7 +184,7 @@ func TestDeniedIsShownAndRegistersAgainAfterAnOperatorsWait(t *testing.T) {
 		is.Equal(r.Status().Manager.State, ports.ManagerStateDenied)
 		is.Equal(c.logged("enroll.denied"), 1)
 		pass(20 * time.Minute)
-		is.Equal(c.manager.Count(memmanager.Register), 2)
+		is.Equal(c.manager.Count(memory.Register), 2)
 		r.expect(ports.StatePending)
 	})
 }
@@ -199,7 +198,7 @@ func TestATokenThatIsNotKnownRegistersAgain(t *testing.T) {
 		defer r.stop()
 		is.NoErr(c.manager.Remove(c.manager.Requests()[0].Register.MachineID))
 		pass(3 * time.Minute)
-		is.Equal(c.manager.Count(memmanager.Register), 2)
+		is.Equal(c.manager.Count(memory.Register), 2)
 		r.expect(ports.StatePending)
 	})
 }
@@ -212,15 +211,15 @@ func TestAHostThatTheManagerKnowsIsAConflict(t *testing.T) {
 		r.expect(ports.StateServing)
 		id := c.manager.Requests()[0].Register.MachineID
 		r.stop()
-		c.place.AlterCertificates(func(f *ports.FoundSet) { f.Server.PEM = f.Server.PEM[:100] })
+		c.disk.AlterCertificates(func(f *ports.FoundSet) { f.Server.PEM = f.Server.PEM[:100] })
 		r = c.start()
 		defer r.stop()
 		c.expectCertificate(r, ports.CertCorrupt, ports.ManagerStateConflict)
 		r.expect(ports.StateBlocked)
 		is.True(strings.Contains(r.Status().Manager.LastError, "remove or re-approve"))
-		registrations := c.manager.Count(memmanager.Register)
+		registrations := c.manager.Count(memory.Register)
 		pass(10 * time.Minute)
-		is.Equal(c.manager.Count(memmanager.Register), registrations) // class operator
+		is.Equal(c.manager.Count(memory.Register), registrations) // class operator
 		is.NoErr(c.manager.Approve(id))
 		pass(2 * time.Hour)
 		r.expect(ports.StateServing)
@@ -250,7 +249,7 @@ func TestAManagerThatDoesNotRenewIsRegisteredAtAgainWhileTheCertificateServes(t 
 		r.expect(ports.StateServing)
 		is.Equal(r.Status().Manager.State, ports.ManagerStateConflict)
 		is.Equal(c.holder.serial(), first)
-		renewals := c.manager.Count(memmanager.Renew)
+		renewals := c.manager.Count(memory.Renew)
 		is.Equal(renewals, 1) // asked once
 		pass(24 * 24 * time.Hour)
 		r.expect(ports.StateBlocked) // less than the threshold is left
@@ -312,12 +311,12 @@ func TestAnExpiredCertificateIsEnrolledForAgain(t *testing.T) {
 		r := c.start()
 		defer r.stop()
 		r.expect(ports.StateServing)
-		is.Equal(c.manager.Count(memmanager.Register), 2)
+		is.Equal(c.manager.Count(memory.Register), 2)
 	})
 }
 
 func TestNothingIsAskedWhereTheAnswerCouldNotBeStored(t *testing.T) {
-	for name, faults := range map[string]memstore.Faults{
+	for name, faults := range map[string]memory.Faults{
 		"the key":    {SaveKey: ports.ErrNotWritten},
 		"the note":   {SaveRetries: ports.ErrNotWritten},
 		"the record": {SavePending: ports.ErrNotWritten},
@@ -326,13 +325,13 @@ func TestNothingIsAskedWhereTheAnswerCouldNotBeStored(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
 				c := newCertLife(t)
-				c.place.Inject(faults)
+				c.disk.Inject(faults)
 				r := c.start()
 				defer r.stop()
 				pass(time.Hour)
 				r.expect(ports.StateEnrolling)
 				is.Equal(len(c.manager.Requests()), 0)
-				c.place.Inject(memstore.Faults{})
+				c.disk.Inject(memory.Faults{})
 				pass(6 * time.Minute)
 				r.expect(ports.StateServing)
 			})
@@ -342,15 +341,15 @@ func TestNothingIsAskedWhereTheAnswerCouldNotBeStored(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			is := is.New(t)
 			c := newCertLife(t)
-			c.place.Inject(memstore.Faults{ReserveBundle: ports.ErrNotWritten})
+			c.disk.Inject(memory.Faults{ReserveBundle: ports.ErrNotWritten})
 			r := c.start()
 			defer r.stop()
 			pass(time.Hour)
-			is.Equal(c.manager.Count(memmanager.Poll), 0)
-			c.place.Inject(memstore.Faults{})
+			is.Equal(c.manager.Count(memory.Poll), 0)
+			c.disk.Inject(memory.Faults{})
 			pass(6 * time.Minute)
 			r.expect(ports.StateServing)
-			is.Equal(c.manager.Count(memmanager.Register), 1)
+			is.Equal(c.manager.Count(memory.Register), 1)
 		})
 	})
 }
@@ -359,14 +358,14 @@ func TestABundleThatCannotBeStoredAtFirstIsNotLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		c := newCertLife(t)
-		c.place.Inject(memstore.Faults{SaveBundle: ports.ErrNotWritten})
+		c.disk.Inject(memory.Faults{SaveBundle: ports.ErrNotWritten})
 		r := c.start()
 		defer r.stop()
 		pass(time.Hour)
-		c.place.Inject(memstore.Faults{})
+		c.disk.Inject(memory.Faults{})
 		pass(6 * time.Minute)
 		r.expect(ports.StateServing)
-		is.Equal(c.manager.Count(memmanager.Register), 1)
+		is.Equal(c.manager.Count(memory.Register), 1)
 	})
 }
 
@@ -382,7 +381,7 @@ func TestCertificatesPlacedByHandAreServedAndNotRenewed(t *testing.T) {
 		defer r.stop()
 		r.expect(ports.StateServing)
 		is.Equal(r.Status().Manager.State, ports.ManagerStateNotConfigured)
-		c.place.AlterCertificates(func(f *ports.FoundSet) { f.CRL.PEM = []byte("no list") })
+		c.disk.AlterCertificates(func(f *ports.FoundSet) { f.CRL.PEM = []byte("no list") })
 		pass(5 * time.Hour)
 		r.expect(ports.StateServing)
 		is.Equal(strings.Count(c.log.String(), "nobody is refused because of the revocation list"), 1)
@@ -397,12 +396,12 @@ func TestValidFilesCountAsEnrolled(t *testing.T) {
 		is := is.New(t)
 		c := newCertLife(t)
 		c.start().stop()
-		registrations := c.manager.Count(memmanager.Register)
-		c.place.Remove(memstore.Pending)
+		registrations := c.manager.Count(memory.Register)
+		c.disk.Remove(memory.Pending)
 		r := c.start()
 		defer r.stop()
 		r.expect(ports.StateServing)
-		is.Equal(c.manager.Count(memmanager.Register), registrations)
+		is.Equal(c.manager.Count(memory.Register), registrations)
 	})
 }
 
@@ -412,7 +411,7 @@ func TestTheRevocationListIsFetchedEveryDay(t *testing.T) {
 		r := c.start()
 		defer r.stop()
 		pass(30 * 24 * time.Hour)
-		if n := c.manager.Count(memmanager.CRL); n < 29 || n > 70 {
+		if n := c.manager.Count(memory.CRL); n < 29 || n > 70 {
 			t.Errorf("fetched %d times in 30 days", n)
 		}
 	})
@@ -443,7 +442,7 @@ func TestFilesDamagedWhileTheAgentRunsAreReplacedAndTheGoodOneServesOn(t *testin
 		r := c.start()
 		defer r.stop()
 		serial := c.holder.serial()
-		c.place.AlterCertificates(func(f *ports.FoundSet) { f.Server.PEM = nil })
+		c.disk.AlterCertificates(func(f *ports.FoundSet) { f.Server.PEM = nil })
 		pass(2 * time.Hour)
 		c.expectCertificate(r, ports.CertCorrupt, ports.ManagerStateConflict)
 		is.Equal(c.holder.serial(), serial) // from memory
@@ -469,13 +468,13 @@ func TestATokenIsKeptUntilAnotherManagerHasGivenOne(t *testing.T) {
 		r.stop()
 		c.manager.OnRegister = working
 		c.settings.ManagerURL = mustParse(t, here.String()+"/api/v1/") // the same one
-		registrations := c.manager.Count(memmanager.Register)
+		registrations := c.manager.Count(memory.Register)
 		r = c.start()
 		defer r.stop()
 		is.NoErr(c.manager.Approve(c.manager.Requests()[0].Register.MachineID))
 		pass(5 * time.Minute)
 		r.expect(ports.StateServing)
-		is.Equal(c.manager.Count(memmanager.Register), registrations)
+		is.Equal(c.manager.Count(memory.Register), registrations)
 	})
 }
 

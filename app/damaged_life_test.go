@@ -14,8 +14,7 @@ import (
 
 	"github.com/matryer/is"
 
-	"github.com/muster-agent/muster/adapters/memmanager"
-	"github.com/muster-agent/muster/adapters/memstore"
+	"github.com/muster-agent/muster/adapters/memory"
 	"github.com/muster-agent/muster/app"
 	"github.com/muster-agent/muster/ports"
 )
@@ -24,7 +23,7 @@ import (
 // path.
 func (c *certLife) spoil() map[string]ports.Secret {
 	held := map[string]ports.Secret{}
-	c.place.AlterCertificates(func(f *ports.FoundSet) {
+	c.disk.AlterCertificates(func(f *ports.FoundSet) {
 		f.CA.PEM = nil
 		f.Server.PEM = f.Server.PEM[:len(f.Server.PEM)*3/4]
 		f.Key.PEM = ports.NewSecret("PRECIOUS")
@@ -48,11 +47,11 @@ func (c *certLife) heals(r *running) {
 // keeps checks that each of the files was set aside once, as it was.
 func (c *certLife) keeps(held map[string]ports.Secret) {
 	c.t.Helper()
-	found, err := memstore.OpenCertificates(c.place).Read(c.t.Context())
+	found, err := memory.OpenCertificates(c.disk).Read(c.t.Context())
 	is.New(c.t).NoErr(err)
 	for _, path := range []string{found.CA.Path, found.Server.Path, found.Key.Path, found.CRL.Path} {
 		want, damaged := held[path]
-		switch copies := c.place.DamagedCopies(path); {
+		switch copies := c.disk.DamagedCopies(path); {
 		case !damaged && len(copies) > 0:
 			c.t.Errorf("%s: it was set aside, and was not damaged", path)
 		case damaged && (len(copies) != 1 || !copies[0].Equal(want)):
@@ -62,7 +61,7 @@ func (c *certLife) keeps(held map[string]ports.Secret) {
 }
 
 func TestDamagedCertificateFilesAreKeptBesideWhatReplacesThem(t *testing.T) {
-	for name, faults := range map[string]memstore.Faults{
+	for name, faults := range map[string]memory.Faults{
 		"at once":                      {},
 		"once they can be set aside":   {SetDamagedAside: ports.ErrNotWritten},
 		"once the others can be kept":  {KeepPrevious: ports.ErrNotWritten},
@@ -83,17 +82,17 @@ func TestDamagedCertificateFilesAreKeptBesideWhatReplacesThem(t *testing.T) {
 				c.expectCertificate(r, ports.CertCorrupt, ports.ManagerStateConflict)
 				c.keeps(nil) // nothing is there yet to replace them
 				is.NoErr(c.manager.Approve(c.manager.Requests()[0].Register.MachineID))
-				c.place.Inject(faults)
+				c.disk.Inject(faults)
 				pass(7 * time.Hour)
 				r.stop() // as good as a crash: memory is lost, and what is stored stays
-				c.place.Inject(memstore.Faults{})
+				c.disk.Inject(memory.Faults{})
 				r = c.start()
 				defer r.stop()
 				pass(time.Hour)
 				r.expect(ports.StateServing)
 				pass(25 * time.Hour) // a revocation list too
 				c.keeps(held)
-				is.True(!c.place.PreviousKept())
+				is.True(!c.disk.PreviousKept())
 			})
 		})
 	}
@@ -103,7 +102,7 @@ func TestDamagedCertificateFilesAreKeptBesideWhatReplacesThem(t *testing.T) {
 // broken says so.
 type provedWrong struct {
 	ports.CertificateFiles
-	place  *memstore.Place
+	disk   *memory.Disk
 	broken *bool
 }
 
@@ -123,11 +122,11 @@ func TestADamagedFileIsNotLostWithASetThatDoesNotProveItself(t *testing.T) {
 		working := c.change
 		c.change = func(w *app.World) {
 			working(w)
-			w.Certificates = provedWrong{w.Certificates, c.place, &broken}
+			w.Certificates = provedWrong{w.Certificates, c.disk, &broken}
 		}
 		held := map[string]ports.Secret{}
 		var before ports.FoundSet
-		c.place.AlterCertificates(func(f *ports.FoundSet) {
+		c.disk.AlterCertificates(func(f *ports.FoundSet) {
 			f.Key.PEM = ports.NewSecret("PRECIOUS")
 			held[f.Key.Path] = f.Key.PEM
 			before = *f
@@ -140,7 +139,7 @@ func TestADamagedFileIsNotLostWithASetThatDoesNotProveItself(t *testing.T) {
 			is.NoErr(c.manager.Approve(id))
 			pass(7 * time.Hour)
 			c.keeps(held)
-			found, err := memstore.OpenCertificates(c.place).Read(t.Context())
+			found, err := memory.OpenCertificates(c.disk).Read(t.Context())
 			is.NoErr(err)
 			is.True(found.Key.Missing())
 			is.Equal(found.Server, before.Server) // the others are back
@@ -173,7 +172,7 @@ func TestOnlyWhatIsDamagedIsSetAside(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newCertLife(t)
 				c.start().stop()
-				c.place.AlterCertificates(alter)
+				c.disk.AlterCertificates(alter)
 				r := c.start()
 				defer r.stop()
 				pass(time.Minute)
@@ -221,7 +220,7 @@ func TestADamagedRevocationListIsKeptBesideTheNextOne(t *testing.T) {
 		defer r.stop()
 		r.expect(ports.StateServing)
 		held := map[string]ports.Secret{}
-		c.place.AlterCertificates(func(f *ports.FoundSet) {
+		c.disk.AlterCertificates(func(f *ports.FoundSet) {
 			f.CRL = ports.FoundFile{Path: f.CRL.Path, PEM: []byte("garbage")}
 			held[f.CRL.Path] = ports.NewSecret("garbage")
 		})
@@ -231,9 +230,9 @@ func TestADamagedRevocationListIsKeptBesideTheNextOne(t *testing.T) {
 		well.Store(true)
 		pass(26 * time.Hour)
 		c.keeps(held)
-		found, err := memstore.OpenCertificates(c.place).Read(t.Context())
+		found, err := memory.OpenCertificates(c.disk).Read(t.Context())
 		is.NoErr(err)
 		is.True(len(found.CRL.PEM) > len("garbage"))
-		is.Equal(c.manager.Count(memmanager.Register), 1)
+		is.Equal(c.manager.Count(memory.Register), 1)
 	})
 }

@@ -9,9 +9,7 @@ import (
 
 	"github.com/matryer/is"
 
-	"github.com/muster-agent/muster/adapters/memmanager"
-	"github.com/muster-agent/muster/adapters/memsite"
-	"github.com/muster-agent/muster/adapters/memstore"
+	"github.com/muster-agent/muster/adapters/memory"
 	"github.com/muster-agent/muster/app"
 	"github.com/muster-agent/muster/domain/exitcode"
 	"github.com/muster-agent/muster/ports"
@@ -35,7 +33,7 @@ func TestEnrollCommandThatDoesNotWaitAsksTheSiteOnce(t *testing.T) {
 		"pending":  {always(ports.SiteCollisionPending{}), exitcode.InProgress, "operator must confirm", 0},
 		"rejected": {always(ports.SiteRejected{}), exitcode.Error, "MUSTER_ENROLLMENT_KEY", 0},
 		"down":     {always(ports.SiteTransient{Reason: "the server is down"}), exitcode.Error, "he server is down", 0},
-		"silent":   {memsite.Silent, exitcode.Error, "The wait is over", 30 * time.Second},
+		"silent":   {memory.SilentSite, exitcode.Error, "The wait is over", 30 * time.Second},
 		"enrolled slowly": {func(ctx context.Context, _ ports.SiteRequest) ports.SiteAnswer {
 			select {
 			case <-ctx.Done():
@@ -66,10 +64,10 @@ func TestEnrollCommandThatIsToWaitGoesOnStoringWhatItReceived(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		c := newCertLife(t)
-		c.place.Inject(memstore.Faults{SaveBundle: ports.ErrNotWritten})
+		c.disk.Inject(memory.Faults{SaveBundle: ports.ErrNotWritten})
 		go func() {
 			time.Sleep(time.Hour)
-			c.place.Inject(memstore.Faults{})
+			c.disk.Inject(memory.Faults{})
 		}()
 		code, _ := c.enroll(t.Context(), app.EnrollOptions{})
 		is.Equal(code, exitcode.Clean)
@@ -103,8 +101,8 @@ func TestEnrollCommandThatDoesNotWaitAsksTheManagerOnce(t *testing.T) {
 				if code != test.code || !strings.Contains(said, test.says) || strings.Contains(said, "again in") {
 					t.Errorf("code %d, want %d; it said:\n%s", code, test.code, said)
 				}
-				is.Equal(c.manager.Count(memmanager.Register), test.register)
-				is.Equal(c.manager.Count(memmanager.Poll), test.polls)
+				is.Equal(c.manager.Count(memory.Register), test.register)
+				is.Equal(c.manager.Count(memory.Poll), test.polls)
 				within(t, "the command", time.Since(began), 0, 0)
 			})
 		})

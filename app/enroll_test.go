@@ -10,8 +10,7 @@ import (
 
 	"github.com/matryer/is"
 
-	"github.com/muster-agent/muster/adapters/memsite"
-	"github.com/muster-agent/muster/adapters/memstore"
+	"github.com/muster-agent/muster/adapters/memory"
 	"github.com/muster-agent/muster/app"
 	"github.com/muster-agent/muster/domain/exitcode"
 	"github.com/muster-agent/muster/ports"
@@ -65,11 +64,11 @@ func TestEnrollCommand(t *testing.T) {
 			l.site.Script(ports.SiteCollisionPending{}, ports.SiteTransient{Reason: "the server is down"}, ports.SiteCollisionPending{})
 		}, app.EnrollOptions{}, exitcode.Clean, "the key is stored", 4, time.Minute, time.Hour},
 		"not configured":              {func(l *life) { l.settings.SiteCode = "" }, app.EnrollOptions{}, exitcode.Error, "MUSTER_SITE_CODE", 0, 0, 0},
-		"unreadable store":            {func(l *life) { l.place.Inject(memstore.Faults{Load: ports.ErrUnreadable}) }, app.EnrollOptions{Force: true}, exitcode.Error, "cannot be read", 0, 0, 0},
-		"a newer version's store":     {func(l *life) { l.place.Inject(memstore.Faults{LoadIdentity: ports.ErrNewerFormat}) }, app.EnrollOptions{}, exitcode.Error, "newer version", 0, 0, 0},
-		"a store that is full":        {func(l *life) { l.place.Inject(memstore.Faults{Reserve: ports.ErrNotWritten}) }, app.EnrollOptions{}, exitcode.Error, "othing was sent", 0, 10 * time.Second, 2 * time.Minute},
-		"a key that cannot be stored": {func(l *life) { l.place.Inject(memstore.Faults{Save: ports.ErrNotWritten}) }, app.EnrollOptions{}, exitcode.Error, "could not be stored", 1, 10 * time.Second, 5 * time.Minute},
-		"a key not stored, impatient": {func(l *life) { l.place.Inject(memstore.Faults{Save: ports.ErrNotWritten}) }, app.EnrollOptions{Wait: time.Second, Patient: true}, exitcode.Error, "could not be stored", 1, 10 * time.Second, 5 * time.Minute},
+		"unreadable store":            {func(l *life) { l.disk.Inject(memory.Faults{Load: ports.ErrUnreadable}) }, app.EnrollOptions{Force: true}, exitcode.Error, "cannot be read", 0, 0, 0},
+		"a newer version's store":     {func(l *life) { l.disk.Inject(memory.Faults{LoadIdentity: ports.ErrNewerFormat}) }, app.EnrollOptions{}, exitcode.Error, "newer version", 0, 0, 0},
+		"a store that is full":        {func(l *life) { l.disk.Inject(memory.Faults{Reserve: ports.ErrNotWritten}) }, app.EnrollOptions{}, exitcode.Error, "othing was sent", 0, 10 * time.Second, 2 * time.Minute},
+		"a key that cannot be stored": {func(l *life) { l.disk.Inject(memory.Faults{Save: ports.ErrNotWritten}) }, app.EnrollOptions{}, exitcode.Error, "could not be stored", 1, 10 * time.Second, 5 * time.Minute},
+		"a key not stored, impatient": {func(l *life) { l.disk.Inject(memory.Faults{Save: ports.ErrNotWritten}) }, app.EnrollOptions{Wait: time.Second, Patient: true}, exitcode.Error, "could not be stored", 1, 10 * time.Second, 5 * time.Minute},
 		"held back by a Retry-After": {func(l *life) {
 			l.site.ScriptAnswers(ports.SiteAnswer{Outcome: ports.SiteRateLimited{}, RetryAfter: "600"})
 			r := l.start()
@@ -108,7 +107,7 @@ func TestEnrollCommandStopped(t *testing.T) {
 	}{
 		"while pending":    {always(ports.SiteCollisionPending{}), exitcode.InProgress},
 		"while retrying":   {always(ports.SiteTransient{}), exitcode.Clean},
-		"during a request": {memsite.Silent, exitcode.Clean},
+		"during a request": {memory.SilentSite, exitcode.Clean},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -157,8 +156,8 @@ func TestStatusFromDisk(t *testing.T) {
 		is := is.New(t)
 		l := newLife(t)
 		disk := func() ports.Status {
-			store := memstore.Open(l.place)
-			return app.StatusFromDisk(t.Context(), app.Disk{Settings: l.settings, Version: "1.2.3", Hostname: "desk-17", Identities: store, Credentials: store, Retries: store, Certificates: memstore.OpenCertificates(l.place), Journal: store, Now: time.Now()})
+			store := memory.OpenStore(l.disk)
+			return app.StatusFromDisk(t.Context(), app.Disk{Settings: l.settings, Version: "1.2.3", Hostname: "desk-17", Identities: store, Credentials: store, Retries: store, Certificates: memory.OpenCertificates(l.disk), Journal: store, Now: time.Now()})
 		}
 		st := disk()
 		is.Equal(st.State, ports.StateStopped)
@@ -185,7 +184,7 @@ func TestStatusFromDisk(t *testing.T) {
 		is.Equal(st.Credential.Source, ports.CredentialStored)
 		is.Equal(st.Relay.State, ports.RelayStateConnecting)
 
-		l.place.Inject(memstore.Faults{Load: ports.ErrUnreadable})
+		l.disk.Inject(memory.Faults{Load: ports.ErrUnreadable})
 		is.True(strings.Contains(disk().Blocked, "cannot be read"))
 	})
 }

@@ -8,16 +8,15 @@ import (
 
 	"github.com/matryer/is"
 
-	"github.com/muster-agent/muster/adapters/machine"
-	"github.com/muster-agent/muster/adapters/memstore"
+	"github.com/muster-agent/muster/adapters/memory"
 	"github.com/muster-agent/muster/app"
 	"github.com/muster-agent/muster/domain/exitcode"
 	"github.com/muster-agent/muster/ports"
 )
 
 // forgetting is a life whose enrollment key is to be forgotten.
-func forgetting(t *testing.T) (*life, *memstore.KeyPlace) {
-	l, key := newLife(t), new(memstore.KeyPlace)
+func forgetting(t *testing.T) (*life, *memory.KeyPlace) {
+	l, key := newLife(t), new(memory.KeyPlace)
 	l.change = func(w *app.World) { w.EnrollmentKey = key }
 	return l, key
 }
@@ -41,11 +40,11 @@ func TestAKeyThatCouldNotBeStoredIsNoReasonToForget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		l, key := forgetting(t)
-		l.place.Inject(memstore.Faults{Save: ports.ErrNotWritten})
+		l.disk.Inject(memory.Faults{Save: ports.ErrNotWritten})
 		r := l.start()
 		r.expect(ports.StateEnrolling)
 		is.True(key.Present())
-		l.place.Inject(memstore.Faults{})
+		l.disk.Inject(memory.Faults{})
 		pass(time.Hour)
 		r.expect(ports.StateConnected)
 		is.True(!key.Present())
@@ -69,7 +68,7 @@ func TestWhatACrashLeftIsForgottenAtTheNextStart(t *testing.T) {
 				is := is.New(t)
 				l := newLife(t)
 				l.start().stop() // enrolls, and does not live to forget
-				key := new(memstore.KeyPlace)
+				key := new(memory.KeyPlace)
 				l.change = func(w *app.World) { w.EnrollmentKey = key }
 				start(t, l)
 				is.True(!key.Present())
@@ -83,7 +82,7 @@ func TestAKeyThatIsNeededIsNotForgotten(t *testing.T) {
 		is := is.New(t)
 		l := newLife(t)
 		l.start().stop()
-		key := new(memstore.KeyPlace)
+		key := new(memory.KeyPlace)
 		l.change = func(w *app.World) { w.EnrollmentKey = key }
 		l.settings.SiteCode = "ANOTHER" // what is stored is of the former site
 		for range 10 {
@@ -123,22 +122,22 @@ func TestAnIdentityIsHandedOverWhileItCannotBeStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		l := newLife(t)
-		runtime := memstore.Open(new(memstore.Place))
+		runtime := memory.OpenStore(new(memory.Disk))
 		l.change = func(w *app.World) { w.Handover = runtime }
-		l.place.Inject(memstore.Faults{SaveIdentity: ports.ErrNotWritten, Reserve: ports.ErrNotWritten, SaveRetries: ports.ErrNotWritten})
+		l.disk.Inject(memory.Faults{SaveIdentity: ports.ErrNotWritten, Reserve: ports.ErrNotWritten, SaveRetries: ports.ErrNotWritten})
 		id, err := app.New(l.world()).Identify(t.Context())
 		is.True(err != nil) // it is told
-		l.signals = machine.Static{SystemUUID: ports.UnreadableSignal(), Virtual: true}
+		l.signals = memory.Signals{SystemUUID: ports.UnreadableSignal(), Virtual: true}
 		r := l.start()
 		r.expect(ports.StateEnrolling)
 		is.Equal(r.Status().MachineUID, id.MachineUID)
 		is.Equal(len(l.site.Requests()), 0)
 		pass(time.Hour)
 
-		l.place.Inject(memstore.Faults{})
+		l.disk.Inject(memory.Faults{})
 		pass(time.Hour)
 		r.expect(ports.StateConnected)
-		stored, err := memstore.Open(l.place).LoadIdentity(t.Context())
+		stored, err := memory.OpenStore(l.disk).LoadIdentity(t.Context())
 		is.NoErr(err)
 		is.Equal(stored.AgentID, id.AgentID)
 		r.stop()

@@ -10,8 +10,7 @@ import (
 
 	"github.com/matryer/is"
 
-	"github.com/muster-agent/muster/adapters/memmanager"
-	"github.com/muster-agent/muster/adapters/memstore"
+	"github.com/muster-agent/muster/adapters/memory"
 	"github.com/muster-agent/muster/app"
 	"github.com/muster-agent/muster/domain/exitcode"
 	"github.com/muster-agent/muster/ports"
@@ -32,16 +31,16 @@ func TestNobodysWishCutsARetryAfterShort(t *testing.T) {
 			is.Equal(result.Code, int(exitcode.Error)) // no operator's decision is awaited
 			is.True(strings.Contains(result.Line, "patience"))
 		}
-		is.Equal(c.manager.Count(memmanager.Register), 1)
+		is.Equal(c.manager.Count(memory.Register), 1)
 		r.stop()
 		r = c.start()
 		defer r.stop()
 		pass(time.Minute)
 		_, err := r.calls.RenewCertificates(t.Context())
 		is.NoErr(err)
-		is.Equal(c.manager.Count(memmanager.Register), 1)
+		is.Equal(c.manager.Count(memory.Register), 1)
 		pass(65 * time.Minute)
-		is.Equal(c.manager.Count(memmanager.Register), 2)
+		is.Equal(c.manager.Count(memory.Register), 2)
 	})
 }
 
@@ -59,7 +58,7 @@ func TestARestartDoesNotForgetTheRetryAfterOfARenewal(t *testing.T) {
 		busy.Store(true)
 		r := c.start()
 		first := c.holder.serial()
-		for c.manager.Count(memmanager.Renew) == 0 {
+		for c.manager.Count(memory.Renew) == 0 {
 			pass(time.Hour / 2)
 		}
 		r.stop()
@@ -70,12 +69,12 @@ func TestARestartDoesNotForgetTheRetryAfterOfARenewal(t *testing.T) {
 			is.True(!r.Status().Manager.NextAttempt.IsZero())
 			r.stop()
 		}
-		is.Equal(c.manager.Count(memmanager.Renew), 1)
+		is.Equal(c.manager.Count(memory.Renew), 1)
 		busy.Store(false)
 		r = c.start()
 		defer r.stop()
 		pass(67 * time.Minute)
-		is.Equal(c.manager.Count(memmanager.Renew), 2)
+		is.Equal(c.manager.Count(memory.Renew), 2)
 		is.True(c.holder.serial() != first)
 	})
 }
@@ -85,7 +84,7 @@ func TestAForcedEnrollmentIsSeenThroughThoughTheCertificateIsValid(t *testing.T)
 	takenIn := func(c *certLife) {
 		c.manager.NoRenew = true
 		c.manager.OnRegister = func(_ context.Context, r ports.RegisterRequest, serve func() ports.RegisterAnswer) ports.RegisterAnswer {
-			if c.manager.Count(memmanager.Register) > 1 {
+			if c.manager.Count(memory.Register) > 1 {
 				if err := c.manager.Remove(r.MachineID); err != nil {
 					c.t.Error(err)
 				}
@@ -106,7 +105,7 @@ func TestAForcedEnrollmentIsSeenThroughThoughTheCertificateIsValid(t *testing.T)
 			is.Equal(code, exitcode.Clean)
 			is.True(strings.Contains(said, "A certificate is installed"))
 			is.True(c.holder.serial() != first)
-			is.Equal(c.manager.Count(memmanager.Register), 2)
+			is.Equal(c.manager.Count(memory.Register), 2)
 		})
 	})
 	t.Run("by the relay", func(t *testing.T) {
@@ -127,7 +126,7 @@ func TestAForcedEnrollmentIsSeenThroughThoughTheCertificateIsValid(t *testing.T)
 			c.relay.Last().Push(ports.RelayFrame{Type: ports.FrameRenewCertificates})
 			pass(10 * time.Minute)
 			is.True(c.holder.serial() != first)
-			is.Equal(c.manager.Count(memmanager.Register), 2)
+			is.Equal(c.manager.Count(memory.Register), 2)
 		})
 	})
 }
@@ -136,16 +135,16 @@ func TestABundleIsKeptHoweverShortThePersonsPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		c := newCertLife(t)
-		c.place.Inject(memstore.Faults{SaveBundle: ports.ErrNotWritten})
+		c.disk.Inject(memory.Faults{SaveBundle: ports.ErrNotWritten})
 		go func() {
 			time.Sleep(time.Hour)
-			c.place.Inject(memstore.Faults{})
+			c.disk.Inject(memory.Faults{})
 		}()
 		code, said := c.enroll(t.Context(), app.EnrollOptions{Wait: time.Second, Patient: true})
 		if code != exitcode.Clean {
 			t.Errorf("code %d:\n%s", code, said)
 		}
-		is.Equal(c.manager.Count(memmanager.Register), 1)
+		is.Equal(c.manager.Count(memory.Register), 1)
 	})
 }
 

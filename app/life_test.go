@@ -14,10 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/muster-agent/muster/adapters/machine"
-	"github.com/muster-agent/muster/adapters/memrelay"
-	"github.com/muster-agent/muster/adapters/memsite"
-	"github.com/muster-agent/muster/adapters/memstore"
+	"github.com/muster-agent/muster/adapters/memory"
 	"github.com/muster-agent/muster/adapters/unsupervised"
 	"github.com/muster-agent/muster/app"
 	"github.com/muster-agent/muster/domain/backoff"
@@ -28,9 +25,9 @@ import (
 // be changed between starts.
 type life struct {
 	t        *testing.T
-	place    *memstore.Place
-	site     *memsite.Enroller
-	relay    *memrelay.Server
+	disk     *memory.Disk
+	site     *memory.Site
+	relay    *memory.Relay
 	signals  ports.SignalReader
 	settings ports.Settings
 	offset   atomic.Int64 // see setClock
@@ -71,8 +68,8 @@ func newLife(t *testing.T) *life {
 		t.Fatal(err)
 	}
 	return &life{
-		t: t, place: &memstore.Place{}, site: &memsite.Enroller{}, relay: &memrelay.Server{},
-		signals: machine.Static{SystemUUID: ports.PresentSignal(uuidOfThisMachine), Virtual: true},
+		t: t, disk: &memory.Disk{}, site: &memory.Site{}, relay: &memory.Relay{},
+		signals: memory.Signals{SystemUUID: ports.PresentSignal(uuidOfThisMachine), Virtual: true},
 		settings: ports.Settings{
 			ServerURL: server, SiteCode: "ACME-HQ", EnrollmentKey: ports.NewSecret("cek_aaaaaaaaaaaaaaaaaaaaaaaa"),
 			ReenrollAfter: 24 * time.Hour, Delays: backoff.Defaults(),
@@ -85,10 +82,10 @@ func newLife(t *testing.T) *life {
 func (l *life) setClock(ahead time.Duration) { l.offset.Store(int64(ahead)) }
 
 func (l *life) world() app.World {
-	store := memstore.Open(l.place)
+	store := memory.OpenStore(l.disk)
 	w := app.World{
 		Settings: l.settings, Version: "1.2.3", Hostname: "desk-17",
-		Signals: l.signals, Identities: store, Credentials: store, Retries: store, State: store, Lock: memstore.OpenLock(l.place),
+		Signals: l.signals, Identities: store, Credentials: store, Retries: store, State: store, Lock: memory.OpenLock(l.disk),
 		Relay: l.relay, Supervisor: unsupervised.Supervisor{},
 		Log:    slog.New(slog.NewTextHandler(io.MultiWriter(&l.log), &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Wall:   func() time.Time { return time.Now().Add(time.Duration(l.offset.Load())) },

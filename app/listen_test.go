@@ -7,7 +7,7 @@ import (
 
 	"github.com/matryer/is"
 
-	"github.com/muster-agent/muster/adapters/mtls"
+	"github.com/muster-agent/muster/adapters/memory"
 	"github.com/muster-agent/muster/app"
 	"github.com/muster-agent/muster/ports"
 )
@@ -18,13 +18,12 @@ func TestListeningIsLoggedOnlyAfterTheBind(t *testing.T) {
 		const addr = "127.0.0.1:12443"
 		c := newCertLife(t)
 		c.settings.ListenAddr = addr
-		listener := &mtls.Memory{}
+		listener := new(memory.Listener)
 		listener.Take(addr, true)
 		others := c.change
 		c.change = func(w *app.World) {
 			others(w)
-			listener.Holder = new(mtls.Holder)
-			w.InUse, w.Listener = listener.Holder, listener
+			w.InUse, w.Listener = listener, listener
 		}
 		r := c.start()
 		defer r.stop()

@@ -9,8 +9,7 @@ import (
 
 	"github.com/matryer/is"
 
-	"github.com/muster-agent/muster/adapters/memmanager"
-	"github.com/muster-agent/muster/adapters/memstore"
+	"github.com/muster-agent/muster/adapters/memory"
 	"github.com/muster-agent/muster/app"
 	"github.com/muster-agent/muster/ports"
 )
@@ -19,7 +18,7 @@ import (
 func (c *certLife) registrations() (gaps []time.Duration) {
 	var last time.Time
 	for _, r := range c.manager.Requests() {
-		if r.Kind != memmanager.Register {
+		if r.Kind != memory.Register {
 			continue
 		}
 		if !last.IsZero() {
@@ -31,10 +30,10 @@ func (c *certLife) registrations() (gaps []time.Duration) {
 }
 
 func (c *certLife) fromDisk() ports.Status {
-	store := memstore.Open(c.place)
+	store := memory.OpenStore(c.disk)
 	return app.StatusFromDisk(c.t.Context(), app.Disk{
 		Settings: c.settings, Identities: store, Credentials: store, Retries: store,
-		Certificates: memstore.OpenCertificates(c.place), Journal: store, Now: time.Now(),
+		Certificates: memory.OpenCertificates(c.disk), Journal: store, Now: time.Now(),
 	})
 }
 
@@ -77,7 +76,7 @@ func TestAManagerThatForgetsEveryTokenIsAskedEverMoreSlowly(t *testing.T) {
 		defer r.stop()
 		pass(24 * time.Hour)
 		// 5 minutes is the most that class transient waits, 2.5 the mean of it.
-		if n := c.manager.Count(memmanager.Register); n < 250 || n > 900 {
+		if n := c.manager.Count(memory.Register); n < 250 || n > 900 {
 			t.Errorf("%d registrations in a day", n)
 		}
 	})

@@ -8,7 +8,7 @@ import (
 
 	"github.com/matryer/is"
 
-	"github.com/muster-agent/muster/adapters/memstore"
+	"github.com/muster-agent/muster/adapters/memory"
 	"github.com/muster-agent/muster/app"
 	"github.com/muster-agent/muster/domain/exitcode"
 	"github.com/muster-agent/muster/ports"
@@ -18,24 +18,24 @@ const bundleWithoutPEM = `{"status":"approved","ca_crt":"x","server_crt":"y","se
 
 func TestABundleThatIsTooSmallForACertificateIsKeptLikeAnyOtherThatIsNoGood(t *testing.T) {
 	for name, test := range map[string]struct {
-		faults memstore.Faults
+		faults memory.Faults
 		kept   int
 		says   string
 	}{
-		"kept":           {memstore.Faults{}, 1, "it is kept in memory/rejected/1"},
-		"cannot be kept": {memstore.Faults{RejectBundle: ports.ErrNotWritten}, 0, "it could not be put aside"},
+		"kept":           {memory.Faults{}, 1, "it is kept in memory/rejected/1"},
+		"cannot be kept": {memory.Faults{RejectBundle: ports.ErrNotWritten}, 0, "it could not be put aside"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
 				c := newCertLife(t)
-				c.place.Inject(test.faults)
+				c.disk.Inject(test.faults)
 				c.manager.OnPoll = func(context.Context, ports.Secret, func() ports.PollAnswer) ports.PollAnswer {
 					return ports.PollAnswer{Outcome: ports.PollAnswered{Body: ports.NewSecret(bundleWithoutPEM)}}
 				}
 				code, said := c.enroll(t.Context(), app.EnrollOptions{})
 				is.Equal(code, exitcode.Error)
-				is.Equal(len(c.place.Rejected()), test.kept)
+				is.Equal(len(c.disk.Rejected()), test.kept)
 				var told string
 				for line := range strings.Lines(said) {
 					if strings.Contains(line, "cannot be used") {

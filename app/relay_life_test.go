@@ -13,7 +13,7 @@ import (
 
 	"github.com/matryer/is"
 
-	"github.com/muster-agent/muster/adapters/memstore"
+	"github.com/muster-agent/muster/adapters/memory"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -36,7 +36,7 @@ func TestAKeyRefusedForTenHoursIsKept(t *testing.T) {
 		pass(10 * time.Hour)
 		r.expect(ports.StateBlocked)
 		is.Equal(len(l.site.Requests()), 1) // no enrollment
-		stored, err := memstore.Open(l.place).Load(t.Context())
+		stored, err := memory.OpenStore(l.disk).Load(t.Context())
 		is.NoErr(err)
 		is.True(stored.Key.Equal(key))
 		is.True(l.logged("credential.refused") > 20)
@@ -130,7 +130,7 @@ func TestUnknownAgentEnrollsAgainAndKeepsTheOldKeyUntilThen(t *testing.T) {
 		for len(l.site.Requests()) < 3 {
 			pass(time.Second)
 		}
-		stored, err := memstore.Open(l.place).Load(t.Context())
+		stored, err := memory.OpenStore(l.disk).Load(t.Context())
 		is.NoErr(err)
 		is.True(stored.Key.Equal(old))
 		is.True(l.relay.Dials()[len(l.relay.Dials())-1].Hello.Key.Equal(old)) // still in use
@@ -138,7 +138,7 @@ func TestUnknownAgentEnrollsAgainAndKeepsTheOldKeyUntilThen(t *testing.T) {
 		r.expect(ports.StateConnected)
 		is.Equal(len(l.site.Requests()), 4)
 		is.True(!l.relay.Last().Hello().Key.Equal(old))
-		stored, err = memstore.Open(l.place).Load(t.Context())
+		stored, err = memory.OpenStore(l.disk).Load(t.Context())
 		is.NoErr(err)
 		is.True(stored.Key.Equal(l.relay.Last().Hello().Key))
 	})

@@ -11,9 +11,7 @@ import (
 
 	"github.com/matryer/is"
 
-	"github.com/muster-agent/muster/adapters/machine"
-	"github.com/muster-agent/muster/adapters/memsite"
-	"github.com/muster-agent/muster/adapters/memstore"
+	"github.com/muster-agent/muster/adapters/memory"
 	"github.com/muster-agent/muster/app"
 	"github.com/muster-agent/muster/ports"
 )
@@ -204,14 +202,14 @@ func TestStopInTheMiddleOfEverything(t *testing.T) {
 	for name, prepare := range map[string]func(*life){
 		"a pending wait":     func(l *life) { l.site.Script(ports.SiteCollisionPending{}) },
 		"an operator's wait": func(l *life) { l.site.Script(ports.SiteRejected{}) },
-		"a request":          func(l *life) { l.site.Answer = memsite.Silent },
+		"a request":          func(l *life) { l.site.Answer = memory.SilentSite },
 		"a dial": func(l *life) {
 			l.relay.Accept = func(ctx context.Context, _ ports.RelayHello) error { <-ctx.Done(); return ctx.Err() }
 		},
 		"a relay wait":           func(l *life) { l.relay.Accept = refuse("") },
-		"a store that is full":   func(l *life) { l.place.Inject(memstore.Faults{Reserve: ports.ErrNotWritten}) },
-		"an unreadable store":    func(l *life) { l.place.Inject(memstore.Faults{Load: ports.ErrUnreadable}) },
-		"an unreadable identity": func(l *life) { l.place.Inject(memstore.Faults{LoadIdentity: ports.ErrUnreadable}) },
+		"a store that is full":   func(l *life) { l.disk.Inject(memory.Faults{Reserve: ports.ErrNotWritten}) },
+		"an unreadable store":    func(l *life) { l.disk.Inject(memory.Faults{Load: ports.ErrUnreadable}) },
+		"an unreadable identity": func(l *life) { l.disk.Inject(memory.Faults{LoadIdentity: ports.ErrUnreadable}) },
 		"a connection":           func(*life) {},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -227,7 +225,7 @@ func TestStopInTheMiddleOfEverything(t *testing.T) {
 }
 
 func TestWithoutRoomForAKeyNothingIsSent(t *testing.T) {
-	for name, faults := range map[string]memstore.Faults{
+	for name, faults := range map[string]memory.Faults{
 		"no room for the key":      {Reserve: ports.ErrNotWritten},
 		"no room for the note":     {SaveRetries: ports.ErrNotWritten},
 		"no room for the identity": {SaveIdentity: ports.ErrNotWritten},
@@ -236,14 +234,14 @@ func TestWithoutRoomForAKeyNothingIsSent(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
 				l := newLife(t)
-				l.place.Inject(faults)
+				l.disk.Inject(faults)
 				r := l.start()
 				defer r.stop()
 				pass(time.Hour)
 				r.expect(ports.StateEnrolling)
 				is.Equal(len(l.site.Requests()), 0)
 				is.True(strings.Contains(r.Status().Site.LastError, "nothing was sent"))
-				l.place.Inject(memstore.Faults{})
+				l.disk.Inject(memory.Faults{})
 				pass(6 * time.Minute)
 				r.expect(ports.StateConnected)
 				is.Equal(len(l.site.Requests()), 1)
@@ -256,13 +254,13 @@ func TestAKeyThatCannotBeStoredIsUsedAndStoredLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		l := newLife(t)
-		l.place.Inject(memstore.Faults{Save: errors.Join(ports.ErrNotWritten, errors.New("input/output error"))})
+		l.disk.Inject(memory.Faults{Save: errors.Join(ports.ErrNotWritten, errors.New("input/output error"))})
 		r := l.start()
 		pass(time.Hour)
 		is.Equal(r.Status().Relay.State, ports.RelayStateConnected)
 		is.True(strings.Contains(r.Status().Site.LastError, "could not be stored"))
 		is.Equal(len(l.site.Requests()), 1)
-		l.place.Inject(memstore.Faults{})
+		l.disk.Inject(memory.Faults{})
 		pass(6 * time.Minute)
 		r.expect(ports.StateConnected)
 		r.stop()
@@ -282,14 +280,14 @@ func TestAStoreThatOnlyAPersonCanRepairIsNeverEnrolledOver(t *testing.T) {
 				is := is.New(t)
 				l := newLife(t)
 				l.start().stop()
-				l.place.Inject(memstore.Faults{Load: fmt.Errorf("chmod 600 agent.cak: %w", test.kind)})
+				l.disk.Inject(memory.Faults{Load: fmt.Errorf("chmod 600 agent.cak: %w", test.kind)})
 				r := l.start()
 				defer r.stop()
 				pass(24 * time.Hour)
 				r.expect(ports.StateBlocked)
 				is.True(strings.Contains(r.Status().Blocked, "chmod 600"))
 				is.Equal(len(l.site.Requests()), 1)
-				l.place.Inject(memstore.Faults{})
+				l.disk.Inject(memory.Faults{})
 				pass(6 * time.Minute)
 				r.expect(ports.StateConnected)
 				is.Equal(len(l.site.Requests()), 1)
@@ -303,7 +301,7 @@ func TestAMachineWithAKeyConnectsThoughNothingCanBeWritten(t *testing.T) {
 		is := is.New(t)
 		l := newLife(t)
 		l.start().stop()
-		l.place.Inject(memstore.Faults{Reserve: ports.ErrNotWritten, Save: ports.ErrNotWritten, SaveIdentity: ports.ErrNotWritten, SaveRetries: ports.ErrNotWritten})
+		l.disk.Inject(memory.Faults{Reserve: ports.ErrNotWritten, Save: ports.ErrNotWritten, SaveIdentity: ports.ErrNotWritten, SaveRetries: ports.ErrNotWritten})
 		r := l.start()
 		defer r.stop()
 		r.expect(ports.StateConnected)
@@ -323,7 +321,7 @@ func TestALostKeyIsEnrolledForAgain(t *testing.T) {
 		r := l.start()
 		uid := r.Status().MachineUID
 		r.stop()
-		l.place.Remove(memstore.Credential)
+		l.disk.Remove(memory.Credential)
 		r = l.start()
 		defer r.stop()
 		r.expect(ports.StateConnected)
@@ -342,7 +340,7 @@ func TestAnotherSiteOrServer(t *testing.T) {
 				is := is.New(t)
 				l := newLife(t)
 				l.start().stop()
-				old, err := memstore.Open(l.place).Load(t.Context())
+				old, err := memory.OpenStore(l.disk).Load(t.Context())
 				is.NoErr(err)
 
 				before := l.settings
@@ -351,7 +349,7 @@ func TestAnotherSiteOrServer(t *testing.T) {
 				dials := len(l.relay.Dials())
 				r := l.start()
 				is.Equal(len(l.relay.Dials()), dials) // the old key is sent to nobody
-				kept, err := memstore.Open(l.place).Load(t.Context())
+				kept, err := memory.OpenStore(l.disk).Load(t.Context())
 				is.NoErr(err)
 				is.True(kept.Key.Equal(old.Key)) // and kept
 				pass(time.Minute)
@@ -402,7 +400,7 @@ func TestACloneEnrollsAsItself(t *testing.T) {
 		original := r.Status()
 		originalKey := l.relay.Last().Hello().Key
 		r.stop()
-		l.signals = machine.Static{SystemUUID: ports.PresentSignal("99999999-0042-4a10-8054-b7c04f503632"), Virtual: true}
+		l.signals = memory.Signals{SystemUUID: ports.PresentSignal("99999999-0042-4a10-8054-b7c04f503632"), Virtual: true}
 		l.random = 0xee
 		clone := l.start()
 		clone.expect(ports.StateConnected)
@@ -421,7 +419,7 @@ func TestASignalThatMayNotBeReadEndsTheFirstStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		l := newLife(t)
-		l.signals = machine.Static{SystemUUID: ports.UnreadableSignal(), OSMachineID: ports.PresentSignal("0123456789abcdef0123456789abcdee")}
+		l.signals = memory.Signals{SystemUUID: ports.UnreadableSignal(), OSMachineID: ports.PresentSignal("0123456789abcdef0123456789abcdee")}
 		err := app.New(l.world()).Run(t.Context())
 		is.True(errors.Is(err, app.ErrNeedsRights))
 		is.True(strings.Contains(err.Error(), "sudo muster identify --save"))
@@ -429,7 +427,7 @@ func TestASignalThatMayNotBeReadEndsTheFirstStart(t *testing.T) {
 
 		// Once saved with rights, the agent runs without them.
 		readable := newLife(t)
-		readable.place = l.place
+		readable.disk = l.disk
 		saved, err := app.New(readable.world()).Identify(t.Context())
 		is.NoErr(err)
 		r := l.start()
@@ -446,8 +444,8 @@ func TestALostIdentityIsRebuiltFromTheCredential(t *testing.T) {
 		r := l.start()
 		before := r.Status()
 		r.stop()
-		l.place.Inject(memstore.Faults{LoadIdentity: ports.ErrDamaged})
-		l.signals = machine.Static{SystemUUID: ports.UnreadableSignal(), Virtual: true}
+		l.disk.Inject(memory.Faults{LoadIdentity: ports.ErrDamaged})
+		l.signals = memory.Signals{SystemUUID: ports.UnreadableSignal(), Virtual: true}
 		r = l.start()
 		defer r.stop()
 		r.expect(ports.StateConnected)
@@ -461,7 +459,7 @@ func TestAServiceWaitsForACommandAndYieldsToAService(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		l := newLife(t)
-		unlock, err := memstore.OpenLock(l.place).TryLock(t.Context(), "enroll")
+		unlock, err := memory.OpenLock(l.disk).TryLock(t.Context(), "enroll")
 		is.NoErr(err)
 		r := l.start()
 		pass(time.Hour)

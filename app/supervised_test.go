@@ -13,8 +13,7 @@ import (
 
 	"github.com/matryer/is"
 
-	"github.com/muster-agent/muster/adapters/memsite"
-	"github.com/muster-agent/muster/adapters/memstore"
+	"github.com/muster-agent/muster/adapters/memory"
 	"github.com/muster-agent/muster/app"
 	"github.com/muster-agent/muster/ports"
 )
@@ -126,19 +125,19 @@ func TestTheSupervisorIsToldWhatIsWaitedFor(t *testing.T) {
 	}{
 		"a command holds the lock": {
 			func(t *testing.T, l *life) {
-				if _, err := memstore.OpenLock(l.place).TryLock(t.Context(), "enroll"); err != nil {
+				if _, err := memory.OpenLock(l.disk).TryLock(t.Context(), "enroll"); err != nil {
 					t.Fatal(err)
 				}
 			},
 			nil, "waiting for 'muster enroll' (process ",
 		},
 		"the lock cannot be taken": {
-			func(_ *testing.T, l *life) { l.place.Inject(memstore.Faults{TryLock: errors.New("chmod 700 it")}) },
-			func(_ *testing.T, l *life) { l.place.Inject(memstore.Faults{}) }, "needs an operator: chmod 700 it",
+			func(_ *testing.T, l *life) { l.disk.Inject(memory.Faults{TryLock: errors.New("chmod 700 it")}) },
+			func(_ *testing.T, l *life) { l.disk.Inject(memory.Faults{}) }, "needs an operator: chmod 700 it",
 		},
 		"the identity may not be read": {
-			func(_ *testing.T, l *life) { l.place.Inject(memstore.Faults{LoadIdentity: ports.ErrUnreadable}) },
-			func(_ *testing.T, l *life) { l.place.Inject(memstore.Faults{}) }, "needs an operator: cannot be read",
+			func(_ *testing.T, l *life) { l.disk.Inject(memory.Faults{LoadIdentity: ports.ErrUnreadable}) },
+			func(_ *testing.T, l *life) { l.disk.Inject(memory.Faults{}) }, "needs an operator: cannot be read",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -163,7 +162,7 @@ func TestTheSupervisorIsToldWhatIsWaitedFor(t *testing.T) {
 
 // blockedSite hangs, whatever its context says, while it is shut.
 type blockedSite struct {
-	*memsite.Enroller
+	*memory.Site
 	shut *atomic.Pointer[chan struct{}]
 }
 
@@ -171,7 +170,7 @@ func (b blockedSite) Enroll(ctx context.Context, request ports.SiteRequest) port
 	if shut := b.shut.Load(); shut != nil {
 		<-*shut
 	}
-	return b.Enroller.Enroll(ctx, request)
+	return b.Site.Enroll(ctx, request)
 }
 
 func TestAPartThatHangsIsSeenByTheWatchdog(t *testing.T) {
@@ -242,15 +241,15 @@ func TestAnAgentThatWaitsFeedsTheWatchdog(t *testing.T) {
 		},
 		"for a key": func(_ *testing.T, l *life) { l.settings.EnrollmentKey = ports.Secret{} },
 		"for a command to end": func(t *testing.T, l *life) {
-			if _, err := memstore.OpenLock(l.place).TryLock(t.Context(), "enroll"); err != nil {
+			if _, err := memory.OpenLock(l.disk).TryLock(t.Context(), "enroll"); err != nil {
 				t.Fatal(err)
 			}
 		},
 		"for its state to be readable": func(_ *testing.T, l *life) {
-			l.place.Inject(memstore.Faults{LoadIdentity: ports.ErrUnreadable, Load: ports.ErrUnreadable})
+			l.disk.Inject(memory.Faults{LoadIdentity: ports.ErrUnreadable, Load: ports.ErrUnreadable})
 		},
 		"for a disk that is full": func(_ *testing.T, l *life) {
-			l.place.Inject(memstore.Faults{Reserve: ports.ErrNotWritten, SaveIdentity: ports.ErrNotWritten, SaveRetries: ports.ErrNotWritten})
+			l.disk.Inject(memory.Faults{Reserve: ports.ErrNotWritten, SaveIdentity: ports.ErrNotWritten, SaveRetries: ports.ErrNotWritten})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

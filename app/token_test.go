@@ -7,7 +7,7 @@ import (
 
 	"github.com/matryer/is"
 
-	"github.com/muster-agent/muster/adapters/memmanager"
+	"github.com/muster-agent/muster/adapters/memory"
 )
 
 func TestAPollingTokenIsSentToNoOtherManager(t *testing.T) {
@@ -18,11 +18,11 @@ func TestAPollingTokenIsSentToNoOtherManager(t *testing.T) {
 		c.start().stop()
 		c.manager.OnRegister = isDown // it gives no token of its own
 		c.settings.ManagerURL = mustParse(t, "https://another.example.org")
-		registrations, polls := c.manager.Count(memmanager.Register), c.manager.Count(memmanager.Poll)
+		registrations, polls := c.manager.Count(memory.Register), c.manager.Count(memory.Poll)
 		r := c.start()
 		defer r.stop()
 		pass(time.Hour)
-		is.True(c.manager.Count(memmanager.Register) > registrations)
-		is.Equal(c.manager.Count(memmanager.Poll), polls)
+		is.True(c.manager.Count(memory.Register) > registrations)
+		is.Equal(c.manager.Count(memory.Poll), polls)
 	})
 }

@@ -67,7 +67,7 @@ const testLibrary = "github.com/matryer/is"
 // notInAgent is what the agent's binary must not hold, with all below it.
 var notInAgent = []string{
 	"testing", "github.com/go-chi/chi", "github.com/matryer/is", "github.com/pact-foundation",
-	module + "/adapters/internal/durable/powercut", module + "/fakeserver", module + "/contracttest", module + "/e2e", module + "/systemdtest", module + "/bench", module + "/tools",
+	module + "/adapters/internal/durable/powercut", module + "/adapters/memory", module + "/fakeserver", module + "/contracttest", module + "/e2e", module + "/systemdtest", module + "/bench", module + "/tools",
 }
 
 // listed is what go list says of a package.

@@ -13,15 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/muster-agent/muster/adapters/hostfacts"
-	"github.com/muster-agent/muster/adapters/machine"
-	"github.com/muster-agent/muster/adapters/memmanager"
-	"github.com/muster-agent/muster/adapters/memrelay"
-	"github.com/muster-agent/muster/adapters/memservice"
-	"github.com/muster-agent/muster/adapters/memsite"
-	"github.com/muster-agent/muster/adapters/memstatus"
-	"github.com/muster-agent/muster/adapters/memstore"
-	"github.com/muster-agent/muster/adapters/mtls"
+	"github.com/muster-agent/muster/adapters/memory"
 	"github.com/muster-agent/muster/adapters/unsupervised"
 	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
@@ -92,21 +84,21 @@ var brokenAdapters = []brokenAdapter{
 	{"EnrollmentKeyPlace", "in memory/a forgotten key is gone, and forgetting it again is no error", func(t *testing.T, broken bool) {
 		contracttest.EnrollmentKeyPlace(t, map[string]func(*testing.T) contracttest.KeyPlace{
 			"in memory": func(*testing.T) contracttest.KeyPlace {
-				k := new(memstore.KeyPlace)
+				k := new(memory.KeyPlace)
 				return contracttest.KeyPlace{Place: k, Present: func() bool { return broken || k.Present() }}
 			},
 		}, nil)
 	}},
 	{"ServiceManager", "a whole life, each step twice", func(t *testing.T, broken bool) {
 		contracttest.ServiceManager(t, contracttest.ServiceMachines{
-			Fresh: func(*testing.T) ports.ServiceManager { return &memservice.Manager{Broken: broken} },
+			Fresh: func(*testing.T) ports.ServiceManager { return &memory.Service{Broken: broken} },
 		})
 	}},
 	{"CredentialStore", "read back after a restart: full", func(t *testing.T, broken bool) {
-		contracttest.CredentialStore(t, places(broken, memstore.Open))
+		contracttest.CredentialStore(t, disks(broken, memory.OpenStore))
 	}},
 	{"IdentityStore", "read back after a restart: saved by identify", func(t *testing.T, broken bool) {
-		contracttest.IdentityStore(t, places(broken, memstore.Open))
+		contracttest.IdentityStore(t, disks(broken, memory.OpenStore))
 	}},
 	{"RetryStore", "a done context is answered with its error and changes nothing", func(t *testing.T, broken bool) {
 		contracttest.RetryStore(t, stores(broken))
@@ -119,42 +111,42 @@ var brokenAdapters = []brokenAdapter{
 	}},
 	{"StoreTroubles", "credential: a failed write leaves what was stored", func(t *testing.T, broken bool) {
 		contracttest.StoreTroubles(t, func(*testing.T) contracttest.TroubledPlace[store] {
-			p := new(memstore.Place)
+			p := new(memory.Disk)
 			return contracttest.TroubledPlace[store]{
-				Open: func() store { return store{memstore.Open(p), p, broken} },
+				Open: func() store { return store{memory.OpenStore(p), p, broken} },
 				Inflict: func(contracttest.Record, contracttest.Trouble) (end func()) {
-					p.Inject(memstore.Faults{Save: ports.ErrNotWritten, Reserve: ports.ErrNotWritten})
-					return func() { p.Inject(memstore.Faults{}) }
+					p.Inject(memory.Faults{Save: ports.ErrNotWritten, Reserve: ports.ErrNotWritten})
+					return func() { p.Inject(memory.Faults{}) }
 				},
 			}
 		})
 	}},
 	{"CertificateFiles", "the previous set comes back", func(t *testing.T, broken bool) {
 		contracttest.CertificateFiles(t, func(*testing.T) func() files {
-			p := new(memstore.Place)
-			return func() files { return files{memstore.OpenCertificates(p), broken} }
+			p := new(memory.Disk)
+			return func() files { return files{memory.OpenCertificates(p), broken} }
 		})
 	}},
 	{"CertificateTroubles", "the revocation list stays as it was", func(t *testing.T, broken bool) {
 		contracttest.CertificateTroubles(t, func(*testing.T) contracttest.TroubledFiles {
-			p := new(memstore.Place)
+			p := new(memory.Disk)
 			return contracttest.TroubledFiles{
-				Open: func() ports.CertificateFiles { return files{memstore.OpenCertificates(p), broken} },
+				Open: func() ports.CertificateFiles { return files{memory.OpenCertificates(p), broken} },
 				Full: func() (end func()) {
-					p.Inject(memstore.Faults{InstallCRL: ports.ErrNotWritten})
-					return func() { p.Inject(memstore.Faults{}) }
+					p.Inject(memory.Faults{InstallCRL: ports.ErrNotWritten})
+					return func() { p.Inject(memory.Faults{}) }
 				},
 			}
 		})
 	}},
 	{"ProcessLock", "of many at once one gets it", func(t *testing.T, broken bool) {
-		contracttest.ProcessLock(t, places(broken, memstore.OpenLock))
+		contracttest.ProcessLock(t, disks(broken, memory.OpenLock))
 	}},
 	{"SignalReader", "fails at once with the context's error when it is done", func(t *testing.T, broken bool) {
 		contracttest.SignalReader(t, func(*testing.T) ports.SignalReader { return reader{broken: broken} })
 	}},
 	{"HostDescriber", "names what to configure where there is no address", func(t *testing.T, broken bool) {
-		describer := func(*testing.T) ports.HostDescriber { return describer{hostfacts.Static{Hostname: "web-3"}, broken} }
+		describer := func(*testing.T) ports.HostDescriber { return describer{memory.Host{Hostname: "web-3"}, broken} }
 		contracttest.HostDescriber(t, describer, describer)
 	}},
 	{"Supervisor", "a whole life is told without an error", func(t *testing.T, broken bool) {
@@ -162,9 +154,9 @@ var brokenAdapters = []brokenAdapter{
 	}},
 	{"Listener", "gives nothing to a client that it does not trust/revoked", func(t *testing.T, broken bool) {
 		contracttest.Listener(t, func(*testing.T) contracttest.ListenerUnderTest {
-			l := &mtls.Memory{Holder: new(mtls.Holder)}
+			l := new(memory.Listener)
 			return contracttest.ListenerUnderTest{
-				Listener: l, Holder: holder{l.Holder, broken}, FreeAddress: "127.0.0.1:0",
+				Listener: l, Holder: holder{l, broken}, FreeAddress: "127.0.0.1:0",
 				Connect: func(addr string, client tls.Certificate, roots *x509.CertPool) (contracttest.ListenerConn, error) {
 					leaf, err := x509.ParseCertificate(client.Certificate[0])
 					if err != nil {
@@ -178,7 +170,7 @@ var brokenAdapters = []brokenAdapter{
 	}},
 	{"SiteEnroller", "one request for each call", func(t *testing.T, broken bool) {
 		contracttest.SiteEnroller(t, func(*testing.T, contracttest.SiteScript) contracttest.SiteServer {
-			e := new(memsite.Enroller)
+			e := new(memory.Site)
 			return contracttest.SiteServer{Enroller: site{e, broken}, Requests: func() []ports.SiteRequest {
 				return make([]ports.SiteRequest, len(e.Requests()))
 			}}
@@ -187,7 +179,7 @@ var brokenAdapters = []brokenAdapter{
 	{"ManagerEnroller", "poll: unavailable", func(t *testing.T, broken bool) {
 		contracttest.ManagerEnroller(t, func(_ *testing.T, script contracttest.ManagerScript) contracttest.ScriptedManager {
 			script.Poll.Outcome = ports.PollTransient{Reason: "it answered 503"}
-			m := &memmanager.Manager{OnPoll: func(context.Context, ports.Secret, func() ports.PollAnswer) ports.PollAnswer {
+			m := &memory.Manager{OnPoll: func(context.Context, ports.Secret, func() ports.PollAnswer) ports.PollAnswer {
 				return script.Poll
 			}}
 			return contracttest.ScriptedManager{Enroller: manager{ManagerEnroller: m.Client(nil), broken: broken}, Requests: func() (out []contracttest.ManagerRequest) {
@@ -200,32 +192,32 @@ var brokenAdapters = []brokenAdapter{
 	}},
 	{"ManagerLife", "denied", func(t *testing.T, broken bool) {
 		contracttest.ManagerLife(t, func(*testing.T, contracttest.ManagerKind) contracttest.LiveManager {
-			m := &memmanager.Manager{Manual: true}
+			m := &memory.Manager{Manual: true}
 			return contracttest.LiveManager{Enroller: manager{ManagerEnroller: m.Client(nil), broken: broken}, Deny: m.Deny}
 		})
 	}},
 	{"RelayDialer", "closed while nobody receives", func(t *testing.T, broken bool) {
 		contracttest.RelayDialer(t, func(*testing.T, contracttest.RelayScript) contracttest.RelayServer {
-			s := new(memrelay.Server)
+			s := new(memory.Relay)
 			return contracttest.RelayServer{Dialer: dialer{s, broken}, Peer: func() contracttest.RelayPeer { return peer{conn: s.Last()} }}
 		})
 	}},
 	{"LocalStatus", "status: nobody runs, before and after", func(t *testing.T, broken bool) {
 		contracttest.LocalStatus(t, func(*testing.T) contracttest.LocalEndpoint {
-			e := new(memstatus.Endpoint)
+			e := new(memory.StatusEndpoint)
 			return contracttest.LocalEndpoint{Server: e, Client: client{e, broken}}
 		})
 	}},
 }
 
-// places makes stores that are opened over one place in memory or, when broken,
-// each over a place of its own.
-func places[S any](broken bool, open func(*memstore.Place) S) func(*testing.T) func() S {
+// disks makes stores that are opened over one disk in memory or, when broken,
+// each over a disk of its own.
+func disks[S any](broken bool, open func(*memory.Disk) S) func(*testing.T) func() S {
 	return func(*testing.T) func() S {
-		p := new(memstore.Place)
+		p := new(memory.Disk)
 		return func() S {
 			if broken {
-				p = new(memstore.Place)
+				p = new(memory.Disk)
 			}
 			return open(p)
 		}
@@ -233,20 +225,20 @@ func places[S any](broken bool, open func(*memstore.Place) S) func(*testing.T) f
 }
 
 func stores(broken bool) func(*testing.T) func() store {
-	return places(false, func(p *memstore.Place) store { return store{memstore.Open(p), p, broken} })
+	return disks(false, func(p *memory.Disk) store { return store{memory.OpenStore(p), p, broken} })
 }
 
 // store, when broken, does not erase a key, erases a credential before it saves
 // another, sets nothing aside, and ignores that a context is done.
 type store struct {
-	*memstore.Store
-	place  *memstore.Place
+	*memory.Store
+	disk   *memory.Disk
 	broken bool
 }
 
 func (s store) Save(ctx context.Context, c ports.Credential) error {
 	if s.broken {
-		s.place.Remove(memstore.Credential)
+		s.disk.Remove(memory.Credential)
 	}
 	return s.Store.Save(ctx, c)
 }
@@ -275,7 +267,7 @@ func (s store) SetAside(ctx context.Context) (string, error) {
 // files, when broken, restores nothing and does not say that a list was not
 // written.
 type files struct {
-	*memstore.Certificates
+	*memory.Certificates
 	broken bool
 }
 
@@ -295,7 +287,7 @@ func (f files) InstallCRL(ctx context.Context, pem []byte) error {
 
 // reader, when broken, ignores that a context is done.
 type reader struct {
-	machine.Static
+	memory.Signals
 	broken bool
 }
 
@@ -303,17 +295,17 @@ func (r reader) Read(ctx context.Context) (ports.MachineSignals, error) {
 	if r.broken {
 		ctx = context.WithoutCancel(ctx)
 	}
-	return r.Static.Read(ctx)
+	return r.Signals.Read(ctx)
 }
 
 // describer, when broken, does not say what to configure.
 type describer struct {
-	hostfacts.Static
+	memory.Host
 	broken bool
 }
 
 func (d describer) Describe(ctx context.Context, managerHost string) (ports.HostFacts, error) {
-	facts, err := d.Static.Describe(ctx, managerHost)
+	facts, err := d.Host.Describe(ctx, managerHost)
 	if d.broken && err != nil {
 		err = errors.New("no address")
 	}
@@ -335,7 +327,7 @@ func (s supervisor) Stopping() error {
 
 // holder, when broken, does not pass revocations on.
 type holder struct {
-	*mtls.Holder
+	ports.CertificateHolder
 	broken bool
 }
 
@@ -343,25 +335,25 @@ func (h holder) Use(c *ports.CertificateInUse) {
 	if h.broken && c != nil {
 		c.Revoked = nil
 	}
-	h.Holder.Use(c)
+	h.CertificateHolder.Use(c)
 }
 
-type listenerConn struct{ *mtls.MemoryConn }
+type listenerConn struct{ *memory.ListenerConn }
 
-func (c listenerConn) Served() *x509.Certificate { return c.MemoryConn.Served }
+func (c listenerConn) Served() *x509.Certificate { return c.ListenerConn.Served }
 func (c listenerConn) Close()                    {}
 
 // site, when broken, tries again by itself.
 type site struct {
-	*memsite.Enroller
+	*memory.Site
 	broken bool
 }
 
 func (s site) Enroll(ctx context.Context, r ports.SiteRequest) ports.SiteAnswer {
 	if s.broken {
-		s.Enroller.Enroll(ctx, r)
+		s.Site.Enroll(ctx, r)
 	}
-	return s.Enroller.Enroll(ctx, r)
+	return s.Site.Enroll(ctx, r)
 }
 
 // manager, when broken, lets the token into a text and takes a refusal for a
@@ -389,12 +381,12 @@ func (m manager) Interpret(body ports.Secret) ports.PollDecision {
 
 // dialer, when broken, returns connections on which sending never fails.
 type dialer struct {
-	*memrelay.Server
+	*memory.Relay
 	broken bool
 }
 
 func (d dialer) Dial(ctx context.Context, hello ports.RelayHello) (ports.RelayConn, error) {
-	conn, err := d.Server.Dial(ctx, hello)
+	conn, err := d.Relay.Dial(ctx, hello)
 	if err != nil {
 		return nil, err
 	}
@@ -416,19 +408,19 @@ func (c relayConn) Send(ctx context.Context, s ports.AgentStatus) error {
 // peer is the part of the relay's end that the test uses.
 type peer struct {
 	contracttest.RelayPeer
-	conn *memrelay.Conn
+	conn *memory.RelayConn
 }
 
 func (p peer) ClosedNormally() bool { return p.conn.ClosedNormally() }
 
 // client, when broken, has a status though no agent runs.
 type client struct {
-	*memstatus.Endpoint
+	*memory.StatusEndpoint
 	broken bool
 }
 
 func (c client) Status(ctx context.Context) (ports.Status, error) {
-	status, err := c.Endpoint.Status(ctx)
+	status, err := c.StatusEndpoint.Status(ctx)
 	if c.broken && errors.Is(err, ports.ErrNotRunning) {
 		return ports.Status{State: ports.StateStopped}, nil
 	}

@@ -51,7 +51,7 @@ func TestTheTableOfPortsCanFail(t *testing.T) {
 			t.Errorf("%s: %d complaints, want %d: %q", name, len(got), c.complaints, got)
 		}
 	}
-	if runs(t, "memsite", "RelayDialer") || runs(t, "unsupervised.Static", "Supervisor") || !runs(t, "machine.Static", "SignalReader") {
+	if runs(t, "memory.Site", "RelayDialer") || runs(t, "unsupervised.Static", "Supervisor") || !runs(t, "memory.Signals", "SignalReader") {
 		t.Error("whether an adapter runs a suite is not seen")
 	}
 }
@@ -137,7 +137,7 @@ func interfaces(t *testing.T) (names []string) {
 }
 
 // runs reports whether a test of an adapter calls a suite. For an adapter
-// "folder.Type", only a test that mentions the type counts.
+// "folder.Type", only a test that mentions the type or OpenType counts.
 func runs(t *testing.T, adapter, suite string) (found bool) {
 	t.Helper()
 	folder, typeName, _ := strings.Cut(adapter, ".")
@@ -158,7 +158,7 @@ func runs(t *testing.T, adapter, suite string) (found bool) {
 					of, ok := n.X.(*ast.Ident)
 					calls = calls || ok && of.Name == "contracttest" && n.Sel.Name == suite
 				case *ast.Ident:
-					mentions = mentions || n.Name == typeName
+					mentions = mentions || n.Name == typeName || n.Name == "Open"+typeName
 				}
 				return true
 			})

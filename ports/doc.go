@@ -6,27 +6,27 @@
 // Every adapter of a port passes the port's suites in contracttest, which hold
 // this table against the code:
 //
-//	port                adapters                                                    suites
-//	SiteEnroller        siteapi (HTTP), memsite                                     SiteEnroller
-//	RelayDialer         wsrelay (WebSocket), memrelay                               RelayDialer
-//	RelayConn           wsrelay, memrelay                                           RelayDialer
-//	ManagerEnroller     managerapi (HTTP), memmanager                               ManagerEnroller, ManagerLife
-//	CredentialStore     statedir (files), memstore                                  CredentialStore, StoreTroubles
-//	IdentityStore       statedir, memstore                                          IdentityStore, StoreTroubles
-//	RetryStore          statedir, memstore                                          RetryStore, StoreTroubles
-//	ManagerJournal      statedir, memstore                                          ManagerJournal, StoreTroubles
-//	StateDirectory      statedir, memstore                                          StateDirectory
-//	CertificateFiles    certfiles (files), memstore                                 CertificateFiles, CertificateTroubles
-//	ProcessLock         processlock (flock, LockFileEx), memstore                   ProcessLock
-//	SignalReader        machine (Linux), machine.Static                             SignalReader
-//	HostDescriber       hostfacts, hostfacts.Static                                 HostDescriber
-//	Listener            mtls (TCP), mtls.Memory                                     Listener
-//	CertificateHolder   mtls (TCP), mtls.Memory                                     Listener
-//	Supervisor          systemd, winservice, unsupervised                           Supervisor
-//	ServiceManager      systemdunit (systemd), winservice, memservice               ServiceManager
-//	Protector           dpapi, contracttest.MemoryProtector                         Protector
-//	Guard               winacl (access control lists), contracttest.RecordingGuard  Guard
-//	EnrollmentKeyPlace  envconfig (the key's file), memstore                        EnrollmentKeyPlace
-//	StatusServer        statussocket (Unix socket, named pipe), memstatus           LocalStatus
-//	StatusClient        statussocket (Unix socket, named pipe), memstatus           LocalStatus
+//	port                adapters                                                       suites
+//	SiteEnroller        siteapi (HTTP), memory.Site                                    SiteEnroller
+//	RelayDialer         wsrelay (WebSocket), memory.Relay                              RelayDialer
+//	RelayConn           wsrelay, memory.Relay                                          RelayDialer
+//	ManagerEnroller     managerapi (HTTP), memory.Manager                              ManagerEnroller, ManagerLife
+//	CredentialStore     statedir (files), memory.Store                                 CredentialStore, StoreTroubles
+//	IdentityStore       statedir, memory.Store                                         IdentityStore, StoreTroubles
+//	RetryStore          statedir, memory.Store                                         RetryStore, StoreTroubles
+//	ManagerJournal      statedir, memory.Store                                         ManagerJournal, StoreTroubles
+//	StateDirectory      statedir, memory.Store                                         StateDirectory
+//	CertificateFiles    certfiles (files), memory.Certificates                         CertificateFiles, CertificateTroubles
+//	ProcessLock         processlock (flock, LockFileEx), memory.Lock                   ProcessLock
+//	SignalReader        machine (Linux), memory.Signals                                SignalReader
+//	HostDescriber       hostfacts, memory.Host                                         HostDescriber
+//	Listener            mtls (TCP), memory.Listener                                    Listener
+//	CertificateHolder   mtls (TCP), memory.Listener                                    Listener
+//	Supervisor          systemd, winservice, unsupervised                              Supervisor
+//	ServiceManager      systemdunit (systemd), winservice, memory.Service              ServiceManager
+//	Protector           dpapi, contracttest.MemoryProtector                            Protector
+//	Guard               winacl (access control lists), contracttest.RecordingGuard     Guard
+//	EnrollmentKeyPlace  envconfig (the key's file), memory.KeyPlace                    EnrollmentKeyPlace
+//	StatusServer        statussocket (Unix socket, named pipe), memory.StatusEndpoint  LocalStatus
+//	StatusClient        statussocket (Unix socket, named pipe), memory.StatusEndpoint  LocalStatus
 package ports

@@ -44,14 +44,6 @@ func TestContract(t *testing.T) {
 		})
 }
 
-func TestStaticContract(t *testing.T) {
-	t.Parallel()
-	facts := Static{Hostname: "web-3", FQDN: "web-3.example.org", IPAddress: "2001:db8::7", OS: ports.OSDetails{Name: "debian"}}
-	contracttest.HostDescriber(t,
-		func(*testing.T) ports.HostDescriber { return facts },
-		func(*testing.T) ports.HostDescriber { return Static{Hostname: "web-3"} })
-}
-
 func addresses(texts ...string) (list []netip.Addr) {
 	for _, text := range texts {
 		list = append(list, netip.MustParseAddr(text))

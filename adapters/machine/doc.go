@@ -2,5 +2,5 @@
 // firmware's tables, the serial of the disk that holds the root, machine-id,
 // and whether this is a virtual machine or a container.
 //
-// [Reader] reads them from the system, [Static] has them given.
+// [Reader] reads them from the system.
 package machine

@@ -33,30 +33,6 @@ func TestContract(t *testing.T) {
 	})
 }
 
-func TestMemoryContract(t *testing.T) {
-	t.Parallel()
-	contracttest.Listener(t, func(*testing.T) contracttest.ListenerUnderTest {
-		memory := &Memory{Holder: new(Holder)}
-		return contracttest.ListenerUnderTest{
-			Listener: memory, Holder: memory.Holder,
-			FreeAddress: "127.0.0.1:0",
-			Connect: func(addr string, client tls.Certificate, roots *x509.CertPool) (contracttest.ListenerConn, error) {
-				chain, err := parseAll(client.Certificate)
-				if err != nil {
-					return nil, err
-				}
-				conn, err := memory.Connect(addr, chain, roots)
-				return memoryConn{conn}, err
-			},
-		}
-	})
-}
-
-type memoryConn struct{ *MemoryConn }
-
-func (c memoryConn) Served() *x509.Certificate { return c.MemoryConn.Served }
-func (c memoryConn) Close()                    {}
-
 // tlsConn is a client's connection on which requests follow each other.
 type tlsConn struct {
 	*tls.Conn

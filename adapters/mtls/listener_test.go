@@ -19,7 +19,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/matryer/is"
@@ -363,23 +362,4 @@ func TestIPv6(t *testing.T) {
 	defer conn.Close()
 	_, err = conn.Health()
 	is.NoErr(err)
-}
-
-func TestMemoryInVirtualTime(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		m := &Memory{Holder: new(Holder)}
-		m.Take("127.0.0.1:12443", true)
-		err := m.Serve(t.Context(), "127.0.0.1:12443", noHealth, func(string) {})
-		is.Equal(err, &ports.AddressInUseError{Addr: "127.0.0.1:12443"})
-		m.Take("127.0.0.1:12443", false)
-		ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
-		defer cancel()
-		go func() { is.NoErr(m.Serve(ctx, "127.0.0.1:12443", noHealth, func(string) {})) }()
-		synctest.Wait()
-		is.Equal(m.Addresses(), []string{"127.0.0.1:12443"})
-		time.Sleep(25 * time.Hour)
-		is.Equal(len(m.Addresses()), 0)
-	})
 }

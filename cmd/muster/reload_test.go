@@ -13,27 +13,27 @@ import (
 
 	"github.com/matryer/is"
 
-	"github.com/muster-agent/muster/adapters/memstore"
+	"github.com/muster-agent/muster/adapters/memory"
 	"github.com/muster-agent/muster/domain/exitcode"
 	"github.com/muster-agent/muster/ports"
 )
 
 func TestNoOtherProcessGetsTheLockBetweenTwoAgents(t *testing.T) {
 	is := is.New(t)
-	place := new(memstore.Place)
-	kept := &keptLock{ProcessLock: memstore.OpenLock(place)}
+	disk := new(memory.Disk)
+	kept := &keptLock{ProcessLock: memory.OpenLock(disk)}
 	for range 3 {
 		unlock, err := kept.TryLock(t.Context(), "run")
 		is.NoErr(err)
 		is.NoErr(unlock())
-		_, err = memstore.OpenLock(place).TryLock(t.Context(), "enroll")
+		_, err = memory.OpenLock(disk).TryLock(t.Context(), "enroll")
 		is.True(errors.Is(err, ports.ErrLocked))
 	}
 	is.NoErr(kept.unlock())
-	_, err := memstore.OpenLock(place).TryLock(t.Context(), "enroll")
+	_, err := memory.OpenLock(disk).TryLock(t.Context(), "enroll")
 	is.NoErr(err)
 
-	kept = &keptLock{ProcessLock: memstore.OpenLock(place)} // another's lock is not ours
+	kept = &keptLock{ProcessLock: memory.OpenLock(disk)} // another's lock is not ours
 	_, err = kept.TryLock(t.Context(), "run")
 	is.True(errors.Is(err, ports.ErrLocked))
 	is.True(kept.unlock == nil)

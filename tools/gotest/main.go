@@ -4,7 +4,7 @@
 // that were written and verified, and a line that counts the tests:
 //
 //	suites:
-//	  CredentialStore     memstore N, statedir N
+//	  CredentialStore     memory N, statedir N
 //	  …
 //	pact: N interactions written, N verified
 //	N passed, N failed, N skipped

@@ -1,0 +1,179 @@
+package memory
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/muster-agent/muster/ports"
+)
+
+// Listener implements ports.Listener and ports.CertificateHolder without a
+// network. It judges clients as TLS does, but takes their word for having the
+// key. The zero value holds no certificate.
+type Listener struct {
+	mu       sync.Mutex
+	inUse    *ports.CertificateInUse
+	serving  map[string]func() ports.Health // by address
+	taken    map[string]bool                // addresses of another process
+	lastPort int
+}
+
+var (
+	_ ports.Listener          = (*Listener)(nil)
+	_ ports.CertificateHolder = (*Listener)(nil)
+)
+
+// Use implements ports.CertificateHolder. c must not be changed afterwards.
+func (m *Listener) Use(c *ports.CertificateInUse) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.inUse = c
+}
+
+// Take lets another process listen on addr, or no longer.
+func (m *Listener) Take(addr string, taken bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.taken == nil {
+		m.taken = make(map[string]bool)
+	}
+	m.taken[addr] = taken
+}
+
+// Serve implements ports.Listener.
+func (m *Listener) Serve(ctx context.Context, addr string, health func() ports.Health, opened func(addr string)) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	addr, err := m.open(addr, health)
+	if err != nil {
+		return err
+	}
+	opened(addr)
+	<-ctx.Done()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.serving, addr)
+	return nil
+}
+
+// open returns the real address: a free port in place of 0.
+func (m *Listener) open(addr string, health func() ports.Health) (string, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", fmt.Errorf("listening on %s: %w: check MUSTER_LISTEN_ADDR", addr, err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if port == "0" {
+		const firstDynamic = 49152 // RFC 6335, section 6
+		addr = net.JoinHostPort(host, strconv.Itoa(firstDynamic+m.lastPort))
+		m.lastPort++
+	}
+	if m.serving[addr] != nil || m.taken[addr] {
+		return "", &ports.AddressInUseError{Addr: addr}
+	}
+	if m.serving == nil {
+		m.serving = make(map[string]func() ports.Health)
+	}
+	m.serving[addr] = health
+	return addr, nil
+}
+
+// Addresses are those that are served, sorted.
+func (m *Listener) Addresses() (addrs []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for addr := range m.serving {
+		addrs = append(addrs, addr)
+	}
+	slices.Sort(addrs)
+	return addrs
+}
+
+// Connect opens a connection to addr as a client does that presents chain, the
+// leaf first, and believes in roots.
+func (m *Listener) Connect(addr string, chain []*x509.Certificate, roots *x509.CertPool) (*ListenerConn, error) {
+	m.mu.Lock()
+	c, served := m.inUse, m.serving[addr]
+	m.mu.Unlock()
+	switch {
+	case served == nil:
+		return nil, nobodyListens(addr)
+	case c == nil:
+		return nil, errors.New("no certificate is in use")
+	}
+	shown, err := parseAll(c.Certificate.Certificate)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := verify(shown, roots, x509.ExtKeyUsageServerAuth); err != nil {
+		return nil, fmt.Errorf("the client refuses: %w", err)
+	}
+	accepted := c.Roots
+	if accepted == nil {
+		accepted = x509.NewCertPool() // to crypto/x509 nil means the system's
+	}
+	chains, err := verify(chain, accepted, x509.ExtKeyUsageClientAuth)
+	if err != nil {
+		return nil, fmt.Errorf("the listener refuses: %w", err)
+	}
+	for _, chain := range chains { // no list is about the root, which is the last
+		if c.Revoked == nil || !slices.ContainsFunc(chain[:len(chain)-1], c.Revoked) {
+			return &ListenerConn{shown[0], m, addr}, nil
+		}
+	}
+	return nil, errors.New("the client's certificate was revoked")
+}
+
+func nobodyListens(addr string) error { return fmt.Errorf("nobody listens on %s", addr) }
+
+// ListenerConn is a client's connection to a [Listener].
+type ListenerConn struct {
+	// Served is the certificate that the client was shown.
+	Served *x509.Certificate
+
+	listener *Listener
+	addr     string
+}
+
+// Health is GET /health on the connection. It fails once the address is not
+// served any more.
+func (c *ListenerConn) Health() (ports.Health, error) {
+	c.listener.mu.Lock()
+	health := c.listener.serving[c.addr]
+	c.listener.mu.Unlock()
+	if health == nil {
+		return ports.Health{}, nobodyListens(c.addr)
+	}
+	return health(), nil
+}
+
+func parseAll(ders [][]byte) (chain []*x509.Certificate, err error) {
+	for _, der := range ders {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, err
+		}
+		chain = append(chain, c)
+	}
+	return chain, nil
+}
+
+// verify verifies a chain as crypto/tls does, the name apart.
+func verify(chain []*x509.Certificate, roots *x509.CertPool, usage x509.ExtKeyUsage) ([][]*x509.Certificate, error) {
+	if len(chain) == 0 {
+		return nil, errors.New("no certificate was presented")
+	}
+	intermediates := x509.NewCertPool()
+	for _, c := range chain[1:] {
+		intermediates.AddCert(c)
+	}
+	return chain[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: intermediates, KeyUsages: []x509.ExtKeyUsage{usage}})
+}

@@ -1,0 +1,134 @@
+package memory
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/contracttest"
+	"github.com/muster-agent/muster/ports"
+)
+
+// TestFaults shows that every fault is answered with, changes nothing, and can
+// be taken back.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	p := new(Disk)
+	s, certs := OpenStore(p), OpenCertificates(p)
+	calls := map[string]struct {
+		fault Faults
+		call  func() error
+	}{
+		"Load":         {Faults{Load: ports.ErrUnreadable}, func() error { _, err := s.Load(t.Context()); return err }},
+		"Reserve":      {Faults{Reserve: ports.ErrNotWritten}, func() error { return s.Reserve(t.Context()) }},
+		"Save":         {Faults{Save: ports.ErrNotWritten}, func() error { return s.Save(t.Context(), ports.Credential{SiteCode: "new"}) }},
+		"LoadIdentity": {Faults{LoadIdentity: ports.ErrDamaged}, func() error { _, err := s.LoadIdentity(t.Context()); return err }},
+		"SaveIdentity": {Faults{SaveIdentity: ports.ErrNotWritten}, func() error { return s.SaveIdentity(t.Context(), ports.Identity{}) }},
+		"LoadRetries":  {Faults{LoadRetries: ports.ErrNewerFormat}, func() error { _, err := s.LoadRetries(t.Context()); return err }},
+		"SaveRetries":  {Faults{SaveRetries: ports.ErrNotWritten}, func() error { return s.SaveRetries(t.Context(), ports.RetryRecord{}) }},
+
+		"LoadPending":   {Faults{LoadPending: ports.ErrUnreadable}, func() error { _, err := s.LoadPending(t.Context()); return err }},
+		"SavePending":   {Faults{SavePending: ports.ErrNotWritten}, func() error { return s.SavePending(t.Context(), ports.PendingEnrollment{}) }},
+		"LoadKey":       {Faults{LoadKey: ports.ErrUnreadable}, func() error { _, err := s.LoadKey(t.Context()); return err }},
+		"SaveKey":       {Faults{SaveKey: ports.ErrNotWritten}, func() error { return s.SaveKey(t.Context(), ports.Secret{}) }},
+		"EraseKey":      {Faults{EraseKey: ports.ErrNotWritten}, func() error { return s.EraseKey(t.Context()) }},
+		"ReserveBundle": {Faults{ReserveBundle: ports.ErrNotWritten}, func() error { return s.ReserveBundle(t.Context()) }},
+		"LoadBundle":    {Faults{LoadBundle: ports.ErrUnreadable}, func() error { _, err := s.LoadBundle(t.Context()); return err }},
+		"SaveBundle":    {Faults{SaveBundle: ports.ErrNotWritten}, func() error { return s.SaveBundle(t.Context(), ports.ReceivedBundle{}) }},
+		"EraseBundle":   {Faults{EraseBundle: ports.ErrNotWritten}, func() error { return s.EraseBundle(t.Context()) }},
+		"RejectBundle":  {Faults{RejectBundle: ports.ErrNotWritten}, func() error { _, err := s.RejectBundle(t.Context()); return err }},
+
+		"SetDamagedAside": {Faults{SetDamagedAside: ports.ErrNotWritten}, func() error { return certs.SetAside(t.Context(), nil) }},
+		"KeepPrevious":    {Faults{KeepPrevious: ports.ErrNotWritten}, func() error { return certs.KeepPrevious(t.Context()) }},
+		"Install":         {Faults{Install: ports.ErrNotWritten}, func() error { return certs.Install(t.Context(), ports.CertificateSet{}) }},
+		"RestorePrevious": {Faults{RestorePrevious: ports.ErrNotWritten}, func() error { return certs.RestorePrevious(t.Context()) }},
+		"DropPrevious":    {Faults{DropPrevious: ports.ErrNotWritten}, func() error { return certs.DropPrevious(t.Context()) }},
+		"InstallCRL":      {Faults{InstallCRL: ports.ErrNotWritten}, func() error { return certs.InstallCRL(t.Context(), nil) }},
+
+		"SetAside": {Faults{SetAside: ports.ErrNotWritten}, func() error { _, err := s.SetAside(t.Context()); return err }},
+		"TryLock": {Faults{TryLock: ports.ErrLocked}, func() error {
+			_, err := OpenLock(p).TryLock(t.Context(), "run")
+			return err
+		}},
+	}
+	is.New(t).NoErr(s.Save(t.Context(), ports.Credential{SiteCode: "old"}))
+	is.New(t).NoErr(s.SaveBundle(t.Context(), ports.ReceivedBundle{ManagerURL: "old"}))
+	p.PutCertificates(ports.CertificateSet{CA: []byte("old")})
+	for name, c := range calls {
+		p.Inject(c.fault)
+		err := c.call()
+		p.Inject(Faults{})
+		if err == nil {
+			t.Errorf("%s: the fault was not answered with", name)
+		}
+		if got, err := s.Load(t.Context()); err != nil || got.SiteCode != "old" {
+			t.Errorf("%s: after the fault Load gives %+v, %v", name, got, err)
+		}
+		if got, err := s.LoadBundle(t.Context()); err != nil || got.ManagerURL != "old" {
+			t.Errorf("%s: after the fault LoadBundle gives %+v, %v", name, got, err)
+		}
+		if got, err := certs.Read(t.Context()); err != nil || string(got.CA.PEM) != "old" {
+			t.Errorf("%s: after the fault Read gives %+v, %v", name, got, err)
+		}
+	}
+	p.Inject(Faults{Save: errors.New("boom"), Protection: "dpapi"})
+	is.New(t).Equal(s.Protection(), "dpapi")
+}
+
+// TestCertificatesBehindTheBack shows what a test may do to the files.
+func TestCertificatesBehindTheBack(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	p := new(Disk)
+	certs := OpenCertificates(p)
+	read := func() ports.FoundSet {
+		found, err := certs.Read(t.Context())
+		is.NoErr(err)
+		return found
+	}
+	set := ports.CertificateSet{CA: []byte("ca"), Server: []byte("server"), Key: ports.NewSecret("key")}
+	p.PutCertificates(set)
+	is.Equal(string(read().Server.PEM), "server")
+	is.True(read().CRL.Missing())
+
+	p.AlterCertificates(func(f *ports.FoundSet) {
+		f.CA.PEM[0] = 'C'
+		f.Server = ports.FoundFile{Err: ports.FileDirectory{}}
+		f.Key = ports.FoundKey{Err: ports.FileUnreadable{Reason: "permission denied"}}
+	})
+	found := read()
+	is.Equal(string(found.CA.PEM), "Ca")
+	is.Equal(found.Server, ports.FoundFile{Path: found.Server.Path, Err: ports.FileDirectory{}})
+	is.True(found.Server.Path != "")
+	is.Equal(found.Key.Err, ports.FileUnreadable{Reason: "permission denied"})
+
+	is.NoErr(certs.KeepPrevious(t.Context()))
+	is.True(p.PreviousKept())
+	p.Inject(Faults{InstallMixture: ports.ErrNotWritten})
+	is.True(errors.Is(certs.Install(t.Context(), set), ports.ErrNotWritten))
+	is.Equal(string(read().Server.PEM), "server")
+	is.Equal(read().Key.Err, ports.FileUnreadable{Reason: "permission denied"}) // half way
+	p.Inject(Faults{})
+	is.NoErr(certs.Install(t.Context(), set))
+	is.True(read().Key.PEM.Equal(set.Key))
+	is.NoErr(certs.RestorePrevious(t.Context()))
+	is.Equal(string(read().CA.PEM), "Ca")
+	is.True(read().Server.Missing() && read().Key.Missing()) // nothing that could be kept
+	is.NoErr(certs.DropPrevious(t.Context()))
+	is.True(!p.PreviousKept())
+}
+
+// disks makes what is opened over a disk in memory.
+func disks[S any](open func(*Disk) S) func(*testing.T) func() S {
+	return func(*testing.T) func() S {
+		d := new(Disk)
+		return func() S { return open(d) }
+	}
+}
+
+func TestCredentialStore(t *testing.T) { contracttest.CredentialStore(t, disks(OpenStore)) }
+func TestIdentityStore(t *testing.T)   { contracttest.IdentityStore(t, disks(OpenStore)) }
+func TestRetryStore(t *testing.T)      { contracttest.RetryStore(t, disks(OpenStore)) }
+func TestManagerJournal(t *testing.T)  { contracttest.ManagerJournal(t, disks(OpenStore)) }
+func TestStateDirectory(t *testing.T)  { contracttest.StateDirectory(t, disks(OpenStore)) }
