@@ -141,9 +141,9 @@ type MemoryProtector struct{ aead cipher.AEAD }
 
 // NewMemoryProtector returns the protection of a new machine.
 func NewMemoryProtector() *MemoryProtector {
-	machine := make([]byte, 32)
-	_, _ = rand.Read(machine) // never fails (crypto/rand)
-	block, err := aes.NewCipher(machine)
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails (crypto/rand)
+	block, err := aes.NewCipher(key)
 	if err != nil {
 		panic(err) // never with a key of 32 bytes
 	}

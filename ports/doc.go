@@ -18,7 +18,7 @@
 //	StateDirectory      statedir, memory.Store                                         StateDirectory
 //	CertificateFiles    certfiles (files), memory.Certificates                         CertificateFiles, CertificateTroubles
 //	ProcessLock         processlock (flock, LockFileEx), memory.Lock                   ProcessLock
-//	SignalReader        machine (Linux), memory.Signals                                SignalReader
+//	SignalReader        hwid (Linux, Windows), memory.Signals                          SignalReader
 //	HostDescriber       hostfacts, memory.Host                                         HostDescriber
 //	Listener            mtls (TCP), memory.Listener                                    Listener
 //	CertificateHolder   mtls (TCP), memory.Listener                                    Listener

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/muster-agent/muster/adapters/machine"
+	"github.com/muster-agent/muster/adapters/hwid"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -29,7 +29,7 @@ func machineOf(t *testing.T, firmware table, disk, machineID string) ports.Signa
 			t.Fatal(err)
 		}
 	}
-	return machine.New(root)
+	return hwid.New(root)
 }
 
 // entryPoint is that of SMBIOS 2 (5.2.1) or 3 (5.2.2).

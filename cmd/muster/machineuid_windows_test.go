@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"testing"
 
-	"github.com/muster-agent/muster/adapters/machine"
+	"github.com/muster-agent/muster/adapters/hwid"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -13,7 +13,7 @@ func machineOf(t *testing.T, firmware table, disk, machineGUID string) ports.Sig
 	t.Helper()
 	raw := binary.LittleEndian.AppendUint32([]byte{0, firmware.major, firmware.minor, 0}, uint32(len(firmware.structures)))
 	raw = append(raw, firmware.structures...)
-	return &machine.Reader{
+	return &hwid.Reader{
 		Firmware:    func() ([]byte, error) { return raw, nil },
 		DiskSerials: func() ([]string, error) { return []string{disk}, nil },
 		MachineGUID: func() (string, error) { return machineGUID, nil },

@@ -19,7 +19,7 @@ import (
 	"github.com/muster-agent/muster/adapters/certfiles"
 	"github.com/muster-agent/muster/adapters/envconfig"
 	"github.com/muster-agent/muster/adapters/hostfacts"
-	"github.com/muster-agent/muster/adapters/machine"
+	"github.com/muster-agent/muster/adapters/hwid"
 	"github.com/muster-agent/muster/adapters/managerapi"
 	"github.com/muster-agent/muster/adapters/mtls"
 	"github.com/muster-agent/muster/adapters/siteapi"
@@ -172,7 +172,7 @@ func (p *program) world(config *configuration, log *slog.Logger, readOnly bool) 
 	}
 	w := app.World{
 		Settings: settings, Version: version, Hostname: hostname,
-		Signals: machine.New("/"), Identities: store, Credentials: store, Retries: store, State: store,
+		Signals: hwid.New("/"), Identities: store, Credentials: store, Retries: store, State: store,
 		Lock:         processLock(settings.StateDir),
 		Certificates: files, Journal: store,
 		Supervisor: p.supervisor(), StatusServer: statussocket.NewServer(settings.StateDir),

@@ -1,6 +1,6 @@
 //go:build linux || windows
 
-package machine
+package hwid
 
 import (
 	"context"

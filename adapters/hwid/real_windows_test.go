@@ -1,6 +1,6 @@
 //go:build windows_real
 
-package machine
+package hwid
 
 import (
 	"testing"

@@ -1,6 +1,0 @@
-// Package machine reads the signals that tell this machine from others: the
-// firmware's tables, the serial of the disk that holds the root, machine-id,
-// and whether this is a virtual machine or a container.
-//
-// [Reader] reads them from the system.
-package machine
