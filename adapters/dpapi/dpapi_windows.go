@@ -14,8 +14,8 @@ import (
 
 // Protector implements ports.Protector. The zero value is usable.
 //
-// A wrapping is the SHA-256 of the blob and then the blob: Windows looks
-// neither at every byte of a blob's header nor at what follows it.
+// A wrapping is the SHA-256 of the blob, followed by the blob: Windows does not
+// check every byte of a blob's header, nor what follows a blob.
 type Protector struct{}
 
 // Name implements ports.Protector.
@@ -23,7 +23,7 @@ func (Protector) Name() string { return "dpapi" }
 
 // Protect implements ports.Protector.
 func (Protector) Protect(secret ports.Secret, purpose, machineUID string) ([]byte, error) {
-	plain := []byte(secret.Reveal()) // into what protects it
+	plain := []byte(secret.Reveal()) // only DPAPI gets it
 	defer clear(plain)
 	in, entropy := blobOf(plain), entropyOf(purpose, machineUID)
 	var out windows.DataBlob
@@ -51,8 +51,8 @@ func (p Protector) Unprotect(wrapped []byte, purpose, machineUID string) (ports.
 	if err == nil {
 		return secret, nil
 	}
-	// Windows has dozens of codes for what may be wrong with a blob, and none
-	// that says so surely. What it can unprotect tells whether it is the blob.
+	// Windows has dozens of codes for what may be wrong with a blob, and none is
+	// certain. If it can unprotect something else, the blob is at fault.
 	if probeErr := p.probe(); probeErr != nil {
 		return ports.Secret{}, fmt.Errorf("%w: DPAPI does not work for this process: %w; restart the machine, and look at its event log if that does not help",
 			ports.ErrUnreadable, probeErr)
@@ -84,13 +84,13 @@ func unprotect(blob []byte, purpose, machineUID string) (ports.Secret, error) {
 	return ports.NewSecret(string(contentOf(out))), nil
 }
 
-// entropyOf binds a blob to what it is for and to the machine.
+// entropyOf binds a blob to its purpose and to the machine.
 func entropyOf(purpose, machineUID string) windows.DataBlob {
 	sum := sha256.Sum256([]byte("muster\x00" + purpose + "\x00" + machineUID))
 	return blobOf(sum[:])
 }
 
-// blobOf describes b, which the garbage collector keeps as long as the blob is.
+// blobOf describes b. The garbage collector keeps b for as long as the blob.
 func blobOf(b []byte) windows.DataBlob {
 	return windows.DataBlob{Size: uint32(len(b)), Data: unsafe.SliceData(b)}
 }

@@ -9,22 +9,23 @@ import (
 // Assignment sets a name to a value, which is taken as it is.
 type Assignment struct{ Name, Value string }
 
-// Assign returns the text of a configuration file with names set: what it
-// assigned to them before, or to the twin that names or holds the same secret,
-// is dropped, the rest stays as it is. An error repeats no value.
+// Assign returns the text of a configuration file with values set. Earlier
+// assignments to the same names are dropped, and so are those to their twins (a
+// secret, and the file that holds it); the rest stays as it is. An error repeats
+// no value.
 func Assign(text string, values []Assignment) (string, error) {
 	text = strings.ReplaceAll(strings.TrimPrefix(text, byteOrderMark), "\r\n", "\n")
 	var kept strings.Builder
-	from := 0 // what is not yet kept
+	from := 0 // where the text begins that is not yet kept
 	s := scanner{rest: text, line: 1}
 	for s.skipToName() {
 		begin := len(text) - len(s.rest)
 		name, ok := s.name()
 		if !ok {
-			continue // no assignment: for Load to complain of
+			continue // no assignment, of which Load complains
 		}
 		if _, closed := s.value(); !closed {
-			break // nor this
+			break // the same
 		}
 		if !slices.ContainsFunc(values, func(v Assignment) bool { return sameSetting(v.Name, name) }) {
 			continue
@@ -51,8 +52,8 @@ func Assign(text string, values []Assignment) (string, error) {
 	return kept.String(), nil
 }
 
-// sameSetting says whether two names stand for the same: a secret, and the file
-// that holds it.
+// sameSetting reports whether two names are of one setting, as those of a secret
+// and of the file that holds it are.
 func sameSetting(a, b string) bool {
 	return strings.TrimSuffix(a, "_FILE") == strings.TrimSuffix(b, "_FILE")
 }

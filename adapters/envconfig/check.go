@@ -11,8 +11,8 @@ import (
 // together take a quarter of a MiB.
 const maxTrustFile = 16 << 20
 
-// check judges what needs more than one variable, or a file. A value that did
-// not parse is zero and was reported.
+// check checks what depends on more than one variable or on a file. A value that
+// did not parse is zero and was reported.
 func (l *loader) check(v variables) {
 	insecure := devBuild && v.DevInsecureHTTP
 	l.checkTransport("MUSTER_SERVER_URL", v.ServerURL.url, insecure)

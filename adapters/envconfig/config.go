@@ -21,19 +21,20 @@ import (
 type Source struct {
 	// Environ is the environment as os.Environ gives it.
 	Environ []string
-	// File is the configuration file that was asked for, which must exist.
-	// Empty is the default one, which need not.
+	// File is the configuration file that was asked for; it must exist. Empty
+	// stands for the default one, which need not.
 	File string
 	// Flags holds what was given on the command line, by the variable that it
 	// stands for ("MUSTER_STATE_DIR").
 	Flags map[string]string
-	// CredentialStored reports whether stateDir holds a credential, a sound one
-	// or not: then an absent enrollment key or key file is no error. Load calls
-	// it at most once, and only where the answer matters. Nil is "no".
+	// CredentialStored reports whether stateDir holds a credential, sound or
+	// not: if so, an absent enrollment key or key file is no error. Load calls
+	// it at most once, and only where the answer matters. Nil means that it
+	// holds none.
 	CredentialStored func(stateDir string) bool
 	// Unaltered fails for an open file that others than its owner and the
-	// machine's administrators may write. Nil is to judge by the file's mode;
-	// Windows, where that says nothing, needs one.
+	// machine's administrators may write. If it is nil, the file's mode decides.
+	// Windows needs one, since there the mode says nothing.
 	Unaltered func(*os.File) error
 }
 
@@ -53,7 +54,7 @@ type Config struct {
 // Value is one variable as it is in force.
 type Value struct {
 	Name  string
-	Value string // secrets and what is secret in a proxy's URL are redacted
+	Value string // secrets are redacted, those in a proxy's URL too
 	// From is FromEnvironment, FromFlag, FromDefault, FromCredentials, FromUnset
 	// or "file " and a path.
 	From string

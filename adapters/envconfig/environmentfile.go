@@ -11,7 +11,7 @@ type assignment struct {
 	line, last  int // where it begins and ends, from 1
 }
 
-// fault is what is wrong with a line. Its text repeats nothing of the line,
+// fault says what is wrong with a line. Its text repeats nothing of the line,
 // which may hold a secret.
 type fault struct {
 	line int

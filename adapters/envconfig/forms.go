@@ -19,7 +19,7 @@ import (
 )
 
 // The types of this file are the forms that a variable's text may have. Their
-// errors end a sentence that begins with the variable, and repeat no value
+// errors complete a sentence that begins with the variable, and repeat no value
 // that could be a secret in the wrong place.
 
 // line is anything that a person may write on one line.
@@ -98,7 +98,7 @@ func (a *agentID) UnmarshalText(raw []byte) error {
 	return nil
 }
 
-// enrollmentKey is what a site's operator was given.
+// enrollmentKey is a site's key, as its operator was given it.
 type enrollmentKey struct{ secret ports.Secret }
 
 func (k *enrollmentKey) UnmarshalText(raw []byte) error {
@@ -236,7 +236,7 @@ func oneOf(target *string, raw []byte, words ...string) error {
 type (
 	patience time.Duration // 0 (never) and more
 	delay    time.Duration // at least minDelay
-	interval time.Duration // up to maxInterval; check has its lower end
+	interval time.Duration // up to maxInterval; check knows the lower end
 )
 
 const (

@@ -38,7 +38,7 @@ func (s setting) origin() string {
 type loader struct {
 	known     []string // every variable's name, in the order of the table
 	effective map[string]setting
-	refused   map[string]bool // given, but of no use; the reason is among the problems
+	refused   map[string]bool // given, but useless; the reason is among the problems
 	hidden    map[string]bool // values that may be a secret in the wrong place
 	problems  []string
 	warnings  []string
@@ -172,8 +172,8 @@ func (l *loader) refuseMisplacedKeys() {
 	}
 }
 
-// setDefaults fills in what depends on the machine or on other variables; the
-// fixed defaults are in the table of variables.
+// setDefaults fills in the defaults that depend on the machine or on other
+// variables; the fixed ones are in the table of variables.
 func (l *loader) setDefaults(environment map[string]string) {
 	fill := func(name, text string) {
 		if _, set := l.effective[name]; !set && text != "" {
@@ -201,5 +201,5 @@ func (l *loader) setDefaults(environment map[string]string) {
 	fill("MUSTER_MANAGER_TRUST_SPKI_SHA256", l.effective["MUSTER_TRUST_SPKI_SHA256"].text)
 }
 
-// fileOrigin is where a value from a file comes from.
+// fileOrigin is the Value.From of a value from a file.
 func fileOrigin(path string) string { return "file " + redact(path) }

@@ -26,9 +26,8 @@ func defaultStateDir(environment map[string]string) string {
 	return "/var/lib/muster"
 }
 
-// checkWriters refuses a file that others than its owner and root may write.
-// An access list that lets others write shows as
-// the group's right to write.
+// checkWriters refuses a file that others than its owner and root may write. An
+// access control list that lets others write shows as a right of the group.
 func checkWriters(info fs.FileInfo) error {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {

@@ -34,8 +34,8 @@ func programData(environment map[string]string) string {
 	return filepath.Join(base, "Muster")
 }
 
-// checkWriters says nothing: file modes tell nothing about access on Windows.
-// Source.Unaltered does.
+// checkWriters accepts every file: on Windows the mode says nothing about access.
+// Source.Unaltered checks that.
 func checkWriters(fs.FileInfo) error { return nil }
 
 // sameAccess gives f the access control list of the file at path, which may be

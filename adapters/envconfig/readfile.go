@@ -9,9 +9,9 @@ import (
 )
 
 // readOwn reads a regular file that only its owner and the machine's
-// administrators may write. That others may is altered, beside the content: the
-// judgement is of the file that was read, whatever has happened to the name
-// since.
+// administrators should be able to write. If others can, altered says so, and
+// data is there all the same. Both are about the file that was opened, whatever
+// has happened to its name since.
 func (l *loader) readOwn(path string, limit int64) (data []byte, altered, err error) {
 	data, err = readRegular(path, limit, func(f *os.File, info fs.FileInfo) {
 		if l.unaltered != nil {

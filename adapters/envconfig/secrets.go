@@ -72,15 +72,15 @@ func (l *loader) readSecret(name, path string, stored func() bool) {
 	}
 }
 
-// closed reports whether this user may not look into a directory, so that
-// there is nothing in it for this process: a file that is there and may not be
-// read is another thing.
+// closed reports whether this user may not look into a directory at all. Whether
+// the directory holds a file is then unknown, unlike with a file that is there
+// and may not be read.
 func closed(directory string) bool {
 	_, err := os.Stat(directory + string(filepath.Separator) + ".")
 	return errors.Is(err, fs.ErrPermission)
 }
 
-// errEmpty is a secret file without a secret, which counts as an absent one.
+// errEmpty says that a secret's file is empty, which counts as absent.
 var errEmpty = errors.New("it is empty; put the key into it")
 
 func absent(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, errEmpty) }

@@ -13,7 +13,7 @@ import (
 )
 
 // serverURL is the base URL of an enrollment server (docs/PROTOCOLS.md, "Rules
-// for every request"). Whether it may be http is for check to say.
+// for every request"). check decides whether it may be http.
 type serverURL struct{ url *url.URL }
 
 func (s *serverURL) UnmarshalText(raw []byte) (err error) {
@@ -22,7 +22,7 @@ func (s *serverURL) UnmarshalText(raw []byte) (err error) {
 }
 
 // relayURL is the relay's complete endpoint (docs/PROTOCOLS.md, "Handshake").
-// Whether it may be without TLS is for check to say.
+// check decides whether it may be without TLS.
 type relayURL struct{ url *url.URL }
 
 // relayPath is the endpoint on a host that is given without a path.
@@ -116,8 +116,8 @@ func parseProxy(raw string) (*url.URL, error) {
 	return url.Parse(raw)
 }
 
-// redactProxy is a proxy's URL without user name, password, and what a proxy
-// has no use for.
+// redactProxy returns a proxy's URL without user name and password, and without
+// path and query, which mean nothing to a proxy.
 func redactProxy(raw string) string {
 	u, err := parseProxy(raw)
 	if err != nil {

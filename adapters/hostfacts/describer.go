@@ -1,7 +1,7 @@
 // Package hostfacts finds out what a manager is told about this host: its
 // names, the address by which others reach it, and its operating system.
 //
-// [Describer] asks the system, [Static] is told.
+// [Describer] asks the system; [Static] has the facts given.
 package hostfacts
 
 import (
@@ -14,8 +14,8 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// What asking others for a name may take. Together with all else, which is
-// local, it is well within the 10 s of ports.HostDescriber.
+// How long a question to a resolver may take. All else is local, so that both
+// together stay well within the 10 s of ports.HostDescriber.
 const (
 	canonicalTimeout = 2 * time.Second // for this host's full name
 	resolveTimeout   = 3 * time.Second // for the manager's addresses
@@ -53,7 +53,7 @@ func (d *Describer) Describe(ctx context.Context, managerHost string) (ports.Hos
 	}
 	address, err := d.address(ctx, managerHost)
 	facts := ports.HostFacts{Hostname: hostname, FQDN: d.fqdn(ctx, hostname), OS: osDetails(d.options.Root)}
-	if ctx.Err() != nil { // what was not found may be there all the same
+	if ctx.Err() != nil { // what was not found in time may be there all the same
 		return ports.HostFacts{}, fmt.Errorf("describing this host: %w", ctx.Err())
 	}
 	if err != nil {

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// kindOf tells the kind of an interface from /sys/class/net (its files are
-// described in the kernel's Documentation/ABI/testing/sysfs-class-net). An
-// interface that it does not show is software.
+// kindOf tells the kind of an interface by /sys/class/net, whose files the
+// kernel's Documentation/ABI/testing/sysfs-class-net describes. An interface that
+// is not shown there is software.
 func kindOf(root, name string) kind {
 	return sysfs(filepath.Join(root, "sys/class/net")).kind(name)
 }
@@ -42,8 +42,8 @@ func (s sysfs) text(name, file string) string {
 	return strings.TrimSpace(string(content))
 }
 
-// onHardware reports whether the interface is a device's, or lies upon one
-// that is: the kernel links each to those below it, a bridge to its ports.
+// onHardware reports whether the interface belongs to a device or lies on one that
+// does. The kernel links each interface to those below it, a bridge to its ports.
 func (s sysfs) onHardware(name string, depth int) bool {
 	if s.has(name, "device") {
 		return true
@@ -60,14 +60,16 @@ func (s sysfs) onHardware(name string, depth int) bool {
 	return false
 }
 
-// isTap: a virtual machine's end. (A tun is a VPN's.)
+// isTap reports whether the interface is an end of a virtual machine's. (A tun is
+// a VPN's.)
 func (s sysfs) isTap(name string) bool {
 	const iffTap = 0x2 // linux/if_tun.h
 	flags, err := strconv.ParseUint(s.text(name, "tun_flags"), 0, 32)
 	return err == nil && flags&iffTap != 0
 }
 
-// isOverlay: a network of containers across hosts.
+// isOverlay reports whether the interface belongs to a network of containers
+// across hosts.
 func (s sysfs) isOverlay(name string) bool {
 	for line := range strings.Lines(s.text(name, "uevent")) {
 		switch strings.TrimSpace(line) {
@@ -78,8 +80,9 @@ func (s sysfs) isOverlay(name string) bool {
 	return false
 }
 
-// isVeth: an Ethernet without a device, linked to another interface (its other
-// end, mostly in another namespace). A container's macvlan looks the same.
+// isVeth reports whether the interface is an Ethernet without a device that is
+// linked to another interface (its other end, mostly in another namespace). A
+// container's macvlan looks the same.
 func (s sysfs) isVeth(name string) bool {
 	const arphrdEther = "1" // linux/if_arp.h
 	link := s.text(name, "iflink")

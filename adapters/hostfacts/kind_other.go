@@ -2,5 +2,5 @@
 
 package hostfacts
 
-// kindOf knows no difference here.
+// kindOf makes no difference here.
 func kindOf(string, string) kind { return software }

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// maxHosts is how much of a hosts file is read, in bytes. Those that block
-// advertisements have megabytes, with this host's line at the top.
+// maxHosts is how much of a hosts file is read, in bytes. Files that block
+// advertisements have megabytes, but this host's line is at the top.
 const maxHosts = 1 << 20
 
 // fqdn is the host's name if that is full already, else what the hosts file or

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// network is what is asked of the system.
+// network holds the questions that are asked of the system.
 type network struct {
 	resolve    func(ctx context.Context, host string) ([]netip.Addr, error)
 	canonical  func(ctx context.Context, host string) (string, error)
@@ -49,9 +49,9 @@ func (n network) managerAddresses(ctx context.Context, host string) []netip.Addr
 	return addresses
 }
 
-// sourceOf is the source address of the first route to the manager that has
-// one which means something to others. A manager on this host is an "other"
-// too, to whom a loopback address does.
+// sourceOf returns the source address of the first route to the manager whose
+// source address is of use to others. A loopback address is of use to a manager
+// on this host.
 func (n network) sourceOf(ctx context.Context, manager []netip.Addr) netip.Addr {
 	for _, to := range manager {
 		source, err := n.route(ctx, to)
@@ -63,8 +63,8 @@ func (n network) sourceOf(ctx context.Context, manager []netip.Addr) netip.Addr 
 	return netip.Addr{}
 }
 
-// routeTo asks the kernel for its route. Connecting a UDP socket sends no
-// packet; the port is of no meaning.
+// routeTo asks the kernel for its route. Connecting a UDP socket sends no packet,
+// and the port does not matter.
 func routeTo(ctx context.Context, to netip.Addr) (netip.Addr, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "udp", netip.AddrPortFrom(to, 443).String())
 	if err != nil {
@@ -75,7 +75,7 @@ func routeTo(ctx context.Context, to netip.Addr) (netip.Addr, error) {
 	return local.Addr(), err
 }
 
-// family is which addresses come first.
+// family says which addresses are preferred.
 type family int
 
 const (
@@ -97,7 +97,7 @@ func familyOf(source netip.Addr, manager []netip.Addr) family {
 	return ipv4
 }
 
-// networkInterface is one that is up, with its addresses.
+// networkInterface is an interface that is up, with its addresses.
 type networkInterface struct {
 	name      string
 	kind      kind
@@ -108,16 +108,16 @@ type networkInterface struct {
 type kind int
 
 const (
-	// hardware: a network card, or what is built upon one: a bond, a VLAN, the
-	// bridge that a card is a port of.
+	// hardware: a network card, or an interface that is built on one: a bond, a
+	// VLAN, a bridge that has a card as a port.
 	hardware kind = iota
 	// software: any other, such as a VPN's.
 	software
-	// guest: an end of what leads to a container or a virtual machine, or out
-	// of this one.
+	// guest: an end of a link to a container or a virtual machine, or out of
+	// this one.
 	guest
-	// private: a bridge without a card, which containers or virtual machines
-	// have to themselves; and the loopback.
+	// private: a bridge without a card, which only containers or virtual
+	// machines use; and the loopback.
 	private
 )
 

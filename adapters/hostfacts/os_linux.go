@@ -10,8 +10,8 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// osDetails reads os-release(5) and the kernel's release. Its defaults are
-// that manual's.
+// osDetails reads os-release(5) and the kernel's release. The defaults are those
+// of that manual.
 func osDetails(root string) ports.OSDetails {
 	release, err := os.ReadFile(filepath.Join(root, "etc/os-release"))
 	if err != nil {
@@ -65,7 +65,7 @@ func unquote(value string) string {
 	return out.String()
 }
 
-// printable is text without what is not fit for a manager's pages.
+// printable returns text without the characters that a manager could not show.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) && r != unicode.ReplacementChar {

@@ -10,11 +10,11 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// readTimeout is the port's promise.
+// readTimeout is the limit that ports.SignalReader sets.
 const readTimeout = 5 * time.Second
 
-// bounded returns when read, ctx or the port's 5 s are over. A read that hangs,
-// on a device for one, is left behind.
+// bounded returns when read has ended, when ctx is done, or after the port's 5 s.
+// A read that hangs, for instance on a device, is left behind.
 func bounded(ctx context.Context, read func() ports.MachineSignals) (ports.MachineSignals, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()

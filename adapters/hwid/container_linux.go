@@ -2,8 +2,8 @@ package hwid
 
 import "strings"
 
-// container judges as systemd-detect-virt --container does, by the same marks
-// in the same order.
+// container decides as systemd-detect-virt --container does, by the same marks in
+// the same order.
 func (t tree) container() bool {
 	if t.exists("proc/vz") && !t.exists("proc/bc") {
 		return true // OpenVZ
@@ -18,8 +18,8 @@ func (t tree) container() bool {
 	if t.text("run/host/container-manager") != "" || t.text("run/systemd/container") != "" {
 		return true
 	}
-	// Only root may read it, and in a container without systemd only there
-	// may it be; failing, the files below decide.
+	// Only root may read this, and in a container without systemd the variable
+	// may be nowhere else. Where it cannot be read, the files below decide.
 	if manager, set := t.environment("proc/1/environ", "container"); set {
 		return manager != ""
 	}
@@ -40,7 +40,8 @@ func (t tree) environment(name, variable string) (value string, set bool) {
 	return "", false
 }
 
-// tracedByPRoot: PRoot has no namespaces; it traces its processes.
+// tracedByPRoot reports whether PRoot runs this process: it has no namespaces, but
+// traces its processes.
 func (t tree) tracedByPRoot() bool {
 	for line := range strings.Lines(t.text("proc/self/status")) {
 		if tracer, found := strings.CutPrefix(line, "TracerPid:"); found {

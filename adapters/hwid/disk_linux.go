@@ -10,11 +10,11 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// diskSerial is the serial of the disk that holds the root file system. Where
-// several do (LVM, RAID, multipath), it is the first of their serials in the
-// order of their bytes, disks without one left out: unlike the disks' names,
-// that order survives a restart. If one of several may not be read, the
-// signal may not be.
+// diskSerial returns the serial of the disk that holds the root file system. If
+// there are several (LVM, RAID, multipath), it is the first of their serials in
+// byte order, which, unlike the order of the disks' names, survives a restart.
+// Disks without a serial do not count. If one of the serials may not be read, the
+// signal is unreadable.
 func (t tree) diskSerial() ports.Signal {
 	var serials []string
 	for _, disk := range t.disks(t.rootDevice(), 0) {
@@ -32,8 +32,8 @@ func (t tree) diskSerial() ports.Signal {
 	return ports.PresentSignal(slices.Min(serials))
 }
 
-// rootDevice is the sysfs directory of the block device that is mounted on
-// "/"; "" if it is none, as for a network file system.
+// rootDevice returns the sysfs directory of the block device that is mounted on
+// "/"; "" if none is, as with a network file system.
 func (t tree) rootDevice() string {
 	mounts, err := t.read("proc/self/mountinfo", maxMountInfo)
 	if err != nil {
@@ -46,13 +46,13 @@ func (t tree) rootDevice() string {
 		mount, fsys, _ := strings.Cut(line, " - ")
 		fields, of := strings.Fields(mount), strings.Fields(fsys)
 		if len(fields) > 4 && fields[4] == "/" && len(of) > 1 {
-			number, source = fields[2], of[1] // of several the last is on top
+			number, source = fields[2], of[1] // the last of several mounts is on top
 		}
 	}
 	if number != "" && !strings.HasPrefix(number, "0:") {
 		return t.resolve("sys/dev/block/" + number)
 	}
-	// btrfs has a number of no device.
+	// btrfs reports a number that belongs to no device.
 	if !strings.HasPrefix(source, "/dev/") {
 		return ""
 	}
@@ -60,7 +60,7 @@ func (t tree) rootDevice() string {
 	return t.resolve("sys/class/block/" + strings.ReplaceAll(name, "/", "!")) // cciss/c0d0 is cciss!c0d0
 }
 
-// disks are the whole disks that a block device lies on.
+// disks returns the whole disks that a block device lies on.
 func (t tree) disks(device string, depth int) []string {
 	const maxDepth = 8 // a file system on a volume on an encrypted device on a RAID on partitions has 5
 	if device == "" || depth > maxDepth || !t.exists(device) {
@@ -80,7 +80,7 @@ func (t tree) disks(device string, depth int) []string {
 	return disks
 }
 
-// serial is a whole disk's.
+// serial returns the serial of a whole disk.
 func (t tree) serial(disk string) ports.Signal {
 	return firstOf(
 		func() ports.Signal { return t.signal(disk + "/serial") },        // virtio
@@ -105,7 +105,8 @@ func (t tree) vitalProductData(name string) ports.Signal {
 	return ports.PresentSignal(strings.Trim(string(serial), " \x00"))
 }
 
-// udevSerial reads what udev found out by its own means, on USB for one.
+// udevSerial reads the serial that udev found by its own means, for instance on
+// USB.
 func (t tree) udevSerial(disk string) ports.Signal {
 	number := t.text(disk + "/dev")
 	if number == "" {

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// Requests of winioctl.h. Both want no access to the device but its name, so
-// that every account may ask them.
+// Requests of winioctl.h. Neither needs a right to read or write the device, so
+// that every account may send them.
 const (
 	ioctlVolumeGetVolumeDiskExtents = 0x560000
 	ioctlStorageQueryProperty       = 0x2d1400
@@ -42,7 +42,7 @@ func diskSerials() ([]string, error) {
 	return serials, nil
 }
 
-// disksOf are the numbers of the disks that a volume lies on.
+// disksOf returns the numbers of the disks that a volume lies on.
 func disksOf(volume string) ([]uint32, error) {
 	// VOLUME_DISK_EXTENTS
 	var answer struct {
@@ -62,7 +62,7 @@ func disksOf(volume string) ([]uint32, error) {
 	return disks, nil
 }
 
-// serialOf is a disk's serial; empty if it has none.
+// serialOf returns a disk's serial; empty if it has none.
 func serialOf(disk string) (string, error) {
 	query := make([]byte, 12)     // STORAGE_PROPERTY_QUERY: StorageDeviceProperty, PropertyStandardQuery, both 0
 	answer := make([]byte, 4<<10) // STORAGE_DEVICE_DESCRIPTOR, and what its offsets point at
@@ -73,9 +73,9 @@ func serialOf(disk string) (string, error) {
 	return serialIn(answer[:n]), nil
 }
 
-// serialIn is the text at SerialNumberOffset of a STORAGE_DEVICE_DESCRIPTOR,
-// without the space around it; 0 and, from some drivers, all ones stand for
-// none.
+// serialIn returns the text at SerialNumberOffset of a STORAGE_DEVICE_DESCRIPTOR,
+// without the space around it. An offset of 0 or, from some drivers, of all ones
+// means that there is none.
 func serialIn(descriptor []byte) string {
 	const offset = 24
 	if len(descriptor) < offset+4 {

@@ -2,7 +2,7 @@ package hwid
 
 import "strings"
 
-// dmi is what firmware says that tells virtual machines from hardware.
+// dmi holds the values of the firmware that tell virtual machines from hardware.
 type dmi struct {
 	product, systemVendor, boardVendor, biosVendor, productVersion string
 
@@ -19,9 +19,9 @@ const (
 	vmBitSet
 )
 
-// hypervisors is what a name of a virtual machine's firmware starts with: the
-// table of systemd-detect-virt, and after it names that it does without
-// because it asks the processor too, which says nothing on arm64.
+// hypervisors are the beginnings of names in a virtual machine's firmware: first
+// the table of systemd-detect-virt, then names that it can do without because it
+// also asks the processor. On arm64 the processor does not tell.
 var hypervisors = []string{
 	"KVM", "OpenStack", "KubeVirt", "QEMU", "VMware", "VMW", "innotek GmbH", "VirtualBox",
 	"Xen", "Bochs", "Parallels", "BHYVE", "Hyper-V", "Apple Virtualization", "Google Compute Engine",
@@ -53,7 +53,7 @@ func (d dmi) virtual() bool {
 			}
 		}
 	}
-	// Microsoft's notebooks have the same vendor.
+	// The vendor alone could be that of a notebook.
 	return strings.HasPrefix(d.systemVendor, "Microsoft") && strings.HasPrefix(d.product, "Virtual Machine")
 }
 

@@ -36,8 +36,9 @@ const (
 // parseFirmware reads a structure table, as far as it is sound. major and
 // minor are the version that its entry point names.
 //
-// It depends on nothing else, so that a machine has the same values on every
-// system. Of several structures of a type the first counts, as in the kernel.
+// It depends on nothing else, so that a machine has the same values under every
+// operating system. Of several structures of a type the first counts, as in the
+// kernel.
 func parseFirmware(table []byte, major, minor int) firmware {
 	var fw firmware
 	var seen [structBaseboard + 1]bool

@@ -15,8 +15,8 @@ const (
 	dmiID       = "sys/class/dmi/id/"
 )
 
-// firmware reads the SMBIOS tables, and what they do not give from the values
-// that the kernel took from them, which says the same.
+// firmware reads the SMBIOS tables. Values that it does not get there it takes
+// from what the kernel has read from the same tables.
 func (t tree) firmware() (systemUUID, baseboardSerial ports.Signal, d dmi) {
 	fw, err := t.firmwareTable()
 	denied := errors.Is(err, fs.ErrPermission)
@@ -25,8 +25,8 @@ func (t tree) firmware() (systemUUID, baseboardSerial ports.Signal, d dmi) {
 			return ports.PresentSignal(raw)
 		}
 		signal := t.signal(dmiID + name)
-		// The kernel leaves out what the table does not have, a blank UUID
-		// for one; only without any such values is it unknown.
+		// The kernel leaves out values that the table does not have, such as a
+		// blank UUID. Only where it shows no values at all is this one unknown.
 		if signal == (ports.Signal{}) && denied && !t.exists(dmiID[:len(dmiID)-1]) {
 			return ports.UnreadableSignal()
 		}
@@ -51,7 +51,7 @@ func (t tree) firmwareTable() (firmware, error) {
 		return firmware{}, err
 	}
 	// SMBIOS 2.1 had the entry point's length wrong by one, and some firmware
-	// has it so still; the library wants all of it. A zero more does not
+	// still has; the library wants the full length. An additional zero does not
 	// change the checksum.
 	point, err := smbios.ParseEntryPoint(bytes.NewReader(append(entry, 0)))
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 // in four bytes.
 const rawHeader = 8
 
-// parseRaw reads what Windows hands out; nothing if it is shorter than its
+// parseRaw reads a RawSMBIOSData; the result is empty if it is shorter than its
 // header.
 func parseRaw(raw []byte) firmware {
 	if len(raw) < rawHeader {

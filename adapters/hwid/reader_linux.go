@@ -14,12 +14,11 @@ type Reader struct{ tree tree }
 // directory with a tree that looks like it.
 func New(root string) *Reader { return &Reader{tree{os.DirFS(root)}} }
 
-// Read implements [ports.SignalReader]. In a container it reads machine-id
-// alone; Virtual is then false, since what tells it is the host's too.
+// Read implements [ports.SignalReader]. In a container it reads machine-id alone;
+// Virtual is then false, since its signs are the host's too.
 //
-// It reads files of the kernel, which answer at once but for a device that
-// hangs; then it returns when ctx or its 5 s are over and leaves the read
-// behind.
+// It reads files of the kernel, which answer at once unless a device hangs. Then
+// Read returns when ctx is done or its 5 s are over, and leaves the read behind.
 func (r *Reader) Read(ctx context.Context) (ports.MachineSignals, error) {
 	return bounded(ctx, r.tree.signals)
 }

@@ -14,7 +14,7 @@ import (
 // Reader stands for this machine, whose signals cannot be read yet.
 type Reader struct{}
 
-// New returns a reader; root is of no meaning here.
+// New returns a reader; its parameter has no meaning here.
 func New(string) *Reader { return &Reader{} }
 
 // Read always fails, with an error of kind [errors.ErrUnsupported]: signals

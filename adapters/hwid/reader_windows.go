@@ -9,32 +9,33 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// Reader reads the signals of a Windows machine, by what its fields ask. An
-// error of kind [fs.ErrPermission] means that this process may not know.
+// Reader reads the signals of a Windows machine. Its fields are the questions that
+// it asks; an error of kind [fs.ErrPermission] means that this process may not
+// know the answer.
 type Reader struct {
 	// Firmware is the SMBIOS tables as Windows hands them out: a structure
 	// RawSMBIOSData.
 	Firmware func() ([]byte, error)
-	// DiskSerials are those of the disks that hold the system volume, as they
-	// stand; empty for a disk without one.
+	// DiskSerials are the serials of the disks that hold the system volume, as
+	// they stand; empty for a disk without one.
 	DiskSerials func() ([]string, error)
-	// MachineGUID is what the installation of Windows is known by.
+	// MachineGUID identifies the installation of Windows.
 	MachineGUID func() (string, error)
 	// InContainer: this is a Windows container, which sees its host's hardware.
 	InContainer func() bool
 }
 
-// New returns a reader of this machine; its parameter is of no meaning here.
+// New returns a reader of this machine; its parameter has no meaning here.
 func New(string) *Reader {
 	return &Reader{Firmware: firmwareTable, DiskSerials: diskSerials, MachineGUID: machineGUID, InContainer: inContainer}
 }
 
-// Read implements [ports.SignalReader]. In a container it reads MachineGuid
-// alone. A virtual machine is told by its firmware only: what the processor
-// says is the same on hardware whose Windows runs on its own hypervisor.
+// Read implements [ports.SignalReader]. In a container it reads MachineGuid alone.
+// Only the firmware tells a virtual machine: the processor says the same on
+// hardware whose Windows runs on its own hypervisor.
 //
-// What is asked answers at once but for a device that hangs; then Read returns
-// when ctx or its 5 s are over and leaves the question behind.
+// The questions are answered at once unless a device hangs. Then Read returns
+// when ctx is done or its 5 s are over, and leaves the question behind.
 func (r *Reader) Read(ctx context.Context) (ports.MachineSignals, error) {
 	return bounded(ctx, r.signals)
 }
@@ -53,13 +54,13 @@ func (r *Reader) signals() ports.MachineSignals {
 	if err != nil || len(serials) == 0 {
 		s.DiskSerial = signalOf("", err)
 	} else {
-		// Of several the first in the order of their bytes, as on Linux.
+		// The first of several in byte order, as on Linux.
 		s.DiskSerial = ports.PresentSignal(slices.Min(serials))
 	}
 	return s
 }
 
-// signalOf is what was read. Besides a lack of rights all that can fail means
+// signalOf makes a signal of an answer. An error other than a lack of rights means
 // that there is none.
 func signalOf(value string, err error) ports.Signal {
 	switch {

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/windows/registry"
 )
 
-// machineGUID is made when Windows is installed. A 32-bit program too has to
-// look where the 64-bit ones do.
+// machineGUID reads the GUID that is made when Windows is installed. A 32-bit
+// program has to ask for the place where 64-bit ones look.
 func machineGUID() (string, error) {
 	key, err := registry.OpenKey(registry.LOCAL_MACHINE, `SOFTWARE\Microsoft\Cryptography`, registry.QUERY_VALUE|registry.WOW64_64KEY)
 	if err != nil {
@@ -18,7 +18,7 @@ func machineGUID() (string, error) {
 	return strings.TrimSpace(guid), err
 }
 
-// inContainer looks for the value that Windows itself goes by.
+// inContainer looks for the value by which Windows itself decides.
 func inContainer() bool {
 	key, err := registry.OpenKey(registry.LOCAL_MACHINE, `SYSTEM\CurrentControlSet\Control`, registry.QUERY_VALUE)
 	if err != nil {

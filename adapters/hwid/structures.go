@@ -14,14 +14,14 @@ const (
 	structEndOfList = 127  // 7.45
 )
 
-// structures decodes a table, up to its end, to where it is cut, or to the
-// first structure that says to be shorter than its header, behind which none
-// can be found. So do the kernel and dmidecode, and firmware needs it: tables
-// without an end and with wrong lengths are in the field.
+// structures decodes a table up to its end, to where it is cut, or to the first
+// structure whose length is less than its header's, since none can be found
+// behind that. The kernel and dmidecode do the same, and firmware in the field
+// needs it: there are tables without an end and with wrong lengths.
 //
-// The library returns nothing of a table that has no sound end. Therefore it
-// is given more ends than a structure that is cut can swallow, and where it
-// stops nonetheless, once more what comes before.
+// The library returns nothing for a table without a sound end. So the table is
+// followed by more ends than a cut structure can swallow; where the library
+// stops nonetheless, it gets once more the part before that place.
 func structures(table []byte) []*smbios.Structure {
 	end := []byte{structEndOfList, headerLength, 0xff, 0xff, 0, 0}
 	ends := bytes.Repeat(end, longestFormat/len(end)+4)
@@ -40,7 +40,7 @@ func structures(table []byte) []*smbios.Structure {
 	}
 }
 
-// within is the structures that end in the first size bytes of their table.
+// within returns the structures that end in the first size bytes of their table.
 func within(decoded []*smbios.Structure, size int) []*smbios.Structure {
 	for i, s := range decoded {
 		size -= int(s.Header.Length) + 1

@@ -35,8 +35,8 @@ func (t tree) signals() ports.MachineSignals {
 	return signals
 }
 
-// machineID reads /etc/machine-id, in which an image before its first boot
-// has nothing or "uninitialized" (machine-id(5)).
+// machineID reads /etc/machine-id. In an image before its first boot it is empty
+// or holds "uninitialized" (machine-id(5)).
 func (t tree) machineID() ports.Signal {
 	id := t.signal("etc/machine-id")
 	if id.Value() == "uninitialized" {
@@ -67,9 +67,9 @@ func (t tree) signal(name string) ports.Signal {
 	return ports.PresentSignal(string(bytes.TrimSpace(b)))
 }
 
-// signalOf is what a failure to read says of a signal. Besides a lack of
-// rights all that can happen means that there is none: sysfs has attributes
-// that cannot be read where a device has no value for them.
+// signalOf makes a signal of an error. Any other than a lack of rights means that
+// there is none: sysfs has attributes that cannot be read where a device has no
+// value for them.
 func signalOf(err error) ports.Signal {
 	if errors.Is(err, fs.ErrPermission) {
 		return ports.UnreadableSignal()
@@ -100,7 +100,7 @@ func (t tree) exists(name string) bool {
 
 // resolve follows name where it is a symbolic link, from this tree's root.
 func (t tree) resolve(name string) string {
-	const maxLinks = 8 // those of sysfs and udev lead to the goal at once
+	const maxLinks = 8 // one is enough for those of sysfs and udev
 	for range maxLinks {
 		target, err := fs.ReadLink(t.FS, name)
 		if err != nil {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// virtual judges as systemd-detect-virt --vm does.
+// virtual decides as systemd-detect-virt --vm does.
 func (t tree) virtual(d dmi) bool {
 	switch {
 	case d.virtual():
@@ -50,8 +50,8 @@ func (t tree) processorIsVirtual() bool {
 	return false
 }
 
-// deviceTreeIsVirtual: a node of the hypervisor, or QEMU's configuration
-// device.
+// deviceTreeIsVirtual reports whether the device tree has a node of a hypervisor or
+// QEMU's configuration device.
 func (t tree) deviceTreeIsVirtual() bool {
 	const deviceTree = "proc/device-tree"
 	if t.exists(deviceTree + "/hypervisor") {

@@ -41,7 +41,7 @@ func encode(h ports.Health) ([]byte, error) {
 	return append(body, '\n'), err
 }
 
-// known is nil for a zero value, which is unknown.
+// known returns nil for a zero value, which stands for an unknown one.
 func known[T comparable](v T) *T {
 	var zero T
 	if v == zero {

@@ -17,7 +17,7 @@ import (
 // safe for concurrent use.
 type Holder struct{ current atomic.Pointer[inUse] }
 
-// inUse is a certificate and what follows from it for every handshake.
+// inUse is a certificate with the TLS configuration that follows from it.
 type inUse struct {
 	*ports.CertificateInUse
 	server *tls.Config
@@ -71,8 +71,8 @@ func serverConfig(c *ports.CertificateInUse) *tls.Config {
 	}
 }
 
-// rootsOf are the roots, none where none are given: to crypto/x509 nil means
-// the system's.
+// rootsOf returns the roots, an empty pool if none are given: nil would mean the
+// system's roots to crypto/x509.
 func rootsOf(c *ports.CertificateInUse) *x509.CertPool {
 	if c.Roots == nil {
 		return x509.NewCertPool()
@@ -82,8 +82,8 @@ func rootsOf(c *ports.CertificateInUse) *x509.CertPool {
 
 var errRevoked = errors.New("the client's certificate was revoked")
 
-// refuseRevoked wants a chain in which no certificate but the root, which no
-// list is about, was revoked.
+// refuseRevoked fails unless there is a chain without a revoked certificate. The
+// root does not count, since no list is about it.
 func refuseRevoked(chains [][]*x509.Certificate, revoked func(*x509.Certificate) bool) error {
 	for _, chain := range chains {
 		if revoked == nil || !slices.ContainsFunc(chain[:len(chain)-1], revoked) {

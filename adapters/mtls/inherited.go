@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// socketName is what FileDescriptorName= in a systemd.socket(5) unit calls the
-// listener's socket where it opens several.
+// socketName is the FileDescriptorName= of the listener's socket in a
+// systemd.socket(5) unit that opens several.
 const socketName = "mtls"
 
 // inherited are the sockets that systemd has opened for this process
@@ -19,8 +19,8 @@ type inherited struct {
 	names []string
 }
 
-// inheritedFrom reads LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES. What is meant
-// for another process is not for this one.
+// inheritedFrom reads LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES. It ignores
+// sockets that are meant for another process.
 func inheritedFrom(environ []string) inherited {
 	var pid, count, names string
 	for _, entry := range environ {
@@ -46,7 +46,7 @@ func inheritedFrom(environ []string) inherited {
 
 func (i inherited) any() bool { return i.count > 0 }
 
-// descriptor is that of the listener's socket.
+// descriptor returns the descriptor of the listener's socket.
 func (i inherited) descriptor() (int, error) {
 	const first = 3 // SD_LISTEN_FDS_START
 	if i.count == 1 {
@@ -60,8 +60,8 @@ func (i inherited) descriptor() (int, error) {
 	return 0, fmt.Errorf("systemd has opened %d sockets and none is called %s: set FileDescriptorName=%s in the socket unit of the mTLS listener", i.count, socketName, socketName)
 }
 
-// listen opens a listener on the socket, which itself stays open: it can be
-// called again.
+// listen opens a listener on the socket. It can be called again, since the socket
+// itself stays open.
 func (i inherited) listen() (net.Listener, error) {
 	fd, err := i.descriptor()
 	if err != nil {

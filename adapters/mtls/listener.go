@@ -14,8 +14,8 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// The bounds of what a client may take. A client that is not yet proven holds
-// its place for clientTimeout at most.
+// The bounds of what a client may take. A client that has not yet proven itself
+// holds its place for clientTimeout at most.
 const (
 	// clientTimeout bounds a handshake, then a request's header and body, then
 	// writing its answer. Each takes milliseconds; it is the connect timeout
@@ -26,26 +26,27 @@ const (
 	idleTimeout = 2 * time.Minute
 	// maxHeaderBytes bounds a request's header: a probe's has 200 bytes.
 	maxHeaderBytes = 8 << 10
-	// maxConnections bounds what all clients take together: at about 40 KiB
-	// for a TLS connection, 10 MiB. More wait in the system's queue.
+	// maxConnections bounds the memory of all clients together: 10 MiB, at about
+	// 40 KiB for a TLS connection. Further clients wait in the system's queue.
 	maxConnections = 256
-	// shutdownTimeout is what answers under way get when it ends; the rest of
-	// the second that ports.Listener allows is for cutting what is left.
+	// shutdownTimeout is how long answers under way may take when the listener
+	// ends; the rest of the second that ports.Listener allows is for cutting
+	// those that are left.
 	shutdownTimeout = 700 * time.Millisecond
 )
 
 // Options are what a Listener is made from. Only Holder is needed.
 type Options struct {
 	Holder *Holder
-	// Environ is the process's environment, "NAME=value" each, in which
-	// systemd tells of sockets that it has opened (sd_listen_fds(3)). A
-	// Listener then serves such a socket, whatever the address: the only one,
-	// or of several the one with FileDescriptorName=mtls.
+	// Environ is the process's environment, "NAME=value" each, by which systemd
+	// names the sockets that it has opened (sd_listen_fds(3)). If there are any,
+	// a Listener serves the only one, or that with FileDescriptorName=mtls,
+	// whatever the address.
 	Environ []string
-	// Log gets, at level debug, what clients do wrong.
+	// Log gets the mistakes of clients, at level debug.
 	Log *slog.Logger
-	// Root is where the proc file system is looked for, to find who holds an
-	// address; empty for the real one.
+	// Root is where proc is looked for, to find out who holds an address; empty
+	// for the real one.
 	Root string
 }
 

@@ -11,8 +11,8 @@ import (
 // soExclusiveAddrUse is SO_EXCLUSIVEADDRUSE of winsock2.h, ~SO_REUSEADDR.
 const soExclusiveAddrUse = ^windows.SO_REUSEADDR
 
-// exclusive keeps other processes from opening the address too: on Windows
-// they may, with an SO_REUSEADDR of their own, and would get our clients.
+// exclusive keeps other processes from opening the address: on Windows they could,
+// by setting SO_REUSEADDR themselves, and would then get our clients.
 func exclusive(_, _ string, conn syscall.RawConn) error {
 	var failed error
 	err := conn.Control(func(fd uintptr) {
@@ -21,8 +21,8 @@ func exclusive(_, _ string, conn syscall.RawConn) error {
 	return errors.Join(err, failed)
 }
 
-// isAddressInUse: Windows says WSAEACCES where another process has the address
-// to itself.
+// isAddressInUse knows that Windows says WSAEACCES where another process holds the
+// address exclusively.
 func isAddressInUse(err error) bool {
 	return errors.Is(err, windows.WSAEADDRINUSE) || errors.Is(err, windows.WSAEACCES)
 }

@@ -11,10 +11,9 @@ import (
 	"strings"
 )
 
-// holderOf finds the process whose socket keeps addr from being listened on;
-// of several, as after a fork, the first. It finds nobody where this process
-// may not look into the other, or where that is in another pid namespace. root
-// holds proc.
+// holderOf finds the process that listens on addr, the first if several share the
+// socket, as after a fork. It finds nobody where this process may not look into
+// the other, or where that is in another pid namespace. root holds proc.
 func holderOf(root string, addr netip.AddrPort) (pid int, process string) {
 	proc := filepath.Join(root, "proc")
 	links := map[string]bool{}
@@ -44,8 +43,8 @@ func holderOf(root string, addr netip.AddrPort) (pid int, process string) {
 	return 0, ""
 }
 
-// listening are the inodes of a table's sockets that listen on addr or on one
-// that includes it. A line reads "0: 0100007F:1F90 00000000:0000 0A …", with
+// listening returns the inodes of a table's sockets that listen on addr or on an
+// address that includes it. A line reads "0: 0100007F:1F90 00000000:0000 0A …", with
 // the state (0A: listening) fourth and the inode tenth (proc_net(5)).
 func listening(table string, addr netip.AddrPort) (inodes []string) {
 	for line := range strings.Lines(table) {
@@ -81,7 +80,7 @@ func parseLocal(text string) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(addr.Unmap(), uint16(port)), ok && err == nil
 }
 
-// processes are the numbers of all processes, ascending.
+// processes returns the ids of all processes, ascending.
 func processes(proc string) (pids []int) {
 	entries, err := os.ReadDir(proc)
 	if err != nil {

@@ -24,12 +24,12 @@ const (
 	// maxContent bounds what is read of the lock file: a process id and a
 	// command of a few letters.
 	maxContent = 128
-	// probeTime is the wait between two looks at something that another
-	// process is about to finish: Holder's own lock, which lasts for two
-	// system calls, or the holder's writing of its name.
+	// probeTime is the wait between two looks at something that another process
+	// is about to finish: Holder's own lock, which it keeps for two system
+	// calls, or the holder's writing of its name.
 	probeTime = time.Millisecond
-	// probes bound such waits: to some seconds for a lock, which a busy machine
-	// may let Holder keep for so long, and to a tenth for a name.
+	// lockProbes and nameProbes bound such waits: to 3 s for a lock, which
+	// Holder may keep for so long on a busy machine, and to 0.1 s for a name.
 	lockProbes, nameProbes = 3000, 100
 	// timestamp has the form of the times in the names of all that is set aside
 	// (docs/SPEC.md, "Damaged files").
@@ -38,13 +38,13 @@ const (
 
 // Lock is the lock of a state directory. It implements ports.ProcessLock.
 //
-// Where the platform has it, the directory itself is locked besides the file
-// agent.lock in it, so that a directory in which no file can be made (read-only
-// or full) is locked all the same. The file also names the holder, for people
-// and for LockedError: "<process id> <command>\n".
+// Where the platform allows it, the directory itself is locked besides the file
+// agent.lock in it. So a directory in which no file can be made (read-only or
+// full) is locked too. The file names the holder for people and for LockedError:
+// "<process id> <command>\n".
 type Lock struct {
-	// Mkdir makes the state directory where it is absent; nil is for mode 0700.
-	// It is set before the first call.
+	// Mkdir makes the state directory where it is absent; nil makes it with mode
+	// 0700. It is set before the first call.
 	Mkdir func(path string) error
 
 	dir string
@@ -65,9 +65,9 @@ func (l *Lock) makeDir() error {
 	return os.Mkdir(l.dir, 0o700)
 }
 
-// TryLock implements ports.ProcessLock. A directory that is absent is made,
-// with mode 0700 (its missing parents 0755). What lies at agent.lock and is no
-// file is renamed to agent.lock.damaged-<time>.
+// TryLock implements ports.ProcessLock. It makes a directory that is absent, with
+// mode 0700 (missing parents with 0755). Anything at agent.lock that is no file is
+// renamed to agent.lock.damaged-<time>.
 func (l *Lock) TryLock(ctx context.Context, command string) (unlock func() error, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -95,7 +95,7 @@ func (l *Lock) TryLock(ctx context.Context, command string) (unlock func() error
 		}
 		err := l.acquire(ctx, f)
 		if err == nil || f == dir && file != nil && errors.Is(err, errors.ErrUnsupported) {
-			continue // a file system that cannot lock directories has the file
+			continue // a file system that cannot lock directories can lock the file
 		}
 		_ = closeAll(dir, file) // the first error is the one that says why
 		if errors.Is(err, ports.ErrLocked) || ctx.Err() != nil {
@@ -104,8 +104,8 @@ func (l *Lock) TryLock(ctx context.Context, command string) (unlock func() error
 		return nil, l.failed(err)
 	}
 	if file != nil {
-		// Not written (no space, opened for reading only), the lock holds all
-		// the same and just does not name its holder.
+		// If that fails (no space, opened for reading only), the lock holds all
+		// the same; it only does not name its holder.
 		_ = sign(file, command)
 	}
 	return sync.OnceValue(func() error {
@@ -114,8 +114,9 @@ func (l *Lock) TryLock(ctx context.Context, command string) (unlock func() error
 		}
 		for _, f := range []*os.File{file, dir} {
 			if f != nil {
-				// Closing alone leaves it locked for as long as a child that was
-				// just forked has the file open. Not released, it is closed below.
+				// Closing alone would leave it locked for as long as a child
+				// that was just forked has the file open. If releasing fails,
+				// closing is all that is left.
 				_ = release(f)
 			}
 		}
@@ -134,8 +135,8 @@ func (l *Lock) failed(err error) error {
 	return fmt.Errorf("lock the state directory %s: %w%s", l.dir, err, advice)
 }
 
-// acquire locks f, or fails at once with a *LockedError if a process holds it.
-// One that only asks who holds it does not count.
+// acquire locks f, or fails at once with a *LockedError if a process holds it. A
+// process that only asks who holds it does not count.
 func (l *Lock) acquire(ctx context.Context, f *os.File) error {
 	for range lockProbes {
 		ok, err := tryLock(f, true)
@@ -172,11 +173,11 @@ func pause(ctx context.Context) error {
 	}
 }
 
-// openFile opens the lock file, made if absent. It is nil without an error
-// where it neither exists nor can be made, or may not be opened.
+// openFile opens the lock file and makes it if it is absent. It returns nil and no
+// error where the file can neither be opened nor made.
 func (l *Lock) openFile() (*os.File, error) {
 	if info, err := os.Lstat(l.path()); err == nil && !info.Mode().IsRegular() {
-		// If it cannot be renamed, the directory's lock does alone.
+		// If it cannot be renamed, the lock of the directory is enough.
 		_ = os.Rename(l.path(), l.path()+".damaged-"+time.Now().UTC().Format(timestamp))
 	}
 	file, err := os.OpenFile(l.path(), os.O_RDWR|os.O_CREATE|noFollow, 0o600)
@@ -258,8 +259,8 @@ func openRegular(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|noFollow, 0)
 }
 
-// name names the process that holds the lock, as well as can be found out. A
-// holder that has only just locked is given the time to write its name.
+// name names the process that holds the lock, as far as that can be found out. It
+// gives a holder that has only just locked the time to write its name.
 func (l *Lock) name(ctx context.Context) (ports.LockedError, error) {
 	holder := l.read()
 	for i := 0; i < nameProbes && holder.Command == ""; i++ {
@@ -279,8 +280,8 @@ func (l *Lock) read() ports.LockedError {
 			holder = parse(content)
 		}
 	}
-	// The content may be a former holder's, if the present one could not
-	// write its own.
+	// The content may be an earlier holder's, if the present one could not write
+	// its own.
 	if pid := systemHolder(l.dir, l.path()); pid != 0 && pid != holder.PID {
 		holder = ports.LockedError{PID: pid}
 	}

@@ -18,8 +18,8 @@ func openDir(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|syscall.O_DIRECTORY, 0)
 }
 
-// tryLock takes the whole of f, for itself or shared; false if another open
-// file has it.
+// tryLock locks f, exclusively or shared. It returns false if another open file
+// holds the lock.
 func tryLock(f *os.File, exclusive bool) (bool, error) {
 	how := syscall.LOCK_SH
 	if exclusive {

@@ -18,13 +18,14 @@ func openDir(path string) (*os.File, error) {
 	return nil, err
 }
 
-// lockOffset is the one byte that is locked, far behind the content, which
-// others could otherwise not read.
+// lockOffset is the one byte that is locked. It lies far behind the content, so
+// that others can still read that.
 const lockOffset = 0x7fffffff
 
 func region() *windows.Overlapped { return &windows.Overlapped{OffsetHigh: lockOffset} }
 
-// tryLock takes the file, for itself or shared; false if another handle has it.
+// tryLock locks the file, exclusively or shared. It returns false if another handle
+// holds the lock.
 func tryLock(f *os.File, exclusive bool) (bool, error) {
 	var flags uint32 = windows.LOCKFILE_FAIL_IMMEDIATELY
 	if exclusive {

@@ -17,7 +17,7 @@ import (
 // endpoint is the socket of a state directory.
 func endpoint(dir string) string { return filepath.Join(dir, FileName) }
 
-// dial opens a way to the agent; its errors are of the port's kinds.
+// dial connects to the agent; its errors are of the port's kinds.
 func dial(ctx context.Context, dir string) (conn net.Conn, err error) {
 	err = throughShortPath(dir, func(dir string) error {
 		var err error

@@ -12,11 +12,11 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// busyPause is between two looks at a pipe whose free end another caller took:
-// its server opens the next one at once.
+// busyPause is the wait before another look at a pipe whose free end another
+// caller took: its server opens the next one at once.
 const busyPause = 5 * time.Millisecond
 
-// dial opens a way to the agent; its errors are of the port's kinds.
+// dial connects to the agent; its errors are of the port's kinds.
 func dial(ctx context.Context, dir string) (conn, error) {
 	name, err := windows.UTF16PtrFromString(endpoint(dir))
 	if err != nil {
@@ -47,7 +47,8 @@ func dial(ctx context.Context, dir string) (conn, error) {
 	}
 }
 
-// ofAnAgent is the pipe if an agent serves it, else it is closed.
+// ofAnAgent returns the pipe if an agent serves it; otherwise it closes the pipe
+// and fails.
 func ofAnAgent(pipe windows.Handle, name string) (conn, error) {
 	sd, err := windows.GetSecurityInfo(pipe, windows.SE_KERNEL_OBJECT, windows.OWNER_SECURITY_INFORMATION)
 	if err == nil && !anAgents(sd) {

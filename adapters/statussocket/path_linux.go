@@ -6,8 +6,8 @@ import (
 )
 
 // throughShortPath calls use with a name of the directory that fits into a
-// socket's address, which holds 107 bytes: through a descriptor of the
-// directory, however long its path is.
+// socket's address, which holds 107 bytes. A path that is too long it replaces by
+// a descriptor of the directory.
 func throughShortPath(dir string, use func(dir string) error) error {
 	if len(dir)+1+len(FileName) < 108 {
 		return use(dir)

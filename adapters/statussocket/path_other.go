@@ -8,8 +8,8 @@ import (
 )
 
 // throughShortPath calls use with a name of the directory that fits into a
-// socket's address, which holds 103 bytes at the least: through a symbolic
-// link in the directory for temporary files, however long its path is.
+// socket's address, which holds at least 103 bytes. A path that is too long it
+// replaces by a symbolic link in the directory for temporary files.
 func throughShortPath(dir string, use func(dir string) error) error {
 	if len(dir)+1+len(FileName) < 103 {
 		return use(dir)

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// sddl is the descriptor of the pipe: SYSTEM and Administrators may ask and,
-// which is the same right, serve. Its owner is Administrators, by which a
-// caller knows that the pipe is an agent's.
+// sddl is the security descriptor of the pipe: SYSTEM and Administrators may ask
+// and serve, which is the same right. By the owner, Administrators, a caller knows
+// that the pipe is an agent's.
 const sddl = "O:BAG:SYD:P(A;;FA;;;SY)(A;;FA;;;BA)"
 
 // endpoint is the pipe of a state directory.
@@ -24,7 +24,7 @@ func endpoint(dir string) string {
 	return fmt.Sprintf(`\\.\pipe\muster-%x`, sum[:4])
 }
 
-// attributes ask for the descriptor of a pipe.
+// attributes hold the security descriptor for a new pipe.
 var attributes = sync.OnceValues(func() (*windows.SecurityAttributes, error) {
 	sd, err := windows.SecurityDescriptorFromString(sddl)
 	if err != nil {

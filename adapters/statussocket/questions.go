@@ -21,13 +21,13 @@ const renewWithin = 2 * time.Minute
 // maxAnswer bounds what is read of an answer, in bytes.
 const maxAnswer = 1 << 20
 
-// The questions of the wire: a line, answered by a line of JSON.
+// The questions on the wire. Each is a line and is answered by a line of JSON.
 const (
 	askStatus  = "status\n"
 	askRenewal = "renew-certs\n"
 )
 
-// conn is a way between an agent and a caller.
+// conn is a connection between an agent and a caller.
 type conn interface {
 	io.ReadWriteCloser
 	SetDeadline(time.Time) error

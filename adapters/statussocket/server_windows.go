@@ -15,9 +15,9 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// Serve implements ports.StatusServer. A pipe of the same name that is there
-// already, whoever made it, is an error: nobody else's callers are answered,
-// and nobody else answers ours.
+// Serve implements ports.StatusServer. It fails if there is a pipe of that name
+// already, whoever made it: it answers nobody else's callers, and nobody else
+// answers its own.
 func (s *Server) Serve(ctx context.Context, calls ports.LocalCalls) error {
 	if ctx.Err() != nil {
 		return nil
@@ -38,8 +38,8 @@ func (s *Server) Serve(ctx context.Context, calls ports.LocalCalls) error {
 			return fmt.Errorf("answering at %s: %w", name, errors.Join(err, windows.CloseHandle(free)))
 		}
 		taken := free
-		// Before the taken one may be closed: without any end there would be
-		// no pipe, as if no agent ran.
+		// The next end is made before the taken one can be closed: without any
+		// end there would be no pipe, as if no agent ran.
 		free, err = newEnd(name, 0)
 		if err != nil {
 			return fmt.Errorf("answering at %s: %w", name, errors.Join(err, windows.CloseHandle(taken)))
@@ -53,8 +53,7 @@ func (s *Server) Serve(ctx context.Context, calls ports.LocalCalls) error {
 	}
 }
 
-// newEnd makes a server's end of the pipe, which nobody reaches from another
-// machine.
+// newEnd makes a server's end of the pipe. Nobody reaches it from another machine.
 func newEnd(name string, first uint32) (windows.Handle, error) {
 	sa, err := attributes()
 	if err != nil {
@@ -69,8 +68,8 @@ func newEnd(name string, first uint32) (windows.Handle, error) {
 		windows.PIPE_TYPE_BYTE|windows.PIPE_READMODE_BYTE|windows.PIPE_REJECT_REMOTE_CLIENTS, windows.PIPE_UNLIMITED_INSTANCES, buffer, buffer, 0, sa)
 }
 
-// connected waits for a caller, until ctx is done. A caller who has gone again
-// is one too: its answer finds nobody.
+// connected waits for a caller until ctx is done. A caller who has gone again
+// counts too: the answer then finds nobody.
 func connected(ctx context.Context, pipe windows.Handle) error {
 	event, err := windows.CreateEvent(nil, 1, 0, nil)
 	if err != nil {
@@ -92,8 +91,8 @@ func connected(ctx context.Context, pipe windows.Handle) error {
 	return err
 }
 
-// linger leaves the caller time to read the answer: what was not read is lost
-// with the server's end.
+// linger gives the caller time to read the answer: what has not been read when the
+// server closes its end is lost.
 func linger(caller conn) {
 	if caller.SetDeadline(time.Now().Add(answerWithin)) == nil {
 		_, _ = io.Copy(io.Discard, caller) // until the caller closes its end

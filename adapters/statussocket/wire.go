@@ -13,7 +13,8 @@ import (
 // FileName is the socket's name in the state directory; not used on Windows.
 const FileName = "agent.sock"
 
-// The JSON of `muster status --json` (docs/SPEC.md, "Status"). Unknown values are null.
+// The JSON of `muster status --json` (docs/SPEC.md, "Status"). Unknown values are
+// null.
 type (
 	statusJSON struct {
 		Version          *string         `json:"version"`
@@ -71,7 +72,7 @@ type (
 	}
 )
 
-// Encode is the status as one line of JSON with a newline.
+// Encode returns the status as one line of JSON with a newline.
 func Encode(s ports.Status) []byte {
 	j := statusJSON{
 		Version: known(s.Version), State: string(s.State), MachineUID: known(s.MachineUID),
@@ -139,7 +140,7 @@ func Decode(line []byte) (ports.Status, error) {
 	return s, nil
 }
 
-// known is nil for an unknown text.
+// known returns nil for an unknown text.
 func known(s string) *string {
 	if s == "" {
 		return nil
@@ -147,8 +148,7 @@ func known(s string) *string {
 	return &s
 }
 
-// moment is nil for an unknown time; others are told in UTC and in whole
-// seconds.
+// moment returns nil for an unknown time, and others in UTC and in whole seconds.
 func moment(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil

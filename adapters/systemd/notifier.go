@@ -16,20 +16,21 @@ import (
 type Notifier struct {
 	socket   string
 	watchdog time.Duration
-	// monotonic is the time of CLOCK_MONOTONIC, which a reload is told with.
+	// monotonic returns the time of CLOCK_MONOTONIC, for the message about a
+	// reload.
 	monotonic func() time.Duration
 }
 
-// sendWithin bounds one notification: systemd reads its socket at once, or is
-// not there.
+// sendWithin bounds one notification: if systemd is there, it reads its socket at
+// once.
 const sendWithin = time.Second
 
-// feeds is how often the watchdog is fed in the time after which systemd
-// gives the agent up (sd_watchdog_enabled(3) recommends half of it).
+// feeds is how often the watchdog is fed within the time after which systemd gives
+// up on the agent (sd_watchdog_enabled(3) recommends twice).
 const feeds = 2
 
-// New reads the process's environment, "NAME=value" each; nil if no systemd
-// asks to be told.
+// New returns a notifier by the process's environment, "NAME=value" each; nil if
+// no systemd asks for notifications.
 func New(environ []string) *Notifier {
 	value := func(name string) string {
 		for _, entry := range environ {
@@ -55,8 +56,8 @@ func New(environ []string) *Notifier {
 // Ready implements ports.Supervisor.
 func (n *Notifier) Ready() error { return n.send("READY=1") }
 
-// maxStatus bounds a status, in bytes: systemd drops a whole message that is
-// longer than 4096 (PIPE_BUF), and a line is for a person.
+// maxStatus bounds a status, in bytes: systemd drops a message of more than 4096
+// (PIPE_BUF), and nobody reads so long a line.
 const maxStatus = 1024
 
 // Status implements ports.Supervisor. A text that is too long is cut.

@@ -1,7 +1,7 @@
 //go:build linux
 
 // Package systemdunit makes a program that was copied by hand a service of
-// systemd: a unit in /etc/systemd/system. A unit of a package is left alone.
+// systemd, by a unit in /etc/systemd/system. It leaves a package's unit alone.
 package systemdunit
 
 import (
@@ -105,8 +105,8 @@ func (m *Manager) Uninstall(ctx context.Context) error {
 	return m.systemctl(ctx, "daemon-reload")
 }
 
-// Start implements ports.ServiceManager. A service that systemd has given up
-// starting is given another chance.
+// Start implements ports.ServiceManager. It gives a service another chance that
+// systemd no longer tries to start.
 func (m *Manager) Start(ctx context.Context) error {
 	st, err := m.installed(ctx)
 	if err != nil {
@@ -140,7 +140,7 @@ func (m *Manager) Stop(ctx context.Context) error {
 	return m.systemctl(ctx, "stop", unitName)
 }
 
-// installed is the status, for who wants to change it.
+// installed returns the status for a caller that is about to change it.
 func (m *Manager) installed(ctx context.Context) (ports.ServiceStatus, error) {
 	if err := m.mayChange(ctx); err != nil {
 		return ports.ServiceStatus{}, err
@@ -190,7 +190,7 @@ func (m *Manager) Status(ctx context.Context) (ports.ServiceStatus, error) {
 	return st, nil
 }
 
-// there fails unless systemd runs this machine.
+// there fails unless systemd is this machine's init.
 func (m *Manager) there(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -217,7 +217,7 @@ func (m *Manager) mayChange(ctx context.Context) error {
 	return nil
 }
 
-// ours fails for a unit that somebody else has put there.
+// ours fails if the unit is one that somebody else has put there.
 func (m *Manager) ours() error {
 	for _, folder := range packageFolders {
 		if unit := m.path(folder + "/" + unitName); exists(unit) {

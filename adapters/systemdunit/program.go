@@ -11,15 +11,15 @@ import (
 	"syscall"
 )
 
-// hidden are the folders at the top in which the unit's restrictions let no
-// program be run (ProtectHome=, PrivateTmp=, NoExecPaths=).
+// hidden are the top folders in which the unit's restrictions forbid to run a
+// program (ProtectHome=, PrivateTmp=, NoExecPaths=).
 var hidden = [...]string{"home", "root", "run", "tmp", "var", "dev"}
 
-// letters are what a path may have without a meaning for systemd.
+// letters are the characters of a path that have no special meaning to systemd.
 const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+"
 
-// checkProgram refuses a program that the service could not run, or that
-// others than root could replace: the unit runs it as root, too.
+// checkProgram refuses a program that the service could not run, or that others
+// than root could replace: one step of the unit runs it as root.
 func (m *Manager) checkProgram() error {
 	program := m.o.Program
 	const advice = "copy it to /usr/local/bin and run it from there"
@@ -46,7 +46,7 @@ func (m *Manager) checkProgram() error {
 	return nil
 }
 
-// replace makes text what the file name holds, atomically.
+// replace makes text the content of the file, atomically.
 func replace(name, text string) error {
 	if old, err := os.ReadFile(name); err == nil && string(old) == text {
 		return nil

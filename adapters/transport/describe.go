@@ -21,13 +21,13 @@ import (
 // stop, of at most 300 characters, that says what failed and, where there is
 // something to do, what to do.
 //
-// It never holds a URL, a proxy's password or what a server sent in place of
-// HTTP (which may be our own request, echoed): it is composed from what the
-// error is, and only an error of a kind unknown to it is quoted, up to its
-// first quotation mark.
+// The text never holds a URL, a proxy's password or what a server sent in place of
+// HTTP (which may be an echo of our own request): it depends on the kind of the
+// error. Only an error of an unknown kind is quoted, up to its first quotation
+// mark.
 func Describe(err error) string { return Variables{}.Describe(err) }
 
-// Describe is the function Describe where these are the variables.
+// Describe is the function Describe for settings with these names.
 func (v Variables) Describe(err error) string { return plain(v.describe(err), 300) }
 
 func (v Variables) describe(err error) string {
@@ -97,7 +97,7 @@ func (v Variables) describeCertificate(err error) string {
 	return ""
 }
 
-// names are those that a certificate is for: the first three.
+// names lists the names that a certificate is for, the first three of them.
 func names(cert *x509.Certificate) string {
 	all := slices.Clone(cert.DNSNames)
 	for _, ip := range cert.IPAddresses {

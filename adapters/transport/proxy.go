@@ -22,7 +22,7 @@ type proxies struct {
 	exceptions  []exception
 }
 
-// exception is an entry of NO_PROXY. One of its kinds is set.
+// exception is an entry of NO_PROXY: all, a network or a domain.
 type exception struct {
 	all        bool         // *
 	network    netip.Prefix // 10.0.0.0/8, or one address
@@ -93,8 +93,8 @@ func parseExceptions(list string) []exception {
 	return out
 }
 
-// choose returns the proxy for a server, nil for none. A server on this very
-// machine is never asked for through a proxy.
+// choose returns the proxy for a server, nil for none. A server on this machine is
+// never reached through a proxy.
 func (p proxies) choose(to target) *url.URL {
 	proxy := p.https
 	if to.scheme == "http" {

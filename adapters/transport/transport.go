@@ -1,7 +1,7 @@
-// Package transport carries the agent's HTTP requests: over TLS that trusts
-// what the settings say and nothing else, through a proxy where one is
-// configured, and on one kept connection per server, so that an enrollment
-// and the relay's upgrade after it cost one handshake.
+// Package transport carries the agent's HTTP requests: over TLS, trusting whom the
+// settings name and nobody else, through a proxy where one is configured, and on
+// one kept connection per server, so that an enrollment and the relay's upgrade
+// after it cost one handshake.
 package transport
 
 import (
@@ -55,11 +55,10 @@ type Options struct {
 // per server for 30 s, also for a request that upgrades, which a plain
 // http.Transport would give a connection of its own.
 //
-// It follows no redirect (no RoundTripper does), asks for no compression, and
-// sets no limit to a whole request: that is the request's context's part. A
-// request whose method is GET is sent once more on a fresh connection when a
-// kept one turns out to be dead; no other request is ever sent twice. It is
-// safe for concurrent use.
+// It follows no redirect (no RoundTripper does), asks for no compression, and sets
+// no limit to a whole request: the request's context does that. A GET is sent
+// once more on a fresh connection when a kept one turns out to be dead; no other
+// request is ever sent twice. A Transport is safe for concurrent use.
 type Transport struct {
 	trust   trust
 	proxies proxies
@@ -131,9 +130,9 @@ func (t *Transport) CloseIdleConnections() {
 
 // dial opens a connection and reserves it for the caller's request.
 //
-// Each has an http.Transport of its own, as the place where net/http takes
-// the way to one server from: the trust's check needs the server's name, which
-// crypto/tls does not tell it when the name is an IP address.
+// Each connection has an http.Transport of its own, whose TLS configuration is for
+// one server: the check of pins needs the server's name, which crypto/tls does not
+// pass on when it is an IP address.
 func (t *Transport) dial(ctx context.Context, to target) (*http.ClientConn, error) {
 	// Without TCP keep-alives: a request lasts 30 s at most, and the relay's
 	// connection has pings of its own.

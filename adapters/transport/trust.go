@@ -15,7 +15,7 @@ import (
 // errNotPinned: none of the presented certificates bears a pinned key.
 var errNotPinned = errors.New("none of the certificates that the server presents bears a pinned key")
 
-// trust is whom to believe.
+// trust says which servers are trusted.
 type trust struct {
 	roots             *x509.CertPool // nil: the system's
 	pins              [][32]byte
@@ -42,7 +42,7 @@ func newTrust(o Options) (trust, error) {
 	return t, nil
 }
 
-// serverConfig is for a connection to a server of that name.
+// serverConfig is the TLS configuration for a server of that name.
 //
 // There is no session cache, so no session is ever resumed; were there one,
 // VerifyConnection would judge a resumed connection too.
@@ -60,8 +60,8 @@ func (t trust) serverConfig(host string) *tls.Config {
 	return c
 }
 
-// proxyConfig is for a connection to a proxy that is itself spoken to by TLS.
-// The pins are the servers'; a proxy is trusted by roots.
+// proxyConfig is the TLS configuration for a proxy that is itself reached over TLS.
+// It is trusted by the roots; the pins are only for servers.
 func (t trust) proxyConfig() *tls.Config {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: t.roots}
 	if t.insecure {
@@ -90,10 +90,10 @@ func (t trust) verify(presented []*x509.Certificate, host string, now time.Time)
 	return verifyChain(presented, anchors, host, now)
 }
 
-// anchors are the presented certificates that bear a pinned key. A self-issued
-// one must verify its own signature: whoever knows a public key can write any
-// certificate around it, and x509 does not look at an anchor's signature. It
-// does look at its dates.
+// anchors returns the presented certificates that bear a pinned key. A self-issued
+// one must verify its own signature: anybody can write a certificate around a
+// known public key, and x509 does not check an anchor's signature. (It does check
+// an anchor's dates.)
 func (t trust) anchors(presented []*x509.Certificate) (*x509.CertPool, error) {
 	pool, rejected := x509.NewCertPool(), errNotPinned
 	found := false

@@ -2,8 +2,8 @@ package transport
 
 import "cmp"
 
-// Variables are the names of the settings that say whom to believe, as errors
-// advise about them. An empty one is that of the servers.
+// Variables are the names of the settings of trust, for the advice in errors. An
+// empty one stands for the name of the common setting.
 type Variables struct {
 	CAFile string // of Options.TrustCAFile
 	Pins   string // of Options.TrustSPKISHA256

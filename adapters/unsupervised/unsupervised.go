@@ -1,5 +1,5 @@
-// Package unsupervised is the supervisor of a process that nobody watches: a
-// person's terminal, a container.
+// Package unsupervised is the supervisor of a process that nobody watches, in a
+// terminal or a container.
 package unsupervised
 
 import "time"

@@ -25,8 +25,8 @@ func read(handle windows.Handle) (descriptor, error) {
 	return describe(sd)
 }
 
-// describe translates a descriptor. An entry of a kind that is not known here
-// counts as everybody's.
+// describe translates a descriptor. An entry of an unknown kind counts as one for
+// everybody.
 func describe(sd *windows.SECURITY_DESCRIPTOR) (d descriptor, err error) {
 	owner, _, err := sd.Owner()
 	if err != nil {

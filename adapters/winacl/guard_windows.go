@@ -19,25 +19,26 @@ const (
 	// foreignInfix and timestamp (in UTC) make the name of what is renamed.
 	foreignInfix = ".foreign-"
 	timestamp    = "20060102T150405.000000000Z"
-	// shared is how package os opens files too: nobody is locked out.
+	// shared locks nobody out; package os opens files in the same way.
 	shared = windows.FILE_SHARE_READ | windows.FILE_SHARE_WRITE | windows.FILE_SHARE_DELETE
 )
 
-// sddl is the descriptor of all that is made here: full access for SYSTEM and
-// Administrators, inherited by what is made inside, nothing from the parent.
+// sddl is the descriptor of all files and directories that are made here: full
+// access for SYSTEM and Administrators, inherited by what is made inside, and
+// nothing from the parent.
 //
-// The owner is Administrators, whether the service makes it or an
-// administrator's command: SYSTEM may name that group as an owner, an
-// administrator may not name SYSTEM without a privilege that is disabled.
+// The owner is Administrators, whether the service or an administrator's command
+// makes them: SYSTEM may name that group as owner, whereas an administrator may
+// not name SYSTEM without a privilege that is disabled.
 const sddl = "O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
 
 // Guard implements ports.Guard. The zero value is usable.
 //
-// Under Wine, which neither keeps access control lists nor enforces them, it
-// asks for the same ones and takes those that it reads for sound.
+// Wine neither keeps access control lists nor enforces them. There Guard asks for
+// the same lists, and takes whatever list it reads for sound.
 type Guard struct{}
 
-// attributes ask for the descriptor of what is made.
+// attributes hold the descriptor for new files and directories.
 var attributes = sync.OnceValues(func() (*windows.SecurityAttributes, error) {
 	sd, err := windows.SecurityDescriptorFromString(sddl)
 	if err != nil {
@@ -48,8 +49,8 @@ var attributes = sync.OnceValues(func() (*windows.SecurityAttributes, error) {
 	return sa, nil
 })
 
-// kept reports whether the system keeps access control lists: whether it is
-// not Wine, by what Wine documents for that question.
+// kept reports whether the system keeps access control lists, as all but Wine do.
+// Wine documents this way to recognise it.
 var kept = sync.OnceValue(func() bool {
 	return windows.NewLazySystemDLL("ntdll.dll").NewProc("wine_get_version").Find() != nil
 })
@@ -91,8 +92,8 @@ func (Guard) Create(path string) (*os.File, error) {
 	return os.NewFile(uintptr(handle), path), nil
 }
 
-// explain translates what Windows answers to an account that may not name the
-// group Administrators as an owner: it lacks an administrator's rights.
+// explain translates the answer of Windows to an account that may not name the
+// group Administrators as owner: the account lacks an administrator's rights.
 func explain(err error) error {
 	if errors.Is(err, windows.ERROR_INVALID_OWNER) {
 		return windows.ERROR_ACCESS_DENIED
@@ -100,13 +101,13 @@ func explain(err error) error {
 	return err
 }
 
-// wrongAccount is what a person is told who starts the program without the
-// rights to its directory.
+// wrongAccount tells a person that the account of this process has no rights to
+// the directory.
 func wrongAccount(err error) error {
 	return fmt.Errorf("%w: this account may not use it; run as the SYSTEM service (muster service install), or from an administrator's prompt", err)
 }
 
-// Claim implements ports.Guard. What somebody else owns is renamed to
+// Claim implements ports.Guard. It renames a directory that somebody else owns to
 // <path>.foreign-<time>.
 func (Guard) Claim(path string, readOnly bool) (ports.Recovery, error) {
 	reason, err := look(path, readOnly)
@@ -127,19 +128,20 @@ func (Guard) Claim(path string, readOnly bool) (ports.Recovery, error) {
 	return ports.Recovery{File: path, Action: "set aside", SetAside: aside, Reason: reason.foreign}, fs.ErrNotExist
 }
 
-// finding is what look found and did; at most one is set.
+// finding says what look found or did; at most one field is set.
 type finding struct{ foreign, repaired string }
 
-// look judges what lies at path, and closes a directory of an administrator to
-// others unless it is to change nothing.
+// look judges what lies at path. Unless it is readOnly, it closes an
+// administrator's directory to others.
 func look(path string, readOnly bool) (found finding, err error) {
 	handle, err := openItself(path, windows.READ_CONTROL|windows.FILE_READ_ATTRIBUTES)
 	if errors.Is(err, fs.ErrNotExist) {
 		return found, err
 	}
 	if errors.Is(err, windows.ERROR_ACCESS_DENIED) && isSystem() {
-		// An owner may always look, and SYSTEM is one of Administrators too. For
-		// an administrator it may be SYSTEM's own.
+		// An owner may always look, and SYSTEM is one of Administrators: so the
+		// owner is somebody else. An administrator could not tell that, since
+		// the directory may be SYSTEM's own.
 		return finding{foreign: "its owner does not let SYSTEM look at it"}, nil
 	}
 	if err != nil {
@@ -184,8 +186,7 @@ func isRoot(path string) bool {
 	return filepath.Dir(path) == path
 }
 
-// repair gives the directory the list of what is made here, and what was
-// inherited by what is in it with it.
+// repair gives the directory the list of new ones. What inherits in it follows.
 func repair(path string) error {
 	handle, err := openItself(path, windows.READ_CONTROL|windows.WRITE_DAC)
 	if err != nil {
@@ -233,7 +234,8 @@ func (Guard) Unaltered(file *os.File) error {
 // Sealed implements ports.Guard.
 func (Guard) Sealed(file *os.File) error { return unaltered(file) }
 
-// unaltered fails for what others than administrators and these may change.
+// unaltered fails for a file that anybody else than administrators and these
+// others may change.
 func unaltered(file *os.File, others ...string) error {
 	d, err := read(windows.Handle(file.Fd()))
 	if err != nil {
@@ -249,7 +251,7 @@ func unreadable(path string, err error) error {
 	return fmt.Errorf("%s %w: %w", path, ports.ErrUnreadable, err)
 }
 
-// openItself opens a file, a directory or a link, which is not followed.
+// openItself opens a file or a directory, or a link itself.
 func openItself(path string, access uint32) (windows.Handle, error) {
 	name, err := windows.UTF16PtrFromString(path)
 	if err != nil {

@@ -1,8 +1,8 @@
 // Package winacl keeps the agent's directories and files to the administrators
 // of a Windows machine, by access control lists.
 //
-// What a list means is judged in this file, which knows nothing of Windows but
-// its numbers; the rest asks Windows for the lists and sets them.
+// This file judges what a list means, and knows nothing of Windows but its
+// numbers. The others ask Windows for the lists and set them.
 package winacl
 
 import (
@@ -34,7 +34,7 @@ const (
 	rightsToUse   = rightsToAlter | readData | genericRead
 )
 
-// descriptor is what is read of a security descriptor.
+// descriptor holds what is read from a security descriptor.
 type descriptor struct {
 	owner     string // SID
 	protected bool   // nothing comes from the parent
@@ -47,7 +47,7 @@ type descriptor struct {
 type grant struct {
 	sid    string
 	rights uint32
-	// passedOn: it is only for what is made inside.
+	// passedOn says that the entry is only for what is made inside.
 	passedOn bool
 }
 
@@ -55,12 +55,12 @@ func isAdministrator(sid string) bool {
 	return sid == system || sid == administrators || sid == trustedInstaller
 }
 
-// foreign reports whether somebody made it who is no administrator. The owner
-// of a thing may always change its list, and may have put anything into it.
+// foreign reports whether the owner is no administrator. An owner may always change
+// the list, and may have put anything inside.
 func (d descriptor) foreign() bool { return !isAdministrator(d.owner) }
 
-// wide says why others than administrators reach a directory, or what will be
-// made in it; empty if they do not.
+// wide says why others than administrators reach a directory or what will be made
+// inside; empty if they do not.
 func (d descriptor) wide() string {
 	switch {
 	case d.open:

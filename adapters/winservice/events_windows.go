@@ -13,10 +13,10 @@ import (
 	"golang.org/x/sys/windows/svc/eventlog"
 )
 
-// The ids of the events that an administrator should see, by the attribute
-// "event" of their log lines. An id never changes its meaning: filters and
-// alarms are made of them. 1 to 1000 are those that EventCreate.exe, which
-// shows them, has texts for.
+// The ids of the events that an administrator should see, by the attribute "event"
+// of their log lines. An id never changes its meaning, since filters and alarms
+// rely on it. EventCreate.exe, whose texts show the events, has texts for the ids
+// 1 to 1000.
 var eventIDs = map[string]uint32{
 	"starting":             1,
 	"stopping":             2,
@@ -37,12 +37,12 @@ var eventIDs = map[string]uint32{
 	"clock.skew":           40,
 }
 
-// failedID is of an end with an error.
+// failedID is the id of an end with an error.
 const failedID = 3
 
-// Events is a slog.Handler that writes the events that an administrator should
-// see to the log Application, and drops all other lines. What was said last
-// under an id is not said again: a refusal is met at every attempt.
+// Events is a slog.Handler that writes the events that an administrator should see
+// to the log Application, and drops all other lines. It does not repeat the last
+// message of an id: a refusal may come at every attempt.
 type Events struct {
 	report func(kind uint16, id uint32, text string) error
 	attrs  []slog.Attr
@@ -122,8 +122,8 @@ func (e *Events) WithAttrs(attrs []slog.Attr) slog.Handler {
 // WithGroup implements slog.Handler; an event shows no groups.
 func (e *Events) WithGroup(string) slog.Handler { return e }
 
-// printable is a text as the event log takes it: without NUL, %1 not taken for
-// an insert, within its 31,839 characters (ReportEvent).
+// printable returns a text as the event log takes it (ReportEvent): without NUL,
+// with %1 no longer an insert, and within 31,839 characters.
 func printable(text string) string {
 	const longest = 30_000 // in bytes, of which there are at least as many as characters
 	text = strings.NewReplacer("\x00", "", "%", "% ").Replace(text)

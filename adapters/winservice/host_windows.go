@@ -15,23 +15,23 @@ import (
 
 const (
 	// StopWithin is how long the service may take to end, however much it has
-	// to do: less than the 30 s that an installer waits for it (ServiceControl
-	// table), which otherwise fails.
+	// to do. It is less than the 30 s after which an installer that waits for it
+	// (ServiceControl table) fails.
 	StopWithin = 20 * time.Second
-	// progress is between two words to the service control manager while
-	// something takes its time. It gives up on a service that says nothing for
-	// as long as its last hint.
+	// progress is the interval at which the service control manager is told of
+	// progress while something takes its time. It gives up on a service that
+	// says nothing for as long as its last hint.
 	progress = 2 * time.Second
 	hint     = 30 * time.Second
 )
 
-// Run runs serve as the service of that name in a process that the service
-// control manager started. The service counts as running once serve has said
-// Ready. When the service is to stop, or the machine is, ctx ends; who logs off
-// does not matter. The service ends with serve's code, or with 0 where serve
-// goes on for StopWithin after that; then the caller has to end the process.
+// Run runs serve as the service of that name, in a process that the service
+// control manager started. The service counts as running once serve has called
+// Ready. ctx ends when the service or the machine is to stop, not when a user logs
+// off. The service ends with serve's code, or with 0 where serve goes on for
+// StopWithin after that; the caller then has to end the process.
 //
-// A sleep of the machine needs no care: the clocks of package time go on
+// A sleep of the machine needs no special care: the clocks of package time go on
 // meanwhile, and Go's runtime looks at its timers when the machine wakes up.
 func Run(name string, serve func(ctx context.Context, supervisor ports.Supervisor) (code int)) error {
 	if err := stayThroughLogoff(); err != nil {
@@ -47,9 +47,9 @@ func Run(name string, serve func(ctx context.Context, supervisor ports.Superviso
 	return nil
 }
 
-// stayThroughLogoff keeps a user's logging off, and the end of the machine,
-// from ending the process by themselves: Go's runtime makes SIGTERM of both.
-// The end of the machine is told by the service control manager.
+// stayThroughLogoff keeps the process from ending when a user logs off or the
+// machine shuts down: Go's runtime makes a SIGTERM of both. The service control
+// manager tells when the machine shuts down.
 func stayThroughLogoff() error {
 	const handled, notHandled = 1, 0
 	handler := windows.NewCallback(func(event uint32) uintptr {

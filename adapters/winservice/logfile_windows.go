@@ -7,10 +7,10 @@ import (
 	"sync"
 )
 
-// LogFile is the log of a service, an io.Writer. At its limit it becomes
-// Path+".1", in the place of the one before, and a new one begins: the two take
-// no more than twice the limit. What cannot be written is lost, and the next
-// line is tried again. A crash of the process is written there too.
+// LogFile is the log of a service, an io.Writer. A file at its limit is renamed to
+// Path+".1", in place of the one before, and a new one begins: the two take no
+// more than twice the limit. A line that cannot be written is lost; the next one
+// is tried again. The report of a crash is written there too.
 type LogFile struct {
 	Path  string
 	Limit int64 // in bytes

@@ -33,7 +33,7 @@ func connect(access uint32) (*mgr.Mgr, error) {
 	return &mgr.Mgr{Handle: handle}, nil
 }
 
-// Bounds of what the service control manager is waited for.
+// Bounds of the waits for the service control manager.
 const (
 	pollInterval = 50 * time.Millisecond
 	settleWithin = 90 * time.Second // StopWithin, and what a slow machine adds
@@ -61,7 +61,7 @@ func (m *Manager) Install(ctx context.Context) error {
 	})
 }
 
-// configure gives a service the settings of the options, whatever it has.
+// configure gives a service the settings of the options, whatever it had before.
 func (m *Manager) configure(service *mgr.Service) error {
 	texts := make([]*uint16, 0, 4)
 	for _, text := range []string{m.options.commandLine(), "LocalSystem", m.options.DisplayName, m.options.Description} {
@@ -87,7 +87,7 @@ func (m *Manager) configure(service *mgr.Service) error {
 	)
 }
 
-// unlessUnknown is err, or nil where the system (Wine) does not know of such a
+// unlessUnknown returns err, or nil where the system (Wine) does not know such a
 // setting.
 func unlessUnknown(err error) error {
 	if errors.Is(err, windows.ERROR_INVALID_LEVEL) {
@@ -127,7 +127,7 @@ func (m *Manager) delete(ctx context.Context, scm *mgr.Mgr) error {
 	return nil
 }
 
-// gone waits until a deleted service is no more.
+// gone waits until a deleted service no longer exists.
 func (m *Manager) gone(ctx context.Context, scm *mgr.Mgr) error {
 	for deadline := time.Now().Add(goneWithin); ; {
 		service, err := scm.OpenService(m.options.Name)
@@ -212,7 +212,7 @@ func (m *Manager) Stop(ctx context.Context) error {
 
 // stop returns once the service has ended.
 func stop(ctx context.Context, service *mgr.Service) error {
-	// One that starts takes no orders.
+	// A service that is starting takes no orders.
 	status, err := until(ctx, service, func(s svc.State) bool { return s != svc.StartPending })
 	if err != nil || status.State == svc.Stopped {
 		return err
@@ -312,8 +312,8 @@ func startType(service windows.Handle) (uint32, error) {
 	return config.StartType, nil
 }
 
-// state translates a status; pause and continue are not accepted, so that the
-// states of them are never seen.
+// state translates a status. The states of a pause never occur, since the service
+// does not accept one.
 func state(status svc.Status) ports.ServiceState {
 	switch status.State {
 	case svc.StartPending:
@@ -336,8 +336,8 @@ func pid(status svc.Status) int {
 	return int(status.ProcessId)
 }
 
-// ending says how a stopped service ended; empty if it did without an error or
-// never ran.
+// ending says with which error a stopped service ended; empty if there was none
+// or it never ran.
 func ending(status svc.Status) string {
 	if status.State != svc.Stopped {
 		return ""
@@ -360,7 +360,7 @@ func (m *Manager) change(ctx context.Context, doing string, do func(*mgr.Mgr) er
 	if err := ctx.Err(); err != nil {
 		return fail(err)
 	}
-	// Asked for by all alike: whoever may create a service may do the rest.
+	// Every change asks for this right: whoever has it may do the rest.
 	scm, err := m.connect(windows.SC_MANAGER_CONNECT | windows.SC_MANAGER_CREATE_SERVICE)
 	if err != nil {
 		return fail(err)
@@ -372,7 +372,7 @@ func (m *Manager) change(ctx context.Context, doing string, do func(*mgr.Mgr) er
 	return nil
 }
 
-// kind makes an error one of the port's.
+// kind makes an error one of the port's kinds.
 func kind(err error) error {
 	switch {
 	case errors.Is(err, windows.ERROR_ACCESS_DENIED):

@@ -14,14 +14,14 @@ type Options struct {
 	// Program is the path of the program, Arguments is what it is started with.
 	Program   string
 	Arguments []string
-	// UpgradeCode is what all versions of the installer have in common, a GUID
-	// in braces; empty if there is no installer. While one of them is installed
-	// the service is its business.
+	// UpgradeCode is the GUID, in braces, that all versions of the installer
+	// share; empty if there is no installer. While one of them is installed, it
+	// is in charge of the service.
 	UpgradeCode string
 }
 
-// commandLine is what the service is started with. The path is quoted
-// whatever is in it: unquoted, C:\Program.exe would be started in place of one
+// commandLine returns the command that starts the service. The path is always
+// quoted: without quotes, C:\Program.exe would be started in place of a program
 // below C:\Program Files.
 func (o Options) commandLine() string {
 	words := []string{`"` + o.Program + `"`}
@@ -31,11 +31,11 @@ func (o Options) commandLine() string {
 	return strings.Join(words, " ")
 }
 
-// What the service control manager does after the first, the second, and every
-// later end with an error, each counted until there was none for a day. It is
-// never given up: what ends the agent with an error (a configuration, another
-// process that holds the lock) may be repaired at any time, and an attempt each
-// minute costs next to nothing.
+// recovery says what the service control manager does after the first, the second
+// and every later end with an error; the count begins anew after a day without
+// one. It never gives up: the cause (a configuration, another process that holds
+// the lock) may be repaired at any time, and an attempt each minute costs next to
+// nothing.
 var recovery = []mgr.RecoveryAction{
 	{Type: mgr.ServiceRestart, Delay: 10 * time.Second},
 	{Type: mgr.ServiceRestart, Delay: 10 * time.Second},
