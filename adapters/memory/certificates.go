@@ -7,8 +7,8 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// AlterCertificates changes the present files behind the agent's back: so does
-// a test damage and remove them. Their paths stay as they are.
+// AlterCertificates changes the present files behind the agent's back, by which a
+// test damages and removes them. Their paths stay as they are.
 func (p *Disk) AlterCertificates(alter func(*ports.FoundSet)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -17,8 +17,8 @@ func (p *Disk) AlterCertificates(alter func(*ports.FoundSet)) {
 	p.certificates = new(cloneFound(&found))
 }
 
-// PutCertificates makes set the present files, as if placed by hand; what is
-// empty in it is missing.
+// PutCertificates makes set the present files, as if placed by hand. A file for
+// which it has nothing is missing.
 func (p *Disk) PutCertificates(set ports.CertificateSet) {
 	p.AlterCertificates(func(f *ports.FoundSet) {
 		f.CA = ports.FoundFile{PEM: set.CA, Err: missingIf(len(set.CA) == 0)}
@@ -43,8 +43,8 @@ func (p *Disk) PreviousKept() bool {
 	return p.previous != nil
 }
 
-// DamagedCopies are what was set aside of the certificate file at path, the
-// oldest first.
+// DamagedCopies returns the copies that were set aside of the certificate file at
+// path, the oldest first.
 func (p *Disk) DamagedCopies(path string) []ports.Secret {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -164,7 +164,8 @@ func (c *Certificates) InstallCRL(ctx context.Context, pem []byte) error {
 	})
 }
 
-// cloneFound shares nothing with the original; nil is no files at all.
+// cloneFound returns a copy that shares nothing with the original; nil stands for
+// no files at all.
 func cloneFound(original *ports.FoundSet) (f ports.FoundSet) {
 	if original != nil {
 		f = *original

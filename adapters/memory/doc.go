@@ -2,11 +2,11 @@
 // agent talks to, the disk that it keeps its state on, and the host that it
 // runs on.
 //
-// Each double passes the suites of its port, as the adapters that ship do. The
-// zero value of each but a process's view of a [Disk] works; what it does
-// wrong on purpose is a field or a method of its own. None makes a system call
-// that blocks or leaves a goroutine behind, so that an agent's life on them runs
-// in a synctest bubble, where a year takes milliseconds.
+// Each double passes the suites of its port, as the adapters that ship do. Its
+// zero value works, except for a process's view of a [Disk]. A fault of its own is
+// a field or a method. None makes a system call that blocks or leaves a goroutine
+// behind, so that an agent's life on them runs in a synctest bubble, where a year
+// takes milliseconds.
 package memory
 
 import "time"

@@ -8,7 +8,8 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// Host implements ports.HostDescriber with the facts that it is. One without an address has none that could be reported.
+// Host implements ports.HostDescriber: it is the facts that it tells. Without an
+// IPAddress, the host has no address that could be reported.
 type Host ports.HostFacts
 
 var _ ports.HostDescriber = Host{}

@@ -14,7 +14,7 @@ import (
 )
 
 // Listener implements ports.Listener and ports.CertificateHolder without a
-// network. It judges clients as TLS does, but takes their word for having the
+// network. It judges clients as TLS does, but believes them that they have the
 // key. The zero value holds no certificate.
 type Listener struct {
 	mu       sync.Mutex
@@ -36,7 +36,7 @@ func (m *Listener) Use(c *ports.CertificateInUse) {
 	m.inUse = c
 }
 
-// Take lets another process listen on addr, or no longer.
+// Take makes addr one that another process listens on, or no longer.
 func (m *Listener) Take(addr string, taken bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -86,7 +86,7 @@ func (m *Listener) open(addr string, health func() ports.Health) (string, error)
 	return addr, nil
 }
 
-// Addresses are those that are served, sorted.
+// Addresses returns the addresses that are served, sorted.
 func (m *Listener) Addresses() (addrs []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -97,8 +97,8 @@ func (m *Listener) Addresses() (addrs []string) {
 	return addrs
 }
 
-// Connect opens a connection to addr as a client does that presents chain, the
-// leaf first, and believes in roots.
+// Connect opens a connection to addr for a client that presents chain, the leaf
+// first, and trusts roots.
 func (m *Listener) Connect(addr string, chain []*x509.Certificate, roots *x509.CertPool) (*ListenerConn, error) {
 	m.mu.Lock()
 	c, served := m.inUse, m.serving[addr]
@@ -166,7 +166,7 @@ func parseAll(ders [][]byte) (chain []*x509.Certificate, err error) {
 	return chain, nil
 }
 
-// verify verifies a chain as crypto/tls does, the name apart.
+// verify verifies a chain as crypto/tls does, but not the name.
 func verify(chain []*x509.Certificate, roots *x509.CertPool, usage x509.ExtKeyUsage) ([][]*x509.Certificate, error) {
 	if len(chain) == 0 {
 		return nil, errors.New("no certificate was presented")

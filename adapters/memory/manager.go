@@ -34,10 +34,10 @@ type Manager struct {
 	// NoRenew: the manager does not have the renew endpoint.
 	NoRenew bool
 
-	// The faults: each is called for every request of its kind and gives the
-	// answer. serve does what a manager in good health does; to lose an answer
-	// after the deed, call it and return another. A fault may block until ctx
-	// is done, as a silent manager does.
+	// The faults: each is called for every request of its kind and returns the
+	// answer. serve does what a healthy manager does; to lose an answer after
+	// the deed, call it and return another. A fault may block until ctx is done,
+	// as a silent manager does.
 	OnRegister func(ctx context.Context, r ports.RegisterRequest, serve func() ports.RegisterAnswer) ports.RegisterAnswer
 	OnPoll     func(ctx context.Context, token ports.Secret, serve func() ports.PollAnswer) ports.PollAnswer
 	OnRenew    func(ctx context.Context, csr []byte, serve func() ports.RenewAnswer) ports.RenewAnswer
@@ -54,8 +54,8 @@ type Manager struct {
 	crlMade      time.Time // zero: there is none, or it is out of date
 }
 
-// ManagerRequest is one that reached the manager. What its kind does not have is
-// empty.
+// ManagerRequest is a request that reached the manager. Fields that its kind does
+// not have are empty.
 type ManagerRequest struct {
 	Kind     RequestKind
 	At       time.Time
@@ -104,7 +104,7 @@ type certificate struct {
 	revoked bool
 }
 
-// Requests are all that came, oldest first.
+// Requests returns all requests, oldest first.
 func (m *Manager) Requests() []ManagerRequest {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -140,18 +140,19 @@ func (m *Manager) Approve(machineID string) error {
 	})
 }
 
-// Deny denies it: its poll says so, and it may register again.
+// Deny denies a machine: its poll says so, and it may register again.
 func (m *Manager) Deny(machineID string) error {
 	return m.onHost(machineID, func(h *host) { h.state = denied })
 }
 
-// Remove forgets it: its token is unknown, and it may register again. Its
+// Remove forgets a machine: its token is unknown, and it may register again. Its
 // certificates stay valid and are renewed.
 func (m *Manager) Remove(machineID string) error {
 	return m.onHost(machineID, func(h *host) { h.state = removed })
 }
 
-// Revoke puts its certificates on the revocation list and renews them no more.
+// Revoke puts the certificates of a machine on the revocation list and renews them
+// no more.
 func (m *Manager) Revoke(machineID string) error {
 	return m.onHost(machineID, func(h *host) {
 		for _, c := range h.certificates {
@@ -328,7 +329,7 @@ func (m *Manager) renew(present *x509.Certificate, csr []byte) ports.RenewOutcom
 	return ports.Renewed{Bundle: bundle}
 }
 
-// issue makes what an approved host gets.
+// issue makes the bundle of an approved host.
 func (m *Manager) issue(h *host) (ports.Bundle, error) {
 	if len(h.CSR) > 0 && !m.IgnoreCSR {
 		return m.certify(h, h.CSR)
@@ -381,7 +382,7 @@ func (m *Manager) certifyKey(h *host, public any) (ports.Bundle, error) {
 	}, nil
 }
 
-// list is the revocation list of the moment, made anew each second at most.
+// list returns the present revocation list, made anew at most once a second.
 func (m *Manager) list() ([]byte, error) {
 	if now := time.Now(); now.Sub(m.crlMade) >= time.Second {
 		ca, err := m.authority()

@@ -18,9 +18,9 @@ type ManagerClient struct {
 
 var _ ports.ManagerEnroller = (*ManagerClient)(nil)
 
-// Client returns an enroller at m. present gives the certificate that a
-// renewal presents, as tls.Config.GetClientCertificate does; nil presents
-// none.
+// Client returns an enroller at m. present returns the certificate that a renewal
+// presents, as tls.Config.GetClientCertificate does; if it is nil, renewals
+// present none.
 func (m *Manager) Client(present func(*tls.CertificateRequestInfo) (*tls.Certificate, error)) *ManagerClient {
 	return &ManagerClient{m, present}
 }
@@ -121,7 +121,7 @@ func (c *ManagerClient) CRL(ctx context.Context) ports.CRLAnswer {
 	return answer
 }
 
-// ask notes a request and gives its answer, or says why there is none.
+// ask notes a request and returns its answer, or says why there is none.
 func askManager[A any](ctx context.Context, m *Manager, r ManagerRequest, serve func(context.Context) A) (answer A, failure string) {
 	limited, cancel := context.WithTimeout(ctx, requestLimit)
 	defer cancel()

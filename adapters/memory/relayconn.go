@@ -65,8 +65,8 @@ func (c *RelayConn) Push(frame ports.RelayFrame) {
 // Drop breaks the connection, as a network does.
 func (c *RelayConn) Drop() { c.end(errDropped) }
 
-// StopPongs makes the relay answer nothing any more, neither a ping nor a
-// close, as a network does that silently loses everything.
+// StopPongs makes the relay answer neither pings nor a close any more, as on a
+// network that silently loses everything.
 func (c *RelayConn) StopPongs() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -149,7 +149,7 @@ func (a agentEnd) Send(ctx context.Context, status ports.AgentStatus) error {
 	return nil
 }
 
-// Receive ends the connection when ctx ends, the harsher of what
+// Receive ends the connection when ctx ends, which is the harsher behaviour that
 // ports.RelayConn allows.
 func (a agentEnd) Receive(ctx context.Context) (ports.RelayFrame, error) {
 	for {
@@ -180,7 +180,7 @@ func (a agentEnd) Receive(ctx context.Context) (ports.RelayFrame, error) {
 	}
 }
 
-// Ping's pong comes by way of a Receive, as it does on a real connection.
+// Ping gets its pong by way of a Receive, as on a real connection.
 func (a agentEnd) Ping(ctx context.Context) error {
 	a.c.mu.Lock()
 	if a.c.err == nil {

@@ -6,7 +6,7 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// Signals implements ports.SignalReader with the signals that it is. The zero
+// Signals implements ports.SignalReader: it is the signals that it tells. The zero
 // value is a host without any.
 type Signals ports.MachineSignals
 

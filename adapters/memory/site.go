@@ -10,9 +10,8 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// Site implements ports.SiteEnroller. The zero value is a server that
-// enrolls everyone: it gives each machine that it has not seen a key, and each
-// that it has another one.
+// Site implements ports.SiteEnroller. The zero value is a server that enrolls
+// everyone: it gives each new machine a key, and each known one another key.
 type Site struct {
 	// Answer, if set, decides every answer. It may block until ctx is done,
 	// as a silent server does (see SilentSite); no outcome is a transient failure.
@@ -28,7 +27,7 @@ type Site struct {
 
 var _ ports.SiteEnroller = (*Site)(nil)
 
-// SiteRequest is one that reached the server.
+// SiteRequest is a request that reached the server.
 type SiteRequest struct {
 	ports.SiteRequest
 	At time.Time
@@ -107,7 +106,7 @@ func (e *Site) take(request ports.SiteRequest) func(context.Context, ports.SiteR
 	return e.mint
 }
 
-// Requests are all that came, oldest first.
+// Requests returns all requests, oldest first.
 func (e *Site) Requests() []SiteRequest {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -122,7 +121,7 @@ func (e *Site) Key(machineUID string) ports.Secret {
 	return e.keys[machineUID]
 }
 
-// mint answers as a server in good health does.
+// mint answers as a healthy server does.
 func (e *Site) mint(_ context.Context, request ports.SiteRequest) ports.SiteAnswer {
 	e.mu.Lock()
 	e.minted++

@@ -18,9 +18,9 @@ var (
 	errEndpointClosed = errors.New("the endpoint in memory is closed")
 )
 
-// StatusEndpoint is where an agent serves and callers ask. It implements
-// ports.StatusServer and ports.StatusClient. The zero value is one where no
-// agent runs; it must not be copied.
+// StatusEndpoint is a place where an agent serves and callers ask. It implements
+// ports.StatusServer and ports.StatusClient. No agent runs at the zero value,
+// which must not be copied.
 type StatusEndpoint struct {
 	// Closed: it cannot be opened. Set it before the first call.
 	Closed bool
@@ -81,8 +81,8 @@ func (e *StatusEndpoint) RenewCertificates(ctx context.Context) (ports.RenewResu
 	return askAgent(ctx, e, func(s *statusServing) (ports.RenewResult, error) { return s.calls.RenewCertificates(s.ctx) })
 }
 
-// ask waits for an answer until ctx is done. A call that goes on beyond that
-// has nobody to answer any more.
+// ask waits for an answer until ctx is done. A call that goes on beyond that is
+// answered to nobody.
 func askAgent[T any](ctx context.Context, e *StatusEndpoint, call func(*statusServing) (T, error)) (answer T, err error) {
 	if err := ctx.Err(); err != nil {
 		return answer, notAnswering(err)

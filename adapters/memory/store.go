@@ -33,10 +33,10 @@ type Disk struct {
 	holder                 *ports.LockedError
 }
 
-// Faults are errors that what is opened over the place answers with instead of
-// doing its work, until they are taken back. What is stored stays as it is. Each
-// should be of a kind that the port names, such as ports.ErrUnreadable. (Of
-// damage on a disk see Disk.Damage.)
+// Faults are the errors with which everything that is opened over the disk answers
+// instead of doing its work, until they are taken back. What is stored stays as it
+// is. Each should be of a kind that the port names, such as ports.ErrUnreadable.
+// (For damage, see Disk.Damage.)
 type Faults struct {
 	Load, Reserve, Save        error // of the credential
 	LoadIdentity, SaveIdentity error
@@ -59,7 +59,7 @@ type Faults struct {
 	Protection string // what Store.Protection says; "file" if empty
 }
 
-// Inject replaces the faults; Inject(Faults{}) heals the place.
+// Inject replaces the faults; Inject(Faults{}) heals the disk.
 func (p *Disk) Inject(f Faults) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -79,8 +79,8 @@ const (
 	Bundle     Record = "received bundle"
 )
 
-// Damage does to a stored record what a failing disk does: the next call that
-// reads it says so, once, and from then on nothing is stored.
+// Damage damages a stored record as a failing disk does: the next call that reads
+// it says so, once, and from then on nothing is stored.
 func (p *Disk) Damage(r Record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -90,7 +90,7 @@ func (p *Disk) Damage(r Record) {
 	p.damaged[r] = true
 }
 
-// Remove removes a record, as somebody does who deletes its file.
+// Remove removes a record, like somebody who deletes its file.
 func (p *Disk) Remove(r Record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -136,7 +136,7 @@ type Store struct{ place *Disk }
 // OpenStore is a process's start over p.
 func OpenStore(p *Disk) *Store { return &Store{p} }
 
-// call runs f alone on the place, unless ctx is done or fault says otherwise.
+// call runs f on the disk under its lock, unless ctx is done or there is a fault.
 func (s *Store) call(ctx context.Context, fault func(Faults) error, f func(p *Disk) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -233,9 +233,9 @@ func (s *Store) SaveRetries(ctx context.Context, r ports.RetryRecord) error {
 	})
 }
 
-// SetAside implements ports.StateDirectory. What is moved is gone; the path
-// only names it. With nothing stored it is empty. The certificate files count as
-// lying in the state directory.
+// SetAside implements ports.StateDirectory. The moved records are gone, and the
+// path is only a name, which is empty if nothing was stored. The certificate files
+// count as lying in the state directory.
 func (s *Store) SetAside(ctx context.Context) (where string, err error) {
 	err = s.call(ctx, func(f Faults) error { return f.SetAside }, func(p *Disk) error {
 		if p.credential == nil && p.identity == nil && p.retries == nil &&
