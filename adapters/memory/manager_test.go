@@ -90,6 +90,7 @@ func BenchmarkEnrollment(b *testing.B) {
 		c.Poll(b.Context(), token)
 	}
 }
+
 func TestManagerContract(t *testing.T) {
 	t.Parallel()
 	contracttest.ManagerEnroller(t, func(_ *testing.T, script contracttest.ManagerScript) contracttest.ScriptedManager {

@@ -75,6 +75,7 @@ func TestOrder(t *testing.T) {
 		is.True(err != nil)
 	})
 }
+
 func TestRelayContract(t *testing.T) {
 	t.Parallel()
 	contracttest.RelayDialer(t, func(_ *testing.T, script contracttest.RelayScript) contracttest.RelayServer {

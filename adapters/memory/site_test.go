@@ -47,6 +47,7 @@ func TestSilentServerInVirtualTime(t *testing.T) {
 		is.Equal(e.Requests()[0].At, start)
 	})
 }
+
 func TestSiteContract(t *testing.T) {
 	t.Parallel()
 	contracttest.SiteEnroller(t, func(_ *testing.T, script contracttest.SiteScript) contracttest.SiteServer {
