@@ -9,116 +9,80 @@ import (
 )
 
 // Rejected are the bundles that were rejected, the oldest first.
-func (p *Disk) Rejected() []ports.ReceivedBundle {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return slices.Clone(p.rejected)
+func (d *Disk) Rejected() []ports.ReceivedBundle {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.rejected)
 }
 
 // LoadPending implements ports.ManagerJournal.
-func (s *Store) LoadPending(ctx context.Context) (e ports.PendingEnrollment, err error) {
-	err = s.call(ctx, func(f Faults) error { return f.LoadPending }, func(p *Disk) error {
-		if err := p.lost(Pending, p.pending == nil); err != nil {
-			p.pending = nil
-			return err
-		}
-		e = *p.pending
-		return nil
-	})
-	return e, err
+func (s *Store) LoadPending(ctx context.Context) (ports.PendingEnrollment, error) {
+	return load(ctx, s.disk, Pending, func(f Faults) error { return f.LoadPending }, clonePending)
 }
 
 // SavePending implements ports.ManagerJournal.
 func (s *Store) SavePending(ctx context.Context, e ports.PendingEnrollment) error {
-	return s.call(ctx, func(f Faults) error { return f.SavePending }, func(p *Disk) error {
-		e.RegisteredAt = onDisk(e.RegisteredAt)
-		delete(p.damaged, Pending)
-		p.pending = &e
-		return nil
-	})
+	return save(ctx, s.disk, Pending, func(f Faults) error { return f.SavePending }, clonePending, e)
 }
 
 // LoadKey implements ports.ManagerJournal.
-func (s *Store) LoadKey(ctx context.Context) (key ports.Secret, err error) {
-	err = s.call(ctx, func(f Faults) error { return f.LoadKey }, func(p *Disk) error {
-		if err := p.lost(Key, p.key.Empty()); err != nil {
-			p.key = ports.Secret{}
-			return err
-		}
-		key = p.key
-		return nil
-	})
-	return key, err
+func (s *Store) LoadKey(ctx context.Context) (ports.Secret, error) {
+	return load(ctx, s.disk, Key, func(f Faults) error { return f.LoadKey }, cloneKey)
 }
 
 // SaveKey implements ports.ManagerJournal.
 func (s *Store) SaveKey(ctx context.Context, key ports.Secret) error {
-	return s.call(ctx, func(f Faults) error { return f.SaveKey }, func(p *Disk) error {
-		delete(p.damaged, Key)
-		p.key = key
-		return nil
-	})
+	return save(ctx, s.disk, Key, func(f Faults) error { return f.SaveKey }, cloneKey, key)
 }
 
 // EraseKey implements ports.ManagerJournal.
 func (s *Store) EraseKey(ctx context.Context) error {
-	return s.call(ctx, func(f Faults) error { return f.EraseKey }, func(p *Disk) error {
-		p.remove(Key)
-		return nil
-	})
+	return s.erase(ctx, Key, func(f Faults) error { return f.EraseKey })
 }
 
 // ReserveBundle implements ports.ManagerJournal. There is always room.
 func (s *Store) ReserveBundle(ctx context.Context) error {
-	return s.call(ctx, func(f Faults) error { return f.ReserveBundle }, func(*Disk) error { return nil })
+	return s.disk.call(ctx, func(f Faults) error { return f.ReserveBundle }, nil)
 }
 
 // LoadBundle implements ports.ManagerJournal.
-func (s *Store) LoadBundle(ctx context.Context) (b ports.ReceivedBundle, err error) {
-	err = s.call(ctx, func(f Faults) error { return f.LoadBundle }, func(p *Disk) error {
-		if err := p.lost(Bundle, p.bundle == nil); err != nil {
-			p.bundle = nil
-			return err
-		}
-		b = cloneReceived(*p.bundle)
-		return nil
-	})
-	return b, err
+func (s *Store) LoadBundle(ctx context.Context) (ports.ReceivedBundle, error) {
+	return load(ctx, s.disk, Bundle, func(f Faults) error { return f.LoadBundle }, cloneReceived)
 }
 
 // SaveBundle implements ports.ManagerJournal.
 func (s *Store) SaveBundle(ctx context.Context, b ports.ReceivedBundle) error {
-	return s.call(ctx, func(f Faults) error { return f.SaveBundle }, func(p *Disk) error {
-		b = cloneReceived(b)
-		delete(p.damaged, Bundle)
-		p.bundle = &b
-		return nil
-	})
+	return save(ctx, s.disk, Bundle, func(f Faults) error { return f.SaveBundle }, cloneReceived, b)
 }
 
 // EraseBundle implements ports.ManagerJournal.
 func (s *Store) EraseBundle(ctx context.Context) error {
-	return s.call(ctx, func(f Faults) error { return f.EraseBundle }, func(p *Disk) error {
-		p.remove(Bundle)
-		return nil
-	})
+	return s.erase(ctx, Bundle, func(f Faults) error { return f.EraseBundle })
 }
 
 // RejectBundle implements ports.ManagerJournal. All are kept; see
 // Disk.Rejected.
 func (s *Store) RejectBundle(ctx context.Context) (where string, err error) {
-	err = s.call(ctx, func(f Faults) error { return f.RejectBundle }, func(p *Disk) error {
-		if err := p.lost(Bundle, p.bundle == nil); err != nil {
-			p.bundle = nil
+	d := s.disk
+	err = d.call(ctx, func(f Faults) error { return f.RejectBundle }, func() error {
+		bundle, err := d.find(Bundle)
+		if err != nil {
 			return err
 		}
-		p.rejected = append(p.rejected, *p.bundle)
-		p.bundle = nil
-		where = fmt.Sprintf("memory/rejected/%d", len(p.rejected))
+		d.rejected = append(d.rejected, bundle.(ports.ReceivedBundle))
+		delete(d.kept, Bundle)
+		where = fmt.Sprintf("memory/rejected/%d", len(d.rejected))
 		return nil
 	})
 	return where, err
 }
+
+func clonePending(e ports.PendingEnrollment) ports.PendingEnrollment {
+	e.RegisteredAt = onDisk(e.RegisteredAt)
+	return e
+}
+
+func cloneKey(key ports.Secret) ports.Secret { return key } // nothing can change it
 
 func cloneReceived(b ports.ReceivedBundle) ports.ReceivedBundle {
 	b.ReceivedAt = onDisk(b.ReceivedAt)

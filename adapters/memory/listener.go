@@ -30,79 +30,68 @@ var (
 )
 
 // Use implements ports.CertificateHolder. c must not be changed afterwards.
-func (m *Listener) Use(c *ports.CertificateInUse) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.inUse = c
+func (l *Listener) Use(c *ports.CertificateInUse) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.inUse = c
 }
 
 // Take makes addr one that another process listens on, or no longer.
-func (m *Listener) Take(addr string, taken bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.taken == nil {
-		m.taken = make(map[string]bool)
+func (l *Listener) Take(addr string, taken bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.taken == nil {
+		l.taken = make(map[string]bool)
 	}
-	m.taken[addr] = taken
+	l.taken[addr] = taken
 }
 
 // Serve implements ports.Listener.
-func (m *Listener) Serve(ctx context.Context, addr string, health func() ports.Health, opened func(addr string)) error {
+func (l *Listener) Serve(ctx context.Context, addr string, health func() ports.Health, opened func(addr string)) error {
 	if ctx.Err() != nil {
 		return nil
 	}
-	addr, err := m.open(addr, health)
+	addr, err := l.open(addr, health)
 	if err != nil {
 		return err
 	}
 	opened(addr)
 	<-ctx.Done()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.serving, addr)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.serving, addr)
 	return nil
 }
 
 // open returns the real address: a free port in place of 0.
-func (m *Listener) open(addr string, health func() ports.Health) (string, error) {
+func (l *Listener) open(addr string, health func() ports.Health) (string, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return "", fmt.Errorf("listening on %s: %w: check MUSTER_LISTEN_ADDR", addr, err)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if port == "0" {
 		const firstDynamic = 49152 // RFC 6335, section 6
-		addr = net.JoinHostPort(host, strconv.Itoa(firstDynamic+m.lastPort))
-		m.lastPort++
+		addr = net.JoinHostPort(host, strconv.Itoa(firstDynamic+l.lastPort))
+		l.lastPort++
 	}
-	if m.serving[addr] != nil || m.taken[addr] {
+	if l.serving[addr] != nil || l.taken[addr] {
 		return "", &ports.AddressInUseError{Addr: addr}
 	}
-	if m.serving == nil {
-		m.serving = make(map[string]func() ports.Health)
+	if l.serving == nil {
+		l.serving = make(map[string]func() ports.Health)
 	}
-	m.serving[addr] = health
+	l.serving[addr] = health
 	return addr, nil
-}
-
-// Addresses returns the addresses that are served, sorted.
-func (m *Listener) Addresses() (addrs []string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for addr := range m.serving {
-		addrs = append(addrs, addr)
-	}
-	slices.Sort(addrs)
-	return addrs
 }
 
 // Connect opens a connection to addr for a client that presents chain, the leaf
 // first, and trusts roots.
-func (m *Listener) Connect(addr string, chain []*x509.Certificate, roots *x509.CertPool) (*ListenerConn, error) {
-	m.mu.Lock()
-	c, served := m.inUse, m.serving[addr]
-	m.mu.Unlock()
+func (l *Listener) Connect(addr string, chain []*x509.Certificate, roots *x509.CertPool) (*ListenerConn, error) {
+	l.mu.Lock()
+	c, served := l.inUse, l.serving[addr]
+	l.mu.Unlock()
 	switch {
 	case served == nil:
 		return nil, nobodyListens(addr)
@@ -126,7 +115,7 @@ func (m *Listener) Connect(addr string, chain []*x509.Certificate, roots *x509.C
 	}
 	for _, chain := range chains { // no list is about the root, which is the last
 		if c.Revoked == nil || !slices.ContainsFunc(chain[:len(chain)-1], c.Revoked) {
-			return &ListenerConn{shown[0], m, addr}, nil
+			return &ListenerConn{shown[0], l, addr}, nil
 		}
 	}
 	return nil, errors.New("the client's certificate was revoked")

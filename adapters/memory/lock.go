@@ -11,44 +11,38 @@ import (
 
 // Lock is a process's view of a Disk's lock. It implements
 // ports.ProcessLock.
-type Lock struct{ place *Disk }
+type Lock struct{ disk *Disk }
 
-// OpenLock is the lock of p. The holder's process id is this process's.
-func OpenLock(p *Disk) *Lock { return &Lock{p} }
+// OpenLock is the lock of d. The holder's process id is this process's.
+func OpenLock(d *Disk) *Lock { return &Lock{d} }
 
 // TryLock implements ports.ProcessLock.
 func (l *Lock) TryLock(ctx context.Context, command string) (unlock func() error, err error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	p := l.place
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.faults.TryLock != nil {
-		return nil, p.faults.TryLock
-	}
-	if p.holder != nil {
-		holder := *p.holder
-		return nil, &holder
-	}
-	p.holder = &ports.LockedError{PID: os.Getpid(), Command: command}
-	return sync.OnceValue(func() error {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.holder = nil
+	d := l.disk
+	err = d.call(ctx, func(f Faults) error { return f.TryLock }, func() error {
+		if d.holder != nil {
+			return new(*d.holder)
+		}
+		d.holder = &ports.LockedError{PID: os.Getpid(), Command: command}
+		unlock = sync.OnceValue(func() error {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			d.holder = nil
+			return nil
+		})
 		return nil
-	}), nil
+	})
+	return unlock, err
 }
 
 // Holder implements ports.ProcessLock.
-func (l *Lock) Holder(ctx context.Context) (ports.LockedError, error) {
-	if err := ctx.Err(); err != nil {
-		return ports.LockedError{}, err
-	}
-	l.place.mu.Lock()
-	defer l.place.mu.Unlock()
-	if l.place.holder == nil {
-		return ports.LockedError{}, fmt.Errorf("holder of the lock in memory: %w", ports.ErrNotStored)
-	}
-	return *l.place.holder, nil
+func (l *Lock) Holder(ctx context.Context) (holder ports.LockedError, err error) {
+	err = l.disk.call(ctx, func(Faults) error { return nil }, func() error {
+		if l.disk.holder == nil {
+			return fmt.Errorf("holder of the lock in memory: %w", ports.ErrNotStored)
+		}
+		holder = *l.disk.holder
+		return nil
+	})
+	return holder, err
 }

@@ -31,7 +31,6 @@ type RelayConn struct {
 	err     error // why it has ended
 	mute    bool  // neither pongs nor answers a close
 	closing bool  // the agent has sent its close frame
-	ended   time.Time
 	sent    []SentStatus
 	pinged  []time.Time
 }
@@ -86,13 +85,6 @@ func (c *RelayConn) Open() bool {
 // Opened is when the handshake was accepted.
 func (c *RelayConn) Opened() time.Time { return c.opened }
 
-// Ended is when the connection ended; zero while it is open.
-func (c *RelayConn) Ended() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.ended
-}
-
 // ClosedNormally reports that the agent sent its normal close frame.
 func (c *RelayConn) ClosedNormally() bool {
 	c.mu.Lock()
@@ -119,7 +111,6 @@ func (c *RelayConn) end(err error) {
 	defer c.mu.Unlock()
 	if c.err == nil {
 		c.err = err
-		c.ended = time.Now()
 		close(c.over)
 	}
 }

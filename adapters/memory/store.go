@@ -1,253 +1,107 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/muster-agent/muster/ports"
 )
 
-// Disk is what survives a restart, as a disk does. The zero value is empty
-// and ready for use; it must not be copied.
-type Disk struct {
-	mu         sync.Mutex
-	faults     Faults
-	credential *ports.Credential
-	identity   *ports.Identity
-	retries    *ports.RetryRecord
-	pending    *ports.PendingEnrollment
-	key        ports.Secret
-	bundle     *ports.ReceivedBundle
-	rejected   []ports.ReceivedBundle
-	damaged    map[Record]bool
-	// certificates are the present files, previous those that are kept; nil
-	// for none.
-	certificates, previous *ports.FoundSet
-	damagedFiles           map[string][]ports.Secret // by path: what was set aside, the oldest first
-	setAside               int
-	holder                 *ports.LockedError
-}
-
-// Faults are the errors with which everything that is opened over the disk answers
-// instead of doing its work, until they are taken back. What is stored stays as it
-// is. Each should be of a kind that the port names, such as ports.ErrUnreadable.
-// (For damage, see Disk.Damage.)
-type Faults struct {
-	Load, Reserve, Save        error // of the credential
-	LoadIdentity, SaveIdentity error
-	LoadRetries, SaveRetries   error
-
-	LoadPending, SavePending                           error
-	LoadKey, SaveKey, EraseKey                         error
-	ReserveBundle, LoadBundle, SaveBundle, EraseBundle error
-	RejectBundle                                       error
-
-	SetDamagedAside                                      error // of the certificate files
-	KeepPrevious, Install, RestorePrevious, DropPrevious error
-	InstallCRL                                           error
-	// InstallMixture: Install replaces the CA and the certificate, and answers
-	// with it before the key and the revocation list.
-	InstallMixture error
-
-	SetAside   error
-	TryLock    error
-	Protection string // what Store.Protection says; "file" if empty
-}
-
-// Inject replaces the faults; Inject(Faults{}) heals the disk.
-func (p *Disk) Inject(f Faults) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.faults = f
-}
-
-// Record names one thing that is kept.
-type Record string
-
-// The records.
-const (
-	Credential Record = "credential"
-	Identity   Record = "identity"
-	Retries    Record = "retries"
-	Pending    Record = "pending enrollment"
-	Key        Record = "private key"
-	Bundle     Record = "received bundle"
-)
-
-// Damage damages a stored record as a failing disk does: the next call that reads
-// it says so, once, and from then on nothing is stored.
-func (p *Disk) Damage(r Record) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.damaged == nil {
-		p.damaged = map[Record]bool{}
-	}
-	p.damaged[r] = true
-}
-
-// Remove removes a record, like somebody who deletes its file.
-func (p *Disk) Remove(r Record) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.remove(r)
-}
-
-func (p *Disk) remove(r Record) {
-	delete(p.damaged, r)
-	switch r {
-	case Credential:
-		p.credential = nil
-	case Identity:
-		p.identity = nil
-	case Retries:
-		p.retries = nil
-	case Pending:
-		p.pending = nil
-	case Key:
-		p.key = ports.Secret{}
-	case Bundle:
-		p.bundle = nil
-	}
-}
-
-// lost says why a record cannot be read, nil if it can.
-func (p *Disk) lost(r Record, absent bool) error {
-	kind := ports.ErrNotStored
-	switch {
-	case p.damaged[r]:
-		delete(p.damaged, r)
-		kind = ports.ErrDamaged
-	case !absent:
-		return nil
-	}
-	return fmt.Errorf("%s in memory: %w", r, kind)
-}
-
 // Store is a process's view of a Disk. It implements ports.CredentialStore,
 // ports.IdentityStore, ports.RetryStore, ports.ManagerJournal and
 // ports.StateDirectory.
-type Store struct{ place *Disk }
+type Store struct{ disk *Disk }
 
-// OpenStore is a process's start over p.
-func OpenStore(p *Disk) *Store { return &Store{p} }
+// OpenStore is a process's start over d.
+func OpenStore(d *Disk) *Store { return &Store{d} }
 
-// call runs f on the disk under its lock, unless ctx is done or there is a fault.
-func (s *Store) call(ctx context.Context, fault func(Faults) error, f func(p *Disk) error) error {
-	if err := ctx.Err(); err != nil {
+// load returns a clone of a record.
+func load[T any](ctx context.Context, d *Disk, r Record, fault func(Faults) error, clone func(T) T) (v T, err error) {
+	err = d.call(ctx, fault, func() error {
+		kept, err := d.find(r)
+		if err == nil {
+			v = clone(kept.(T))
+		}
 		return err
-	}
-	s.place.mu.Lock()
-	defer s.place.mu.Unlock()
-	if err := fault(s.place.faults); err != nil {
-		return err
-	}
-	return f(s.place)
+	})
+	return v, err
+}
+
+// save keeps a clone of a record.
+func save[T any](ctx context.Context, d *Disk, r Record, fault func(Faults) error, clone func(T) T, v T) error {
+	return d.call(ctx, fault, func() error {
+		d.keep(r, clone(v))
+		return nil
+	})
+}
+
+func (s *Store) erase(ctx context.Context, r Record, fault func(Faults) error) error {
+	return s.disk.call(ctx, fault, func() error {
+		delete(s.disk.kept, r)
+		return nil
+	})
 }
 
 // Load implements ports.CredentialStore.
-func (s *Store) Load(ctx context.Context) (c ports.Credential, err error) {
-	err = s.call(ctx, func(f Faults) error { return f.Load }, func(p *Disk) error {
-		if err := p.lost(Credential, p.credential == nil); err != nil {
-			p.credential = nil
-			return err
-		}
-		c = cloneCredential(*p.credential)
-		return nil
-	})
-	return c, err
+func (s *Store) Load(ctx context.Context) (ports.Credential, error) {
+	return load(ctx, s.disk, Credential, func(f Faults) error { return f.Load }, cloneCredential)
 }
 
 // Reserve implements ports.CredentialStore. There is always room.
 func (s *Store) Reserve(ctx context.Context) error {
-	return s.call(ctx, func(f Faults) error { return f.Reserve }, func(*Disk) error { return nil })
+	return s.disk.call(ctx, func(f Faults) error { return f.Reserve }, nil)
 }
 
 // Save implements ports.CredentialStore.
 func (s *Store) Save(ctx context.Context, c ports.Credential) error {
-	return s.call(ctx, func(f Faults) error { return f.Save }, func(p *Disk) error {
-		c = cloneCredential(c)
-		delete(p.damaged, Credential)
-		p.credential = &c
-		return nil
-	})
+	return save(ctx, s.disk, Credential, func(f Faults) error { return f.Save }, cloneCredential, c)
 }
 
 // Protection implements ports.CredentialStore.
 func (s *Store) Protection() string {
-	s.place.mu.Lock()
-	defer s.place.mu.Unlock()
-	if p := s.place.faults.Protection; p != "" {
-		return p
-	}
-	return "file"
+	s.disk.mu.Lock()
+	defer s.disk.mu.Unlock()
+	return cmp.Or(s.disk.faults.Protection, "file")
 }
 
 // LoadIdentity implements ports.IdentityStore.
-func (s *Store) LoadIdentity(ctx context.Context) (id ports.Identity, err error) {
-	err = s.call(ctx, func(f Faults) error { return f.LoadIdentity }, func(p *Disk) error {
-		if err := p.lost(Identity, p.identity == nil); err != nil {
-			p.identity = nil
-			return err
-		}
-		id = cloneIdentity(*p.identity)
-		return nil
-	})
-	return id, err
+func (s *Store) LoadIdentity(ctx context.Context) (ports.Identity, error) {
+	return load(ctx, s.disk, Identity, func(f Faults) error { return f.LoadIdentity }, cloneIdentity)
 }
 
 // SaveIdentity implements ports.IdentityStore.
 func (s *Store) SaveIdentity(ctx context.Context, id ports.Identity) error {
-	return s.call(ctx, func(f Faults) error { return f.SaveIdentity }, func(p *Disk) error {
-		id = cloneIdentity(id)
-		delete(p.damaged, Identity)
-		p.identity = &id
-		return nil
-	})
+	return save(ctx, s.disk, Identity, func(f Faults) error { return f.SaveIdentity }, cloneIdentity, id)
 }
 
 // LoadRetries implements ports.RetryStore.
-func (s *Store) LoadRetries(ctx context.Context) (r ports.RetryRecord, err error) {
-	err = s.call(ctx, func(f Faults) error { return f.LoadRetries }, func(p *Disk) error {
-		if err := p.lost(Retries, p.retries == nil); err != nil {
-			p.retries = nil
-			return err
-		}
-		r = cloneRetries(*p.retries)
-		return nil
-	})
-	return r, err
+func (s *Store) LoadRetries(ctx context.Context) (ports.RetryRecord, error) {
+	return load(ctx, s.disk, Retries, func(f Faults) error { return f.LoadRetries }, cloneRetries)
 }
 
 // SaveRetries implements ports.RetryStore.
 func (s *Store) SaveRetries(ctx context.Context, r ports.RetryRecord) error {
-	return s.call(ctx, func(f Faults) error { return f.SaveRetries }, func(p *Disk) error {
-		r = cloneRetries(r)
-		delete(p.damaged, Retries)
-		p.retries = &r
-		return nil
-	})
+	return save(ctx, s.disk, Retries, func(f Faults) error { return f.SaveRetries }, cloneRetries, r)
 }
 
 // SetAside implements ports.StateDirectory. The moved records are gone, and the
 // path is only a name, which is empty if nothing was stored. The certificate files
 // count as lying in the state directory.
 func (s *Store) SetAside(ctx context.Context) (where string, err error) {
-	err = s.call(ctx, func(f Faults) error { return f.SetAside }, func(p *Disk) error {
-		if p.credential == nil && p.identity == nil && p.retries == nil &&
-			p.pending == nil && p.key.Empty() && p.bundle == nil && len(p.rejected) == 0 &&
-			p.certificates == nil && p.previous == nil {
+	d := s.disk
+	err = d.call(ctx, func(f Faults) error { return f.SetAside }, func() error {
+		if len(d.kept) == 0 && len(d.rejected) == 0 && d.certificates == nil && d.previous == nil {
 			return nil
 		}
-		p.credential, p.identity, p.retries = nil, nil, nil
-		p.pending, p.key, p.bundle, p.rejected = nil, ports.Secret{}, nil, nil
-		p.certificates, p.previous, p.damagedFiles, p.damaged = nil, nil, nil, nil
-		p.setAside++
-		where = fmt.Sprintf("memory/cloned-%d", p.setAside)
+		d.kept, d.rejected = nil, nil
+		d.certificates, d.previous, d.damagedFiles = nil, nil, nil
+		d.setAside++
+		where = fmt.Sprintf("memory/cloned-%d", d.setAside)
 		return nil
 	})
 	return where, err
@@ -255,18 +109,16 @@ func (s *Store) SetAside(ctx context.Context) (where string, err error) {
 
 // Newer implements ports.StateDirectory.
 func (s *Store) Newer(ctx context.Context) error {
-	return s.call(ctx, func(f Faults) error {
+	return s.disk.call(ctx, func(f Faults) error {
 		for _, err := range []error{f.LoadIdentity, f.Load, f.LoadRetries, f.LoadPending, f.LoadBundle} {
 			if errors.Is(err, ports.ErrNewerFormat) {
 				return err
 			}
 		}
 		return nil
-	}, func(p *Disk) error {
+	}, func() error {
 		for _, r := range []Record{Identity, Credential, Retries, Pending, Bundle} {
-			if p.damaged[r] {
-				p.remove(r)
-			}
+			_, _ = s.disk.find(r) // as a look at a file does, it takes what is damaged out of the way
 		}
 		return nil
 	})

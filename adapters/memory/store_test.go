@@ -54,7 +54,7 @@ func TestFaults(t *testing.T) {
 	}
 	is.New(t).NoErr(s.Save(t.Context(), ports.Credential{SiteCode: "old"}))
 	is.New(t).NoErr(s.SaveBundle(t.Context(), ports.ReceivedBundle{ManagerURL: "old"}))
-	p.PutCertificates(ports.CertificateSet{CA: []byte("old")})
+	is.New(t).NoErr(certs.Install(t.Context(), ports.CertificateSet{CA: []byte("old")}))
 	for name, c := range calls {
 		p.Inject(c.fault)
 		err := c.call()
@@ -88,7 +88,7 @@ func TestCertificatesBehindTheBack(t *testing.T) {
 		return found
 	}
 	set := ports.CertificateSet{CA: []byte("ca"), Server: []byte("server"), Key: ports.NewSecret("key")}
-	p.PutCertificates(set)
+	is.NoErr(certs.Install(t.Context(), set))
 	is.Equal(string(read().Server.PEM), "server")
 	is.True(read().CRL.Missing())
 
