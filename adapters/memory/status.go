@@ -81,7 +81,7 @@ func (e *StatusEndpoint) RenewCertificates(ctx context.Context) (ports.RenewResu
 	return askAgent(ctx, e, func(s *statusServing) (ports.RenewResult, error) { return s.calls.RenewCertificates(s.ctx) })
 }
 
-// ask waits for an answer until ctx is done. A call that goes on beyond that is
+// askAgent waits for an answer until ctx is done. A call that goes on beyond that is
 // answered to nobody.
 func askAgent[T any](ctx context.Context, e *StatusEndpoint, call func(*statusServing) (T, error)) (answer T, err error) {
 	if err := ctx.Err(); err != nil {

@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"sync"
@@ -127,6 +128,15 @@ func TestAnswers(t *testing.T) {
 			t.Errorf("%s %s: %d %s", tt.method, tt.path, resp.StatusCode, body)
 		}
 	}
+}
+
+func TestHealthThatJSONCannotSay(t *testing.T) {
+	t.Parallel()
+	w := httptest.NewRecorder()
+	handler(func() ports.Health {
+		return ports.Health{Certificate: ports.CertificateReport{NotAfter: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)}}
+	})(w, httptest.NewRequest("GET", "/health", nil))
+	is.New(t).Equal(w.Code, 500)
 }
 
 func TestOnlyTLS13AndHTTP1(t *testing.T) {
