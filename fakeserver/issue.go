@@ -32,7 +32,7 @@ type bundle struct {
 // issueBundle makes the bundle of an approved host, with a certificate for the
 // key of its CSR or for a key that the manager makes.
 func (s *Server) issueBundle(e *enrollment) (*bundle, error) {
-	names := &x509.Certificate{DNSNames: []string{e.fqdn}, IPAddresses: []net.IP{e.ip.Unmap().AsSlice()}}
+	names := &x509.Certificate{DNSNames: []string{e.fqdn}, IPAddresses: []net.IP{e.ip.Unmap().AsSlice()}, NotBefore: s.now().Add(-s.CertAge)}
 	if !strings.EqualFold(e.hostname, e.fqdn) {
 		names.DNSNames = append(names.DNSNames, e.hostname)
 	}
@@ -61,10 +61,11 @@ func (s *Server) issueBundle(e *enrollment) (*bundle, error) {
 	return b, nil
 }
 
-// certify issues a certificate with the names in template to a host.
+// certify issues a certificate to a host, with the names and the beginning in
+// template.
 func (s *Server) certify(e *enrollment, template *x509.Certificate, public any) (*bundle, error) {
 	template.Subject = pkix.Name{CommonName: e.fqdn}
-	template.NotBefore = s.now().Truncate(time.Second)
+	template.NotBefore = template.NotBefore.Truncate(time.Second)
 	template.NotAfter = template.NotBefore.Add(seconds(orDefault(s.CertLifetime, defaultCertLifetime)))
 	leaf, err := s.managerCA.issue(template, public)
 	if err != nil {
@@ -173,7 +174,7 @@ func (s *Server) renew(present *x509.Certificate, csr *x509.CertificateRequest) 
 			return nil, badRequest("csr_pem is not of a fresh key")
 		}
 	}
-	names := &x509.Certificate{DNSNames: csr.DNSNames, IPAddresses: csr.IPAddresses}
+	names := &x509.Certificate{DNSNames: csr.DNSNames, IPAddresses: csr.IPAddresses, NotBefore: s.now()}
 	if len(names.DNSNames)+len(names.IPAddresses) == 0 {
 		names.DNSNames, names.IPAddresses = present.DNSNames, present.IPAddresses
 	}

@@ -321,13 +321,17 @@ func renewBody(t *testing.T, key crypto.Signer, names ...string) string {
 func TestRenewal(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
-	c := start(t, &fakeserver.Server{})
-	h, _ := host(t, c)
+	now := newClock(time.Now())
+	c := start(t, &fakeserver.Server{CertAge: 50 * time.Minute, Now: now.now})
+	h, r := host(t, c)
 	const path = "/api/v1/enroll/renew"
+	age := func(r reply) time.Duration { return now.now().Truncate(time.Second).Sub(leaf(t, r.member("server_crt")).NotBefore) }
+	is.Equal(age(r), 50*time.Minute)
 
 	fresh := ecKey(t)
-	r := h.do("POST", path, renewBody(t, fresh))
+	r = h.do("POST", path, renewBody(t, fresh))
 	is.Equal(r.status, 200)
+	is.Equal(age(r), time.Duration(0)) // only an approval's certificate has an age
 	is.Equal(r.member("status"), "")
 	is.True(fresh.PublicKey.Equal(check(t, r, "web-3", "10.20.0.7").PublicKey))
 	is.Equal(h.do("POST", path, renewBody(t, fresh)).status, 400) // no fresh key any more

@@ -45,6 +45,11 @@ type Server struct {
 	// with no allowance for a clock that is behind.
 	CertLifetime time.Duration
 
+	// CertAge is how much of that time, in whole seconds, has passed already of
+	// a certificate that an approval brings, so that its first renewal is due
+	// sooner. Zero: none. A renewal always brings one whose time begins now.
+	CertAge time.Duration
+
 	// CRLLifetime is the time from a revocation list's thisUpdate to its
 	// nextUpdate. Zero: 24 hours.
 	CRLLifetime time.Duration

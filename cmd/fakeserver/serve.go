@@ -52,6 +52,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	})
 	flags.TextVar(&server.Approval, "approve", fakeserver.Approval{}, "`when` the manager approves: auto, manual, or after=N polls")
 	flags.DurationVar(&server.CertLifetime, "cert-lifetime", time.Hour, "how long certificates are valid, at least 1s")
+	flags.DurationVar(&server.CertAge, "cert-age", 0, "how much of that time has passed already of a host's first certificate, so that it is renewed sooner")
 	flags.DurationVar(&server.CRLLifetime, "crl-lifetime", 24*time.Hour, "time to a revocation list's next update, at least 1s")
 	flags.BoolVar(&server.NoRenew, "no-renew", false, "a manager without the renew endpoint")
 	flags.BoolVar(&server.IgnoreCSR, "ignore-csr", false, "a manager that makes the keys itself")
