@@ -325,7 +325,9 @@ func TestRenewal(t *testing.T) {
 	c := start(t, &fakeserver.Server{CertAge: 50 * time.Minute, Now: now.now})
 	h, r := host(t, c)
 	const path = "/api/v1/enroll/renew"
-	age := func(r reply) time.Duration { return now.now().Truncate(time.Second).Sub(leaf(t, r.member("server_crt")).NotBefore) }
+	age := func(r reply) time.Duration {
+		return now.now().Truncate(time.Second).Sub(leaf(t, r.member("server_crt")).NotBefore)
+	}
 	is.Equal(age(r), 50*time.Minute)
 
 	fresh := ecKey(t)
