@@ -12,13 +12,6 @@ import (
 	"github.com/muster-agent/muster/fakeserver"
 )
 
-func (c *client) fault(body string) {
-	c.t.Helper()
-	r := c.do("POST", "/_fake/faults", body)
-	is.New(c.t).Equal(r.body, "")
-	is.New(c.t).Equal(r.status, 204)
-}
-
 func TestFaultAnswersInPlaceOfTheServer(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -124,7 +117,7 @@ func TestFaultDelayEndsWithTheServer(t *testing.T) {
 	began := time.Now()
 	c.s.Close()
 	is.True(time.Since(began) < timeout) // not for the delay
-	is.True(<-failed != nil)
+	is.True(<-failed != nil)             // the request was cut
 }
 
 func TestFaultDrops(t *testing.T) {
@@ -144,7 +137,7 @@ func TestFaultDrops(t *testing.T) {
 			c := start(t, &fakeserver.Server{})
 			c.fault(`{"match":{"path":"/api/enroll"},"times":1,"action":{"drop":"` + test.drop + `"}}`)
 			r, err := c.try("POST", "/api/enroll", enrollBody(nil))
-			is.True(err != nil)
+			is.True(err != nil) // no whole answer
 			is.Equal(r.status, test.status)
 			is.Equal(c.machine(uid1) != nil, test.commits)
 			entry := c.s.Requests()[0]
@@ -177,7 +170,7 @@ func TestFaultsOfTheRelay(t *testing.T) {
 		// Not once: Go's transport repeats a GET that a kept connection lost.
 		c.fault(`{"match":{"path":"/ws/agent"},"action":` + action + `}`)
 		_, r, err := c.dial(query, nil)
-		is.True(err != nil)
+		is.True(err != nil) // no connection
 		c.s.ClearFaults()
 		return r
 	}
@@ -264,7 +257,7 @@ func TestFaultsAreStrict(t *testing.T) {
 			is := is.New(t)
 			r := c.do("POST", "/_fake/faults", body)
 			is.Equal(r.status, 400)
-			is.True(r.member("error") != "")
+			is.True(r.member("error") != "") // says why
 			is.Equal(len(c.s.State().Faults), 0)
 		})
 	}

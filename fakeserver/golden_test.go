@@ -2,8 +2,6 @@ package fakeserver_test
 
 import (
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,17 +13,8 @@ import (
 	"github.com/muster-agent/muster/fakeserver"
 )
 
-// The messages in testdata are written by hand, from docs/PROTOCOLS.md. In an
-// answer, a text that begins with ~ is a pattern of what may stand there.
-
-func golden(t *testing.T, kind, name string) string {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join("testdata", kind, name+".json"))
-	is.New(t).NoErr(err)
-	return string(data)
-}
-
-// answers checks an answer against a golden one.
+// answers checks an answer against a golden one, in which a text that begins with
+// ~ is a pattern.
 func answers(t *testing.T, r reply, status int, name string) {
 	t.Helper()
 	is := is.New(t)
@@ -134,7 +123,7 @@ func TestGoldenRelay(t *testing.T) {
 	refusal := func(key, name string) {
 		t.Helper()
 		_, r, err := c.dial(relayQuery(key, nil), nil)
-		is.True(err != nil)
+		is.True(err != nil) // refused
 		answers(t, r, 401, name)
 	}
 	refusal("cak_unknown", "relay-unknown-agent")

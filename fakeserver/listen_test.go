@@ -41,9 +41,9 @@ func TestTLSNamesAndVersions(t *testing.T) {
 		is.NoErr(conn.Close())
 	}
 	_, err = tls.Dial("tcp", "127.0.0.1:"+port, &tls.Config{RootCAs: base, ServerName: "example.org"})
-	is.True(err != nil)
+	is.True(err != nil) // of another name
 	_, err = tls.Dial("tcp", "127.0.0.1:"+port, &tls.Config{RootCAs: base, ServerName: "localhost", MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10})
-	is.True(err != nil)
+	is.True(err != nil) // by TLS 1.1
 	_, err = tls.Dial("tcp", "127.0.0.1:"+port, &tls.Config{ServerName: "localhost"})
 	is.True(err != nil) // by the system's roots
 }
@@ -53,7 +53,7 @@ func TestExpiredTLSCertificate(t *testing.T) {
 	is := is.New(t)
 	c := start(t, &fakeserver.Server{TLSNotAfter: time.Now().Add(-time.Hour)})
 	_, err := c.try("GET", "/_fake/state", "")
-	is.True(err != nil)
+	is.True(err != nil) // it has expired
 	is.True(strings.Contains(err.Error(), "expired"))
 }
 
@@ -69,7 +69,7 @@ func TestStartTwiceAndOnATakenAddress(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	c := start(t, &fakeserver.Server{})
-	is.True(c.s.Start(t.Context(), "127.0.0.1:0") != nil)
+	is.True(c.s.Start(t.Context(), "127.0.0.1:0") != nil) // it listens already
 	var other fakeserver.Server
 	is.True(other.Start(t.Context(), strings.TrimPrefix(c.s.URL(), "https://")) != nil)
 }

@@ -1,14 +1,10 @@
 package fakeserver_test
 
 import (
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/pem"
 	"net/http"
 	"slices"
@@ -20,84 +16,6 @@ import (
 
 	"github.com/muster-agent/muster/fakeserver"
 )
-
-const idempotencyKey = "5f0e7c64-0f5b-4d0c-9d43-2f9a7a2b6c11"
-
-func rootsOf(t *testing.T, s *fakeserver.Server) *x509.CertPool {
-	return pool(t, string(s.CACertPEM()))
-}
-
-func pool(t *testing.T, pemText string) *x509.CertPool {
-	t.Helper()
-	p := x509.NewCertPool()
-	is.New(t).True(p.AppendCertsFromPEM([]byte(pemText)))
-	return p
-}
-
-func registerBody(change func(map[string]any)) string {
-	body := map[string]any{
-		"machine_id": strings.Repeat("0f", 16), "fqdn": "web-3.example.org", "ip_address": "10.20.0.7", "hostname": "web-3",
-		"os_details": map[string]any{"distro": "Debian GNU/Linux", "name": "debian", "version": "12", "codename": "bookworm", "id_like": "", "kernel": "6.1"},
-	}
-	if change != nil {
-		change(body)
-	}
-	return asJSON(body)
-}
-
-func (c *client) register(change func(map[string]any), headers ...string) reply {
-	c.t.Helper()
-	return c.do("POST", "/api/v1/enroll", registerBody(change), headers...)
-}
-
-func (c *client) poll(token string) reply {
-	c.t.Helper()
-	r := c.do("GET", "/api/v1/enroll/status/"+token, "")
-	is.New(c.t).Equal(r.status, 200)
-	return r
-}
-
-func ecKey(t *testing.T) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	is.New(t).NoErr(err)
-	return key
-}
-
-func csr(t *testing.T, key crypto.Signer, names ...string) string {
-	t.Helper()
-	der, err := x509.CreateCertificateRequest(rand.Reader,
-		&x509.CertificateRequest{Subject: pkix.Name{CommonName: "web-3"}, DNSNames: names}, key)
-	is.New(t).NoErr(err)
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
-}
-
-func leaf(t *testing.T, pemText string) *x509.Certificate {
-	t.Helper()
-	block, _ := pem.Decode([]byte(pemText))
-	is.New(t).True(block != nil)
-	certificate, err := x509.ParseCertificate(block.Bytes)
-	is.New(t).NoErr(err)
-	return certificate
-}
-
-// check verifies a bundle as a client of the host would.
-func check(t *testing.T, r reply, names ...string) *x509.Certificate {
-	t.Helper()
-	is := is.New(t)
-	certificate := leaf(t, r.member("server_crt"))
-	for _, usage := range []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth} {
-		for _, name := range names {
-			_, err := certificate.Verify(x509.VerifyOptions{
-				DNSName: name, Roots: pool(t, r.member("ca_crt")), Intermediates: pool(t, r.member("ca_chain")), KeyUsages: []x509.ExtKeyUsage{usage},
-			})
-			is.NoErr(err)
-		}
-	}
-	_, err := certificate.Verify(x509.VerifyOptions{Roots: pool(t, r.member("ca_crt"))})
-	is.True(err != nil) // the root alone does not do
-	return certificate
-}
 
 func TestManagerApprovesAndForgetsTheBundle(t *testing.T) {
 	t.Parallel()
@@ -117,7 +35,7 @@ func TestManagerApprovesAndForgetsTheBundle(t *testing.T) {
 	is.Equal(c.poll(token).member("status"), "notfound")
 	is.Equal(c.poll("never-seen").member("status"), "notfound")
 	is.Equal(c.s.State().Enrollments[0].State, fakeserver.EnrollmentEnrolled)
-	is.True(string(c.s.ManagerCACertPEM()) != string(c.s.CACertPEM()))
+	is.True(string(c.s.ManagerCACertPEM()) != string(c.s.CACertPEM())) // two CAs
 }
 
 func TestManagerCertifiesACSR(t *testing.T) {
@@ -127,7 +45,7 @@ func TestManagerCertifiesACSR(t *testing.T) {
 	key := ecKey(t)
 	r := c.poll(c.register(set("csr_pem", csr(t, key))).member("polling_token"))
 	is.Equal(r.member("server_key"), "")
-	is.True(key.PublicKey.Equal(check(t, r, "web-3").PublicKey))
+	is.True(key.PublicKey.Equal(check(t, r, "web-3").PublicKey)) // the CSR's key
 	is.Equal(strings.Count(r.member("server_crt"), "BEGIN CERTIFICATE"), 2)
 }
 
@@ -139,15 +57,14 @@ func TestManagerThatIgnoresCSRs(t *testing.T) {
 	r := c.poll(c.register(set("csr_pem", csr(t, key))).member("polling_token"))
 	_, err := tls.X509KeyPair([]byte(r.member("server_crt")), []byte(r.member("server_key")))
 	is.NoErr(err)
-	is.True(!key.PublicKey.Equal(leaf(t, r.member("server_crt")).PublicKey))
+	is.True(!key.PublicKey.Equal(leaf(t, r.member("server_crt")).PublicKey)) // not the CSR's key
 }
 
+// TestStrictBodies has every mistake of form; here are the values that a
+// registration refuses.
 func TestRegistrationIsStrict(t *testing.T) {
 	t.Parallel()
 	c := start(t, &fakeserver.Server{})
-	details := func(change func(map[string]any)) func(map[string]any) {
-		return func(m map[string]any) { change(m["os_details"].(map[string]any)) }
-	}
 	good := csr(t, ecKey(t))
 	block, _ := pem.Decode([]byte(good))
 	block.Bytes[len(block.Bytes)-1] ^= 1
@@ -155,8 +72,6 @@ func TestRegistrationIsStrict(t *testing.T) {
 	small, err := rsa.GenerateKey(rand.Reader, 1024)
 	is.New(t).NoErr(err)
 	for name, body := range map[string]string{
-		"unknown member":      registerBody(set("extra", 1)),
-		"no machine_id":       registerBody(func(m map[string]any) { delete(m, "machine_id") }),
 		"machine_id a UUID":   registerBody(set("machine_id", idempotencyKey)),
 		"upper-case id":       registerBody(set("machine_id", strings.Repeat("0F", 16))),
 		"empty fqdn":          registerBody(set("fqdn", "")),
@@ -164,11 +79,6 @@ func TestRegistrationIsStrict(t *testing.T) {
 		"no address":          registerBody(set("ip_address", "")),
 		"address with zone":   registerBody(set("ip_address", "fe80::1%eth0")),
 		"unspecified address": registerBody(set("ip_address", "0.0.0.0")),
-		"no os_details":       registerBody(func(m map[string]any) { delete(m, "os_details") }),
-		"no kernel":           registerBody(details(func(m map[string]any) { delete(m, "kernel") })),
-		"extra in os_details": registerBody(details(set("arch", "amd64"))),
-		"version a number":    registerBody(details(set("version", 12))),
-		"null csr":            registerBody(set("csr_pem", nil)),
 		"empty csr":           registerBody(set("csr_pem", "")),
 		"two csrs":            registerBody(set("csr_pem", good+good)),
 		"csr garbled":         registerBody(set("csr_pem", badSignature)),
@@ -178,15 +88,10 @@ func TestRegistrationIsStrict(t *testing.T) {
 			is := is.New(t)
 			r := c.do("POST", "/api/v1/enroll", body)
 			is.Equal(r.status, 400)
-			is.True(r.member("error") != "")
+			is.True(r.member("error") != "") // says why
 		})
 	}
-	is := is.New(t)
-	is.Equal(c.register(nil, "Idempotency-Key", "1").status, 400)
-	is.Equal(c.register(nil, "Content-Type", "text/plain").status, 415)
-	is.Equal(c.do("GET", "/api/v1/enroll", "").status, 405)
-	is.Equal(c.do("GET", "/api/v1/enroll/status/x?y=1", "").status, 400)
-	is.Equal(c.register(set("ip_address", "2001:db8::7")).status, 202)
+	is.New(t).Equal(c.register(set("ip_address", "2001:db8::7")).status, 202)
 }
 
 func TestManualApproval(t *testing.T) {
@@ -305,19 +210,6 @@ func TestRegisterInterval(t *testing.T) {
 	is.Equal(c.register(other).status, 202)
 }
 
-// host is an enrolled host that can renew.
-func host(t *testing.T, c *client) (*client, reply) {
-	t.Helper()
-	key := ecKey(t)
-	r := c.poll(c.register(set("csr_pem", csr(t, key))).member("polling_token"))
-	pair := tls.Certificate{Certificate: [][]byte{leaf(t, r.member("server_crt")).Raw}, PrivateKey: key}
-	return &client{t, c.s, trusting(t, c.s, pair)}, r
-}
-
-func renewBody(t *testing.T, key crypto.Signer, names ...string) string {
-	return asJSON(map[string]string{"csr_pem": csr(t, key, names...)})
-}
-
 func TestRenewal(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -339,8 +231,6 @@ func TestRenewal(t *testing.T) {
 	is.Equal(h.do("POST", path, renewBody(t, fresh)).status, 400) // no fresh key any more
 	check(t, h.do("POST", path, renewBody(t, ecKey(t), "new-name")), "new-name")
 
-	is.Equal(h.do("POST", path, `{}`).status, 400)
-	is.Equal(h.do("POST", path, strings.Replace(renewBody(t, ecKey(t)), "{", `{"x":1,`, 1)).status, 400)
 	is.Equal(c.do("POST", path, renewBody(t, ecKey(t))).status, 401) // no client certificate
 	is.Equal(len(c.s.State().Enrollments[0].Certificates), 3)
 }
@@ -360,7 +250,7 @@ func TestForeignClientCertificate(t *testing.T) {
 	stranger := &client{t, c.s, trusting(t, c.s, h.http.Transport.(*http.Transport).TLSClientConfig.Certificates...)}
 	// The CAs have the same name, so that the certificate is sent.
 	_, err := stranger.try("GET", "/api/v1/pki/crl.pem", "")
-	is.True(err != nil)
+	is.True(err != nil) // the handshake fails
 }
 
 func TestRevocationList(t *testing.T) {

@@ -14,22 +14,6 @@ import (
 	"github.com/muster-agent/muster/fakeserver"
 )
 
-func frame(change func(map[string]any)) string {
-	f := map[string]any{
-		"type": "agent_status", "machine_uid": uid1, "hostname": "desk-17", "version": "1.0", "uptime_seconds": 61,
-		"certificate": map[string]any{"status": "valid", "not_after": "2031-01-02T03:04:05Z"},
-	}
-	if change != nil {
-		change(f)
-	}
-	return asJSON(f)
-}
-
-func write(t *testing.T, conn *websocket.Conn, text string) {
-	t.Helper()
-	is.New(t).NoErr(conn.Write(t.Context(), websocket.MessageText, []byte(text)))
-}
-
 func TestRelayTakesStatusFrames(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -43,7 +27,7 @@ func TestRelayTakesStatusFrames(t *testing.T) {
 	is.Equal(x.Auth, "query")
 	is.Equal(x.LastStatus.UptimeSeconds, int64(61))
 	is.Equal(x.LastStatus.Certificate.Status, "not_configured")
-	is.True(x.LastStatus.Certificate.NotAfter == nil)
+	is.True(x.LastStatus.Certificate.NotAfter == nil) // null
 	is.True(c.machine(uid1).Connected)
 }
 
@@ -59,10 +43,10 @@ func TestRelayAuthorizationHeader(t *testing.T) {
 	is.Equal(c.session(uid1).Auth, "header")
 
 	_, r, err := c.dial(relayQuery(key, nil), bearer)
-	is.True(err != nil)
+	is.True(err != nil)     // refused
 	is.Equal(r.status, 400) // both
 	_, r, err = c.dial(relayQuery("", nil), http.Header{"Authorization": {"Basic eA=="}})
-	is.True(err != nil)
+	is.True(err != nil) // refused
 	is.Equal(r.status, 400)
 }
 
@@ -79,14 +63,13 @@ func TestRelayHandshakeIsStrict(t *testing.T) {
 		"empty hostname":   func(q url.Values) { q.Set("hostname", "") },
 		"no key":           func(q url.Values) { q.Del("api_key") },
 		"two keys":         func(q url.Values) { q.Add("api_key", "cak_x") },
-		"unknown":          func(q url.Values) { q.Set("extra", "1") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			is := is.New(t)
 			_, r, err := c.dial(relayQuery(key, change), nil)
-			is.True(err != nil)
+			is.True(err != nil) // refused
 			is.Equal(r.status, 400)
-			is.True(r.member("error") != "")
+			is.True(r.member("error") != "") // says why
 		})
 	}
 	t.Run("no upgrade", func(t *testing.T) {
@@ -94,6 +77,8 @@ func TestRelayHandshakeIsStrict(t *testing.T) {
 	})
 }
 
+// TestStrictFrames has every mistake of form; here are the values that the relay
+// refuses.
 func TestRelayClosesOnInvalidFrames(t *testing.T) {
 	t.Parallel()
 	c := start(t, &fakeserver.Server{})
@@ -102,20 +87,15 @@ func TestRelayClosesOnInvalidFrames(t *testing.T) {
 		return set("certificate", map[string]any{"status": status, "not_after": notAfter})
 	}
 	for name, text := range map[string]string{
-		"no JSON":             "hello",
 		"other type":          frame(set("type", "status")),
-		"unknown member":      frame(set("extra", 1)),
-		"missing member":      frame(func(m map[string]any) { delete(m, "version") }),
 		"other machine":       frame(set("machine_uid", uid2)),
 		"empty hostname":      frame(set("hostname", "")),
 		"uptime in fractions": frame(set("uptime_seconds", 1.5)),
 		"negative uptime":     frame(set("uptime_seconds", -1)),
-		"uptime a string":     frame(set("uptime_seconds", "1")),
 		"unknown status":      frame(certificate("fine", nil)),
 		"date not RFC 3339":   frame(certificate("expired", "tomorrow")),
 		"empty date":          frame(certificate("missing", "")),
 		"valid without date":  frame(certificate("valid", nil)),
-		"certificate null":    frame(set("certificate", nil)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			conn := c.connect(relayQuery(key, nil))
@@ -187,7 +167,7 @@ func TestRelayPings(t *testing.T) {
 	c.s.MutePongs.Store(true)
 	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 	defer cancel()
-	is.True(conn.Ping(short) != nil)
+	is.True(conn.Ping(short) != nil) // no pong comes
 }
 
 func TestRelayLegacyKey(t *testing.T) {
@@ -197,7 +177,7 @@ func TestRelayLegacyKey(t *testing.T) {
 	c.connect(relayQuery("shared-secret", nil))
 	is.Equal(len(c.s.State().Machines), 0)
 	_, r, err := c.dial(relayQuery("shared-secre", nil), nil)
-	is.True(err != nil)
+	is.True(err != nil) // refused
 	is.Equal(r.member("code"), "UNKNOWN_AGENT")
 }
 
@@ -214,7 +194,7 @@ func TestCloseSaysGoingAway(t *testing.T) {
 	<-closed
 	is.Equal(c.s.URL(), "")
 	_, err := c.http.Get("https://" + address + "/_fake/state")
-	is.True(err != nil)
+	is.True(err != nil) // nobody listens any more
 
 	is.NoErr(c.s.Start(t.Context(), address)) // back, with what it knew
 	c.connect(relayQuery(key, nil))

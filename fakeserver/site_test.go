@@ -40,39 +40,29 @@ func TestEnrollMintsAFreshKeyEachTime(t *testing.T) {
 	is.Equal(len(c.s.State().Machines), 1)
 }
 
-func TestEnrollIsStrict(t *testing.T) {
+// TestStrictBodies has every mistake of form; here are the reasons that are
+// given, and the values that the enrollment refuses.
+func TestEnrollSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	c := start(t, &fakeserver.Server{})
 	labels := func(change func(map[string]any)) func(map[string]any) {
 		return func(m map[string]any) { change(m["labels"].(map[string]any)) }
 	}
-	remove := func(name string) func(map[string]any) { return func(m map[string]any) { delete(m, name) } }
 	whole := enrollBody(nil)
 	for _, test := range []struct {
 		name, body, reason string
 	}{
-		{"empty", " ", "not a JSON object"},
-		{"array", "[]", "not a JSON object"},
 		{"null", "null", "not a JSON object"},
 		{"cut short", whole[:len(whole)-3], "not valid JSON"},
 		{"something after it", whole + "{}", "something follows"},
 		{"no UTF-8", strings.Replace(whole, "desk", "\xff", 1), "UTF-8"},
-		{"duplicate member", strings.Replace(whole, `"hostname"`, `"hostname":"x","hostname"`, 1), `"hostname" stands there twice`},
 		{"duplicate label", strings.Replace(whole, `"company"`, `"company":"x","company"`, 1), `"company" stands there twice`},
-		{"other case", strings.Replace(whole, `"hostname"`, `"Hostname"`, 1), "hostname is missing"},
-		{"unknown member", enrollBody(set("extra", 1)), `"extra" is not a known member`},
 		{"unknown label", enrollBody(labels(set("extra", ""))), `labels."extra" is not a known member`},
-		{"no labels", enrollBody(remove("labels")), "labels is missing"},
-		{"labels no object", enrollBody(set("labels", []string{})), "labels is not an object"},
-		{"no tags", enrollBody(labels(remove("tags"))), "labels.tags is missing"},
-		{"null tags", enrollBody(labels(set("tags", nil))), "labels.tags is not an array"},
+		{"no tags", enrollBody(labels(func(m map[string]any) { delete(m, "tags") })), "labels.tags is missing"},
 		{"null tag", enrollBody(labels(set("tags", []any{nil}))), "labels.tags is not an array"},
 		{"empty tag", enrollBody(labels(set("tags", []any{""}))), "empty tag"},
 		{"number for company", enrollBody(labels(set("company", 7))), "labels.company is not a string"},
-		{"null company", enrollBody(labels(set("company", nil))), "labels.company is not a string"},
-		{"no site", enrollBody(remove("site_code")), "site_code is missing"},
 		{"empty site", enrollBody(set("site_code", "")), "site_code is empty"},
-		{"no key", enrollBody(remove("enrollment_key")), "enrollment_key is missing"},
 		{"key of another kind", enrollBody(set("enrollment_key", "cak_0123456789")), "enrollment_key is not cek_"},
 		{"upper-case uid", enrollBody(set("machine_uid", strings.ToUpper(uid1))), "machine_uid is not"},
 		{"short uid", enrollBody(set("machine_uid", uid1[:68])), "machine_uid is not"},
@@ -89,37 +79,9 @@ func TestEnrollIsStrict(t *testing.T) {
 	t.Run("space between tokens", func(t *testing.T) {
 		is.New(t).Equal(c.do("POST", "/api/enroll", strings.NewReplacer(":", " : ", ",", " ,\n").Replace(whole)).status, 201)
 	})
-	t.Run("query", func(t *testing.T) {
-		is.New(t).Equal(c.do("POST", "/api/enroll?x=1", whole).status, 400)
-	})
-	t.Run("too large", func(t *testing.T) {
-		body := enrollBody(set("hostname", strings.Repeat("x", 64<<10)))
-		is.New(t).Equal(c.do("POST", "/api/enroll", body).status, 413)
-	})
 	t.Run("64 KiB", func(t *testing.T) {
-		body := enrollBody(nil)
-		body += strings.Repeat(" ", 64<<10-len(body))
-		is.New(t).Equal(c.do("POST", "/api/enroll", body).status, 200)
-	})
-	t.Run("methods", func(t *testing.T) {
-		is := is.New(t)
-		for _, method := range []string{"GET", "PUT", "DELETE", "OPTIONS"} {
-			r := c.do(method, "/api/enroll", "")
-			is.Equal(r.status, 405)
-			is.Equal(r.header.Get("Allow"), "POST")
-		}
-	})
-	t.Run("content types", func(t *testing.T) {
-		is := is.New(t)
-		for contentType, status := range map[string]int{
-			"":                                 415,
-			"text/plain":                       415,
-			"application/jsonx":                415,
-			"application/json; charset=utf-8":  200,
-			"application/json; charset=latin1": 415,
-		} {
-			is.Equal(c.do("POST", "/api/enroll", whole, "Content-Type", contentType).status, status)
-		}
+		body := whole + strings.Repeat(" ", 64<<10-len(whole))
+		is.New(t).Equal(c.do("POST", "/api/enroll", body, "Content-Type", "application/json; charset=utf-8").status, 200)
 	})
 	t.Run("other paths", func(t *testing.T) {
 		is := is.New(t)
@@ -157,7 +119,7 @@ func TestRotation(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	c := start(t, &fakeserver.Server{})
-	c.enroll(nil)
+	key := c.enroll(nil).member("key")
 
 	r := c.do("POST", "/_fake/sites/"+testSite+"/rotate", "")
 	is.Equal(r.status, 200)
@@ -166,18 +128,9 @@ func TestRotation(t *testing.T) {
 	is.Equal(c.s.State().Sites[0].Fingerprint, r.member("fingerprint"))
 
 	is.Equal(c.enroll(nil).status, 401)
+	c.connect(relayQuery(key, nil)) // the machine does not notice
 	is.Equal(c.enroll(set("enrollment_key", r.member("enrollment_key"))).status, 200)
 	is.Equal(c.do("POST", "/_fake/sites/NOWHERE/rotate", "").status, 404)
-}
-
-func TestRotationLeavesEnrolledMachinesAlone(t *testing.T) {
-	t.Parallel()
-	is := is.New(t)
-	c := start(t, &fakeserver.Server{})
-	key := c.enroll(nil).member("key")
-	_, err := c.s.RotateSite(testSite)
-	is.NoErr(err)
-	c.connect(relayQuery(key, nil))
 }
 
 func TestCollision(t *testing.T) {
@@ -247,7 +200,7 @@ func TestRevokeAndForget(t *testing.T) {
 	is.Equal(c.do("POST", "/_fake/machines/"+uid1+"/revoke", "").status, 204)
 	is.Equal(int(closeCode(t, conn)), 1008)
 	_, r, err := c.dial(relayQuery(key, nil), nil)
-	is.True(err != nil)
+	is.True(err != nil) // refused
 	is.Equal(r.status, 401)
 	is.Equal(r.member("code"), "CREDENTIAL_REVOKED")
 
@@ -258,7 +211,7 @@ func TestRevokeAndForget(t *testing.T) {
 	is.Equal(c.do("POST", "/_fake/machines/"+uid1+"/forget", "").status, 204)
 	is.Equal(int(closeCode(t, conn)), 1008)
 	_, r, err = c.dial(relayQuery(fresh.member("key"), nil), nil)
-	is.True(err != nil)
+	is.True(err != nil) // refused
 	is.Equal(r.status, 401)
 	is.Equal(r.member("code"), "UNKNOWN_AGENT")
 	is.Equal(c.do("POST", "/_fake/machines/"+uid1+"/forget", "").status, 404)
@@ -271,7 +224,7 @@ func TestAddSiteRefusesBadKeys(t *testing.T) {
 	var s fakeserver.Server
 	for _, key := range []string{"cek_", "cek_sevench", "cek short with spaces", "cak_0123456789012345", testKey + "\n"} {
 		_, err := s.AddSite("X", key)
-		is.True(err != nil)
+		is.True(err != nil)                                           // refused
 		is.True(key == "cek_" || !strings.Contains(err.Error(), key)) // the key is not shown
 	}
 	_, err := s.AddSite("X", "")

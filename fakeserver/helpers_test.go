@@ -3,13 +3,21 @@ package fakeserver_test
 import (
 	"bytes"
 	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/json"
+	"encoding/pem"
 	"io"
 	"maps"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +33,8 @@ const (
 	testKey  = "cek_canary-CANARY_0123456789"
 	agentID  = "0b7e8a52-6a4f-4f0e-9b0c-0d8f3c1b2a34"
 	timeout  = time.Minute // generous: test machines are slow and busy
+
+	idempotencyKey = "5f0e7c64-0f5b-4d0c-9d43-2f9a7a2b6c11"
 )
 
 var (
@@ -226,3 +236,124 @@ func newClock(at time.Time) *clock {
 func (c *clock) now() time.Time { t := <-c.ch; c.ch <- t; return t }
 
 func (c *clock) advance(d time.Duration) { t := <-c.ch; c.ch <- t.Add(d) }
+
+func rootsOf(t *testing.T, s *fakeserver.Server) *x509.CertPool {
+	return pool(t, string(s.CACertPEM()))
+}
+
+func pool(t *testing.T, pemText string) *x509.CertPool {
+	t.Helper()
+	p := x509.NewCertPool()
+	is.New(t).True(p.AppendCertsFromPEM([]byte(pemText)))
+	return p
+}
+
+func registerBody(change func(map[string]any)) string {
+	body := map[string]any{
+		"machine_id": strings.Repeat("0f", 16), "fqdn": "web-3.example.org", "ip_address": "10.20.0.7", "hostname": "web-3",
+		"os_details": map[string]any{"distro": "Debian GNU/Linux", "name": "debian", "version": "12", "codename": "bookworm", "id_like": "", "kernel": "6.1"},
+	}
+	if change != nil {
+		change(body)
+	}
+	return asJSON(body)
+}
+
+func (c *client) register(change func(map[string]any), headers ...string) reply {
+	c.t.Helper()
+	return c.do("POST", "/api/v1/enroll", registerBody(change), headers...)
+}
+
+func (c *client) poll(token string) reply {
+	c.t.Helper()
+	r := c.do("GET", "/api/v1/enroll/status/"+token, "")
+	is.New(c.t).Equal(r.status, 200)
+	return r
+}
+
+func ecKey(t *testing.T) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	is.New(t).NoErr(err)
+	return key
+}
+
+func csr(t *testing.T, key crypto.Signer, names ...string) string {
+	t.Helper()
+	der, err := x509.CreateCertificateRequest(rand.Reader,
+		&x509.CertificateRequest{Subject: pkix.Name{CommonName: "web-3"}, DNSNames: names}, key)
+	is.New(t).NoErr(err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
+}
+
+func leaf(t *testing.T, pemText string) *x509.Certificate {
+	t.Helper()
+	block, _ := pem.Decode([]byte(pemText))
+	is.New(t).True(block != nil)
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	is.New(t).NoErr(err)
+	return certificate
+}
+
+// check verifies a bundle as a client of the host would.
+func check(t *testing.T, r reply, names ...string) *x509.Certificate {
+	t.Helper()
+	is := is.New(t)
+	certificate := leaf(t, r.member("server_crt"))
+	for _, usage := range []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth} {
+		for _, name := range names {
+			_, err := certificate.Verify(x509.VerifyOptions{
+				DNSName: name, Roots: pool(t, r.member("ca_crt")), Intermediates: pool(t, r.member("ca_chain")), KeyUsages: []x509.ExtKeyUsage{usage},
+			})
+			is.NoErr(err)
+		}
+	}
+	_, err := certificate.Verify(x509.VerifyOptions{Roots: pool(t, r.member("ca_crt"))})
+	is.True(err != nil) // the root alone does not do
+	return certificate
+}
+
+// host is an enrolled host that can renew.
+func host(t *testing.T, c *client) (*client, reply) {
+	t.Helper()
+	key := ecKey(t)
+	r := c.poll(c.register(set("csr_pem", csr(t, key))).member("polling_token"))
+	pair := tls.Certificate{Certificate: [][]byte{leaf(t, r.member("server_crt")).Raw}, PrivateKey: key}
+	return &client{t, c.s, trusting(t, c.s, pair)}, r
+}
+
+func renewBody(t *testing.T, key crypto.Signer, names ...string) string {
+	return asJSON(map[string]string{"csr_pem": csr(t, key, names...)})
+}
+
+func frame(change func(map[string]any)) string {
+	f := map[string]any{
+		"type": "agent_status", "machine_uid": uid1, "hostname": "desk-17", "version": "1.0", "uptime_seconds": 61,
+		"certificate": map[string]any{"status": "valid", "not_after": "2031-01-02T03:04:05Z"},
+	}
+	if change != nil {
+		change(f)
+	}
+	return asJSON(f)
+}
+
+func write(t *testing.T, conn *websocket.Conn, text string) {
+	t.Helper()
+	is.New(t).NoErr(conn.Write(t.Context(), websocket.MessageText, []byte(text)))
+}
+
+func (c *client) fault(body string) {
+	c.t.Helper()
+	r := c.do("POST", "/_fake/faults", body)
+	is.New(c.t).Equal(r.body, "")
+	is.New(c.t).Equal(r.status, 204)
+}
+
+// golden returns a message of testdata. They are written by hand, from
+// docs/PROTOCOLS.md.
+func golden(t *testing.T, kind, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", kind, name+".json"))
+	is.New(t).NoErr(err)
+	return string(data)
+}
