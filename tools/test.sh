@@ -5,13 +5,17 @@ set -eu
 CDPATH='' cd "$(dirname -- "$0")/.."
 . tools/env.sh
 
-# As shipped: without cgo.
+. tools/scratch.sh
+
+# As shipped: without cgo, and with net/http as e2e builds the programs, so that
+# it is compiled once.
 CGO_ENABLED=0
 export CGO_ENABLED
+tags=nethttpomithttp2
 
 if [ $# -gt 0 ]; then
 	echo "== go test"
-	exec go run ./tools/gotest -vet=off -timeout=30m "$@"
+	exec go run ./tools/gotest -vet=off -timeout=30m -tags "$tags" "$@"
 fi
 
 echo "== gofmt"
@@ -21,15 +25,33 @@ unformatted=$(find . -name '*.go' ! -path './.*' -exec gofmt -l {} +)
 	exit 1
 }
 
-for os in linux windows darwin; do
-	echo "== go vet for $os"
-	GOOS=$os go vet ./...
-done
-echo "== go vet with the dev tag"
-go vet -tags dev ./...
+host=$(go env GOOS)
+echo "== go vet for $host"
+go vet -tags "$tags" ./...
+
+# vet TITLE NAME=VALUE vets with this in the environment.
+vet() {
+	echo "== go vet $1"
+	nice env "$2" go vet ./... &
+	vetting=$!
+	wait "$vetting" || vets_failed=1
+}
+vet_the_others() {
+	vets_failed=0
+	trap 'kill "$vetting"; exit 1' TERM
+	for os in linux windows darwin; do
+		[ $os = "$host" ] || vet "for $os" GOOS=$os
+	done
+	vet "with the dev tag" "GOFLAGS=-tags=dev,$tags $GOFLAGS"
+	return $vets_failed
+}
 
 counts=$(mktemp)
-trap 'rm -f "$counts"' EXIT
+vets=$(mktemp)
+# Beside the tests, which often wait.
+vet_the_others >"$vets" 2>&1 &
+others=$!
+trap 'kill $others 2>/dev/null || true; rm -f "$counts" "$vets"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 . tools/pacts.sh
@@ -57,8 +79,12 @@ fi
 
 echo "== go test"
 # go vet has run; -vet=off spares its second run.
-go run ./tools/gotest "-add=$counts" -vet=off -timeout=30m ./... || failed=yes
+# Four packages at a time, for most of what takes long waits; first those that
+# take longest.
+go run ./tools/gotest "-add=$counts" -vet=off -timeout=30m -tags "$tags" -p=4 ./e2e ./app ./... || failed=yes
 
+wait $others || failed=yes
+cat "$vets"
 report_changed_pacts
 [ -z "$without_pact" ] || echo "!! The contract tests with pact did NOT run: $without_pact." >&2
 [ -z "$failed" ] || exit 1
