@@ -63,4 +63,4 @@ fuzz *args:
 
 # breaks the contract in many ways, one at a time, and shows that the tests notice (WORD … for some of them)
 contract-mutants *args:
-    @. tools/env.sh && exec go run ./tools/mutants "$@"
+    @. tools/env.sh && . tools/scratch.sh && exec go run ./tools/mutants "$@"

@@ -4,6 +4,7 @@
 set -eu
 CDPATH='' cd "$(dirname -- "$0")/.."
 . tools/env.sh
+. tools/scratch.sh
 
 # shellcheck disable=SC2046 # package paths hold no spaces
 [ $# -gt 0 ] || set -- $(go list ./... | grep -Ev '/(e2e$|tools/)')

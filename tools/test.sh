@@ -4,7 +4,6 @@
 set -eu
 CDPATH='' cd "$(dirname -- "$0")/.."
 . tools/env.sh
-
 . tools/scratch.sh
 
 # As shipped: without cgo, and with net/http as e2e builds the programs, so that
@@ -78,9 +77,8 @@ else
 fi
 
 echo "== go test"
-# go vet has run; -vet=off spares its second run.
-# Four packages at a time, for most of what takes long waits; first those that
-# take longest.
+# go vet has run; -vet=off spares its second run. Four packages at a time, for
+# those that take long mostly wait; first the two that take longest.
 go run ./tools/gotest "-add=$counts" -vet=off -timeout=30m -tags "$tags" -p=4 ./e2e ./app ./... || failed=yes
 
 wait $others || failed=yes
