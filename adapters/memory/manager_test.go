@@ -29,7 +29,7 @@ func TestOptionsInVirtualTime(t *testing.T) {
 		is.Equal(decide(), ports.DecisionPending{})
 		is.Equal(decide(), ports.DecisionPending{})
 		_, ok := decide().(ports.DecisionApproved)
-		is.True(ok)
+		is.True(ok)                                 // approved
 		is.Equal(decide(), ports.DecisionUnknown{}) // the bundle is given once
 		leaf := m.Issued("a")[0]
 		is.Equal(leaf.NotBefore, start.Add(90*24*time.Hour).UTC())
@@ -51,7 +51,7 @@ func TestHostOfAFormerLife(t *testing.T) {
 	is.Equal(register(), ports.HostExists{Detail: "this host exists already"})
 	is.NoErr(m.Remove("a"))
 	_, registered := register().(ports.Registered)
-	is.True(registered)
+	is.True(registered) // the host may register again
 }
 
 func TestFaultsInVirtualTime(t *testing.T) {

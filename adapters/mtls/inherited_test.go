@@ -88,7 +88,7 @@ func TestSystemdSockets(t *testing.T) {
 			cmd.Stdin = strings.NewReader("\n\n")
 			out, err := cmd.Output()
 			if tt.want < 0 {
-				is.True(err != nil)
+				is.True(err != nil) // none of the sockets is meant
 				is.True(strings.Contains(string(out), "FileDescriptorName=mtls"))
 				return
 			}

@@ -3,17 +3,10 @@ package mtls
 import (
 	"bufio"
 	"bytes"
-	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/http/httptest"
 	"os"
@@ -26,68 +19,6 @@ import (
 
 	"github.com/muster-agent/muster/ports"
 )
-
-// selfSigned is a certificate that is its own CA, for both ends.
-func selfSigned(t *testing.T) (tls.Certificate, *x509.CertPool) {
-	t.Helper()
-	is := is.New(t)
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	is.NoErr(err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}, BasicConstraintsValid: true, IsCA: true,
-		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	is.NoErr(err)
-	leaf, err := x509.ParseCertificate(der)
-	is.NoErr(err)
-	pool := x509.NewCertPool()
-	pool.AddCert(leaf)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
-}
-
-// running is a listener that serves, and who may connect to it.
-type running struct {
-	addr        string
-	holder      *Holder
-	certificate tls.Certificate
-	roots       *x509.CertPool
-	cancel      context.CancelFunc
-	ended       chan error
-}
-
-func run(t *testing.T, addr string, o Options, health func() ports.Health) running {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	r := running{holder: new(Holder), cancel: cancel, ended: make(chan error, 1)}
-	r.certificate, r.roots = selfSigned(t)
-	r.holder.Use(&ports.CertificateInUse{Certificate: r.certificate, Roots: r.roots})
-	o.Holder = r.holder
-	opened := make(chan string, 1)
-	go func() { r.ended <- NewListener(o).Serve(ctx, addr, health, func(addr string) { opened <- addr }) }()
-	select {
-	case r.addr = <-opened:
-	case err := <-r.ended:
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cancel()
-		select {
-		case err := <-r.ended:
-			if err != nil {
-				t.Error(err)
-			}
-		case <-time.After(patience):
-			t.Error("Serve does not end")
-		}
-	})
-	return r
-}
-
-func noHealth() ports.Health { return ports.Health{} }
 
 func TestAnswers(t *testing.T) {
 	t.Parallel()
@@ -148,7 +79,7 @@ func TestOnlyTLS13AndHTTP1(t *testing.T) {
 		return tls.DialWithDialer(&net.Dialer{Timeout: patience}, "tcp", r.addr, c)
 	}
 	_, err := dial(&tls.Config{MaxVersion: tls.VersionTLS12})
-	is.True(err != nil)
+	is.True(err != nil) // TLS 1.2 is refused
 	conn, err := dial(&tls.Config{NextProtos: []string{"h2", "http/1.1"}})
 	is.NoErr(err)
 	is.Equal(conn.ConnectionState().NegotiatedProtocol, "http/1.1")
@@ -211,7 +142,7 @@ func TestLogOfBadHandshakes(t *testing.T) {
 		_, err = conn.Health()
 		conn.Close()
 	}
-	is.True(err != nil)
+	is.True(err != nil) // refused
 	logged := func() string {
 		mu.Lock()
 		defer mu.Unlock()
@@ -251,10 +182,10 @@ func TestEndsBesideASilentClient(t *testing.T) {
 		r.ended <- nil // for the cleanup
 		is.NoErr(silent.SetReadDeadline(time.Now().Add(patience)))
 		_, err = silent.Read(make([]byte, 1))
-		is.True(err != nil)
+		is.True(err != nil)                              // the silent client was cut
 		is.True(!errors.Is(err, os.ErrDeadlineExceeded)) // it was cut
 	}
-	is.True(took < time.Second)
+	is.True(took < time.Second) // in the best of five tries
 }
 
 // To crypto/x509 no pool means the system's roots.

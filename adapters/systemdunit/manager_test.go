@@ -271,7 +271,7 @@ func TestAProgramThatTheServiceCouldNotRunIsRefused(t *testing.T) {
 			manager := m.manager()
 			manager.o.Program = program
 			err := manager.Install(t.Context())
-			is.True(err != nil)
+			is.True(err != nil) // the program is refused
 			is.True(strings.Contains(err.Error(), advice))
 			names, err := os.ReadDir(m.path("etc/systemd/system"))
 			is.NoErr(err)
@@ -311,7 +311,7 @@ func TestCommand(t *testing.T) {
 	is.NoErr(err)
 	is.Equal(out, "C\n")
 	_, err = Command(t.Context(), "sh", "-c", "echo it is; echo so >&2; exit 3")
-	is.True(err != nil)
+	is.True(err != nil) // exit status 3
 	is.Equal(err.Error(), "so")
 	_, err = Command(t.Context(), "sh", "-c", "exit 3")
 	is.True(err != nil && strings.Contains(err.Error(), "3"))

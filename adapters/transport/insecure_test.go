@@ -13,6 +13,6 @@ func TestNoInsecureTLS(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	_, err := New(Options{DevInsecureTLS: true})
-	is.True(err != nil)
+	is.True(err != nil) // not in this build
 	is.True(strings.Contains(err.Error(), "MUSTER_DEV_INSECURE_TLS"))
 }

@@ -152,7 +152,7 @@ func TestProxy(t *testing.T) {
 				is.NoErr(err)
 				return
 			}
-			is.True(err != nil)
+			is.True(err != nil) // refused
 			is.True(strings.Contains(Describe(err), tt.want))
 		})
 	}
@@ -160,7 +160,7 @@ func TestProxy(t *testing.T) {
 	t.Run("without the password", func(t *testing.T) {
 		is := is.New(t)
 		err := get(t, Options{Proxy: ports.ProxySettings{HTTPS: ports.NewSecret(strings.Replace(plain.URL, "://", "://user:hunter2wrong@", 1))}}, "https://server.example/")
-		is.True(err != nil)
+		is.True(err != nil) // the proxy refuses
 		text := Describe(err)
 		is.True(strings.Contains(text, "status 407"))
 		is.True(!strings.Contains(text+err.Error(), "hunter2"))
@@ -168,7 +168,7 @@ func TestProxy(t *testing.T) {
 	t.Run("unreachable proxy", func(t *testing.T) {
 		is := is.New(t)
 		err := get(t, Options{Proxy: ports.ProxySettings{HTTPS: ports.NewSecret("http://user:hunter2canary@127.0.0.1:1")}}, "https://server.example/")
-		is.True(err != nil)
+		is.True(err != nil) // nobody listens there
 		text := Describe(err)
 		is.True(strings.HasPrefix(text, "on the way to the proxy: connecting to 127.0.0.1:1"))
 		is.True(!strings.Contains(text, "hunter2"))

@@ -5,11 +5,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,46 +16,6 @@ import (
 	"github.com/coder/websocket"
 	"github.com/matryer/is"
 )
-
-func discard() *log.Logger { return log.New(io.Discard, "", 0) }
-
-// counting counts a server's connections.
-func counting(server *httptest.Server) *atomic.Int32 {
-	var n atomic.Int32
-	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
-		if s == http.StateNew {
-			n.Add(1)
-		}
-	}
-	return &n
-}
-
-func newTransport(t *testing.T, o Options) *Transport {
-	t.Helper()
-	transport, err := New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(transport.CloseIdleConnections)
-	return transport
-}
-
-func send(t *testing.T, transport http.RoundTripper, method, url, body string) (int, string, error) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if body == "" {
-		req.Body, req.GetBody = nil, nil
-	}
-	resp, err := transport.RoundTrip(req)
-	if err != nil {
-		return 0, "", err
-	}
-	text, err := io.ReadAll(resp.Body)
-	return resp.StatusCode, string(text), errors.Join(err, resp.Body.Close())
-}
 
 // An enrollment and the relay's upgrade after it: one connection, one
 // handshake; and the upgraded one outlives the transport's interest in it.
@@ -254,7 +212,7 @@ func TestUnusableURLs(t *testing.T) {
 	is := is.New(t)
 	for _, url := range []string{"ftp://host/", "https:///path", "https://bücher.example/"} {
 		_, _, err := send(t, newTransport(t, Options{}), http.MethodPost, url, "{}")
-		is.True(err != nil)
+		is.True(err != nil) // refused before anything is sent
 	}
 }
 

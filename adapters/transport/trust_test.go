@@ -5,51 +5,11 @@ import (
 	"crypto/x509"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/matryer/is"
 )
-
-// serve answers 200 over TLS with that chain.
-func serve(t *testing.T, chain tls.Certificate) *httptest.Server {
-	t.Helper()
-	return serveTLS(t, &tls.Config{Certificates: []tls.Certificate{chain}}, func(http.ResponseWriter, *http.Request) {})
-}
-
-func serveTLS(t *testing.T, config *tls.Config, handler http.HandlerFunc) *httptest.Server {
-	t.Helper()
-	server := httptest.NewUnstartedServer(handler)
-	server.TLS = config
-	server.Config.ErrorLog = discard()
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	return server
-}
-
-func get(t *testing.T, o Options, url string) error {
-	t.Helper()
-	transport, err := New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer transport.CloseIdleConnections()
-	return getBy(t, transport, url)
-}
-
-func getBy(t *testing.T, transport http.RoundTripper, url string) error {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := transport.RoundTrip(req)
-	if err != nil {
-		return err
-	}
-	return resp.Body.Close()
-}
 
 func TestTrust(t *testing.T) {
 	t.Parallel()
@@ -149,7 +109,7 @@ func TestTrustByName(t *testing.T) {
 	o := Options{TrustSPKISHA256: [][32]byte{leaf.pin()}}
 	is.NoErr(get(t, o, server.URL))
 	err := get(t, o, strings.Replace(server.URL, "127.0.0.1", "localhost", 1))
-	is.True(err != nil)
+	is.True(err != nil) // another name
 	is.Equal(Describe(err), "the server's certificate is for 127.0.0.1, not for localhost")
 }
 
@@ -177,7 +137,7 @@ func TestTrustOfResumedConnections(t *testing.T) {
 			}
 			resumed, err := connect(leaf.pin(), "127.0.0.1")
 			is.NoErr(err)
-			is.True(!resumed)
+			is.True(!resumed) // the first has no session yet
 			resumed, err = connect(leaf.pin(), "127.0.0.1")
 			is.NoErr(err)
 			is.True(resumed) // or the rest shows nothing

@@ -106,7 +106,7 @@ func TestAWholeDriveIsTold(t *testing.T) {
 
 func TestALinkIsNotFollowed(t *testing.T) {
 	t.Parallel()
-	needsLinks(t)
+	contracttest.SkipWithoutLinks(t)
 	is := is.New(t)
 	dir := t.TempDir()
 	link := filepath.Join(dir, "link")

@@ -190,6 +190,6 @@ func TestStartedByHand(t *testing.T) {
 	alone(t)
 	is := is.New(t)
 	err := Run("muster-test-by-hand", func(context.Context, ports.Supervisor) int { t.Error("it runs"); return 0 })
-	is.True(err != nil)
+	is.True(err != nil) // not started by the service control manager
 	is.True(strings.Contains(err.Error(), "muster service start"))
 }

@@ -166,7 +166,7 @@ func TestAServiceThatHasNothingToDo(t *testing.T) {
 	m := service(t, rest)
 	is.NoErr(m.Install(t.Context()))
 	err := m.Start(t.Context())
-	is.True(err != nil)
+	is.True(err != nil) // it has ended at once
 	is.True(strings.Contains(err.Error(), "nothing for it to do"))
 	st, err := m.Status(t.Context())
 	is.NoErr(err)
@@ -179,7 +179,7 @@ func TestHowAServiceEndedIsSaid(t *testing.T) {
 	m := service(t, fail)
 	is.NoErr(m.Install(t.Context()))
 	err := m.Start(t.Context())
-	is.True(err != nil)
+	is.True(err != nil) // it has failed
 	is.True(strings.Contains(err.Error(), "exit code 7"))
 	st, err := m.Status(t.Context())
 	is.NoErr(err)

@@ -10,10 +10,17 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
+	"io"
+	"log"
 	"math/big"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -115,4 +122,83 @@ func caFile(t *testing.T, roots ...identity) string {
 		t.Fatal(err)
 	}
 	return name
+}
+
+// serve answers 200 over TLS with that chain.
+func serve(t *testing.T, chain tls.Certificate) *httptest.Server {
+	t.Helper()
+	return serveTLS(t, &tls.Config{Certificates: []tls.Certificate{chain}}, func(http.ResponseWriter, *http.Request) {})
+}
+
+func serveTLS(t *testing.T, config *tls.Config, handler http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	server := httptest.NewUnstartedServer(handler)
+	server.TLS = config
+	server.Config.ErrorLog = discard()
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	return server
+}
+
+func get(t *testing.T, o Options, url string) error {
+	t.Helper()
+	transport, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer transport.CloseIdleConnections()
+	return getBy(t, transport, url)
+}
+
+func getBy(t *testing.T, transport http.RoundTripper, url string) error {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
+}
+
+func discard() *log.Logger { return log.New(io.Discard, "", 0) }
+
+// counting counts a server's connections.
+func counting(server *httptest.Server) *atomic.Int32 {
+	var n atomic.Int32
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			n.Add(1)
+		}
+	}
+	return &n
+}
+
+func newTransport(t *testing.T, o Options) *Transport {
+	t.Helper()
+	transport, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	return transport
+}
+
+func send(t *testing.T, transport http.RoundTripper, method, url, body string) (int, string, error) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body == "" {
+		req.Body, req.GetBody = nil, nil
+	}
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		return 0, "", err
+	}
+	text, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(text), errors.Join(err, resp.Body.Close())
 }

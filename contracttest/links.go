@@ -1,15 +1,16 @@
-package processlock
+package contracttest
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 )
 
-// needsLinks skips a test where symbolic links cannot be made: under Wine,
+// SkipWithoutLinks skips a test where symbolic links cannot be made: under Wine,
 // which says that it made one, and for a Windows account without the right.
-func needsLinks(t *testing.T) {
+func SkipWithoutLinks(t testing.TB) {
 	t.Helper()
-	link := t.TempDir() + "/link"
+	link := filepath.Join(t.TempDir(), "link")
 	err := os.Symlink("nowhere", link)
 	if err == nil {
 		_, err = os.Lstat(link)
