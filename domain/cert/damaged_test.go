@@ -11,96 +11,69 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// TestDamaged spoils one file of a sound set after the other.
+// part is one of four files: its path, and how its content and its error are set.
+type part struct {
+	path string
+	set  func(f *cert.Files, content string, err ports.FileError)
+}
+
 func TestDamaged(t *testing.T) {
 	t.Parallel()
 	sound := set(t, "openssl", "root", "ec", "ec")
 	sound.CRL = file(t, "openssl/crl.pem")
 	is.New(t).Equal(cert.Damaged(sound), nil)
-	contents := map[string]func(string) string{
-		"sound":      func(s string) string { return s },
-		"empty":      func(string) string { return "" },
-		"only space": func(string) string { return " \n" },
-		"cut short":  func(s string) string { return s[:len(s)*3/4] },
-		"garbage":    func(string) string { return "PRECIOUS" },
+	is.New(t).Equal(cert.Damaged(cert.Files{}), nil)
+
+	found := func(of func(*cert.Files) *ports.FoundFile) part {
+		return part{of(&sound).Path, func(f *cert.Files, content string, err ports.FileError) { of(f).PEM, of(f).Err = []byte(content), err }}
 	}
-	parts := map[string]struct {
-		path  func(*cert.Files) string
-		spoil func(*cert.Files, func(string) string)
-		fail  func(*cert.Files, ports.FileError)
-	}{
-		"ca": {
-			func(f *cert.Files) string { return f.CA.Path },
-			func(f *cert.Files, how func(string) string) { f.CA.PEM = []byte(how(string(f.CA.PEM))) },
-			func(f *cert.Files, err ports.FileError) { f.CA.PEM, f.CA.Err = nil, err },
-		},
-		"server": {
-			func(f *cert.Files) string { return f.Server.Path },
-			func(f *cert.Files, how func(string) string) { f.Server.PEM = []byte(how(string(f.Server.PEM))) },
-			func(f *cert.Files, err ports.FileError) { f.Server.PEM, f.Server.Err = nil, err },
-		},
-		"key": {
-			func(f *cert.Files) string { return f.Key.Path },
-			func(f *cert.Files, how func(string) string) { f.Key.PEM = ports.NewSecret(how(f.Key.PEM.Reveal())) },
-			func(f *cert.Files, err ports.FileError) { f.Key.PEM, f.Key.Err = ports.Secret{}, err },
-		},
-		"list": {
-			func(f *cert.Files) string { return f.CRL.Path },
-			func(f *cert.Files, how func(string) string) { f.CRL.PEM = []byte(how(string(f.CRL.PEM))) },
-			func(f *cert.Files, err ports.FileError) { f.CRL.PEM, f.CRL.Err = nil, err },
-		},
+	parts := []part{
+		found(func(f *cert.Files) *ports.FoundFile { return &f.CA }),
+		found(func(f *cert.Files) *ports.FoundFile { return &f.Server }),
+		found(func(f *cert.Files) *ports.FoundFile { return &f.CRL }),
+		{sound.Key.Path, func(f *cert.Files, content string, err ports.FileError) {
+			f.Key.PEM, f.Key.Err = ports.NewSecret(content), err
+		}},
 	}
-	for name, part := range parts {
-		for how, content := range contents {
-			t.Run(name+": "+how, func(t *testing.T) {
-				t.Parallel()
-				is := is.New(t)
-				f := sound
-				part.spoil(&f, content)
-				damaged := cert.Damaged(f)
-				if how == "sound" {
-					is.Equal(damaged, nil)
-					return
-				}
-				is.Equal(len(damaged), 1)
-				is.Equal(damaged[0].Path, part.path(&f))
-				is.Equal(damaged[0].Status, ports.CertCorrupt)
-				is.True(strings.Contains(damaged[0].Text, damaged[0].Path)) // names the file
-				is.True(!strings.Contains(damaged[0].Text, "PRECIOUS"))     // quotes nothing of it
-			})
+	contents := []string{"", " \n", "PRECIOUS"}
+	for _, p := range parts {
+		whole := string(file(t, strings.TrimPrefix(p.path, "testdata/")).PEM)
+		for _, content := range append(contents, whole[:len(whole)*3/4]) {
+			is := is.New(t)
+			f := sound
+			p.set(&f, content, nil)
+			damaged := cert.Damaged(f)
+			is.Equal(len(damaged), 1)
+			is.Equal(damaged[0].Path, p.path)
+			is.Equal(damaged[0].Status, ports.CertCorrupt)
+			is.True(strings.Contains(damaged[0].Text, p.path))
+			is.True(!strings.Contains(damaged[0].Text, "PRECIOUS")) // quotes nothing of it
 		}
 		for _, err := range []ports.FileError{ports.FileMissing{}, ports.FileDirectory{}, ports.FileUnreadable{Reason: "permission denied"}} {
 			f := sound
-			part.fail(&f, err)
-			is.New(t).Equal(cert.Damaged(f), nil)
+			p.set(&f, "", err)
+			is.New(t).Equal(cert.Damaged(f), nil) // it was not read
 		}
 	}
 
-	// All at once; and what is not judged.
-	var f cert.Files
-	is.New(t).Equal(cert.Damaged(f), nil)
-	f = sound
-	var want []string
-	for _, part := range parts {
-		part.spoil(&f, contents["garbage"])
-		want = append(want, part.path(&f))
+	var got, want []string
+	for _, p := range parts {
+		p.set(&sound, "PRECIOUS", nil)
+		want = append(want, p.path)
 	}
-	var got []string
-	for _, p := range cert.Damaged(f) {
+	for _, p := range cert.Damaged(sound) {
 		got = append(got, p.Path)
 	}
 	slices.Sort(got)
 	slices.Sort(want)
-	is.New(t).Equal(got, want)
+	is.New(t).Equal(got, want) // all at once
 }
 
-// TestWhatIsUnfitOtherwiseIsNotDamaged: it may be mended, or fit another file.
+// It may be mended, or fit another file.
 func TestWhatIsUnfitOtherwiseIsNotDamaged(t *testing.T) {
 	t.Parallel()
 	foreign := set(t, "openssl", "root", "ec", "revoked")
 	foreign.CRL = file(t, "openssl/crl-impostor.pem")
 	is.New(t).Equal(cert.Damaged(foreign), nil)
-	if j := cert.Judge(foreign, march, cert.Options{}); j.Status != ports.CertKeyMismatch {
-		t.Fatalf("is %s", j.Status)
-	}
+	is.New(t).Equal(cert.Judge(foreign, march, cert.Options{}).Status, ports.CertKeyMismatch)
 }
