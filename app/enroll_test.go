@@ -60,6 +60,16 @@ func TestEnrollCommand(t *testing.T) {
 		}, app.EnrollOptions{Wait: time.Hour, Patient: true}, exitcode.Clean, "the key is stored", 10, time.Minute, time.Hour},
 		"pending for ever": {func(l *life) { l.site.Answer = always(ports.SiteCollisionPending{}) }, app.EnrollOptions{}, exitcode.InProgress, "operator must confirm", 0, 24 * time.Hour, 24 * time.Hour},
 		"pending, --wait":  {func(l *life) { l.site.Answer = always(ports.SiteCollisionPending{}) }, app.EnrollOptions{Wait: 10 * time.Minute, Patient: true}, exitcode.InProgress, "operator must confirm", 0, 10 * time.Minute, 10 * time.Minute},
+		"pending, --wait over within a request": {func(l *life) {
+			l.site.Answer = func(ctx context.Context, _ ports.SiteRequest) ports.SiteAnswer {
+				select {
+				case <-ctx.Done():
+					return ports.SiteAnswer{Outcome: ports.SiteTransient{Reason: "interrupted"}}
+				case <-time.After(10 * time.Second):
+					return ports.SiteAnswer{Outcome: ports.SiteCollisionPending{}}
+				}
+			}
+		}, app.EnrollOptions{Wait: 75 * time.Second, Patient: true}, exitcode.InProgress, "operator must confirm", 2, 75 * time.Second, 80 * time.Second},
 		"pending, then confirmed": {func(l *life) {
 			l.site.Script(ports.SiteCollisionPending{}, ports.SiteTransient{Reason: "the server is down"}, ports.SiteCollisionPending{})
 		}, app.EnrollOptions{}, exitcode.Clean, "the key is stored", 4, time.Minute, time.Hour},

@@ -169,15 +169,7 @@ func TestRenewCertsAsAShellSeesIt(t *testing.T) {
 		// Beside a service it is the service that answers.
 		a := m.start()
 		a.serves()
-		r := m.must(0, "renew-certs")
-		is.True(strings.Contains(r.out, "valid until"))
-		for _, command := range [][]string{{"enroll"}, {"enroll", s.URL}, {"--enroll"}} {
-			r := m.must(1, command...)
-			is.True(strings.Contains(r.errs, fmt.Sprint(a.cmd.Process.Pid)))
-			is.True(strings.Contains(r.errs, "stop the service first"))
-		}
-		a.serves()
-		is.Equal(len(s.requestsTo(registerPath)), 1)
+		is.True(strings.Contains(m.must(0, "renew-certs").out, "valid until"))
 	})
 	t.Run("due", func(t *testing.T) {
 		t.Parallel()

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -47,117 +46,69 @@ func TestEnrollEnrollsAndExits(t *testing.T) {
 	}
 }
 
-func TestEnrollEndsWithOneWhenItIsRefused(t *testing.T) {
+// The exit codes of docs/SPEC.md, "Exit codes".
+func TestTheEndsOfAnEnrollmentAtASiteAsAShellSeesThem(t *testing.T) {
 	t.Parallel()
-	for status, advice := range map[int]string{401: "MUSTER_ENROLLMENT_KEY", 409: "another site", 404: "MUSTER_SERVER_URL", 302: "redirect"} {
-		t.Run(strconv.Itoa(status), func(t *testing.T) {
-			t.Parallel()
-			is := is.New(t)
-			s := startServer(t)
-			s.refuse(status)
-			m := newMachine(t, s)
-			r := m.must(1, "enroll", "--wait", "1h")
-			is.True(strings.Contains(r.out, advice))
-			is.Equal(s.enrollments(), 1)
-			is.True(!m.stored())
+	t.Run("refused", func(t *testing.T) {
+		t.Parallel()
+		is := is.New(t)
+		s := startServer(t)
+		s.refuse(401)
+		m := newMachine(t, s)
+		r := m.must(1, "enroll", "--wait", "1h")
+		is.True(strings.Contains(r.out, "MUSTER_ENROLLMENT_KEY")) // what to look at
+		is.Equal(s.enrollments(), 1)
+		is.True(!m.stored())
+		s.heal()
+		m.must(0, "enroll") // a person is not held back
+	})
+	t.Run("the server is down", func(t *testing.T) {
+		t.Parallel()
+		is := is.New(t)
+		s := startServer(t)
+		s.refuse(500)
+		m := newMachine(t, s)
+		m.delays(10*time.Millisecond, 20*time.Millisecond)
+		r := m.must(1, "enroll")
+		is.True(strings.Contains(r.out, "500")) // the last answer
+		is.Equal(s.enrollments(), 5)
+		began := time.Now()
+		m.must(1, "enroll", "--wait", "1s") // for as long as that, not five times
+		is.True(time.Since(began) >= time.Second)
+	})
+	t.Run("an operator has not decided", func(t *testing.T) {
+		t.Parallel()
+		is := is.New(t)
+		s := startServer(t)
+		s.fault(enrollPath, 0, action{Status: 202})
+		m := newMachine(t, s)
+		r := m.must(2, "enroll", "--wait", aMoment)
+		is.True(strings.Contains(r.out, "operator")) // who is waited for
+		st := m.status()
+		is.Equal(st.State, "stopped")
+		is.Equal(st.Enrollment.Site.State, "pending")
 
-			s.heal()
-			m.must(0, "enroll") // a person is not held back
-			is.Equal(s.enrollments(), 2)
-		})
-	}
-}
-
-func TestEnrollTriesFiveTimes(t *testing.T) {
-	t.Parallel()
-	is := is.New(t)
-	s := startServer(t)
-	s.refuse(500)
-	m := newMachine(t, s)
-	m.delays(10*time.Millisecond, 20*time.Millisecond)
-	r := m.must(1, "enroll")
-	is.True(strings.Contains(r.out, "500"))
-	is.Equal(s.enrollments(), 5)
-
-	began := time.Now()
-	m.must(1, "enroll", "--wait", "1s") // for as long as that
-	is.True(time.Since(began) >= time.Second)
-
-	s.heal()
-	s.fault(enrollPath, 7, action{Status: 500})
-	m.must(0, "enroll", "--wait", "1h") // for as long as that, not five times
-}
-
-func TestEnrollHonoursARetryAfter(t *testing.T) {
-	t.Parallel()
-	is := is.New(t)
-	s := startServer(t)
-	s.fault(enrollPath, 1, action{Status: 429, Headers: map[string]string{"Retry-After": "12"}})
-	m := newMachine(t, s)
-	m.delays(10*time.Millisecond, 20*time.Millisecond)
-	a := m.start("enroll")
-	a.said("Trying again in")
-	is.Equal(first(a.stop()), 0)
-	r := m.must(0, "enroll") // holds back a person, too
-	is.True(strings.Contains(r.out, "waiting"))
-	tries := s.requestsTo(enrollPath)
-	is.Equal(len(tries), 2)
-	is.True(tries[1].Time.Sub(tries[0].Time) >= 12*time.Second)
-}
-
-func TestEnrollEndsWithTwoWhileAnOperatorHasNotDecided(t *testing.T) {
-	t.Parallel()
-	is := is.New(t)
-	s := startServer(t)
-	s.fault(enrollPath, 0, action{Status: 202})
-	m := newMachine(t, s)
-	r := m.must(2, "enroll", "--wait", aMoment)
-	is.True(strings.Contains(r.out, "operator"))
-	st := m.status()
-	is.Equal(st.State, "stopped")
-	is.Equal(st.Enrollment.Site.State, "pending")
-
-	m.delays(time.Hour, time.Hour) // it does not wait for the next try
-	a := m.start("enroll")
-	a.said("operator")
-	is.Equal(first(a.stop()), 2)
-	m.delays(20*time.Millisecond, 40*time.Millisecond)
-	a = m.start("enroll")
-	a.said("operator")
-	s.heal()
-	is.Equal(a.wait(), 0) // it resumed
-	is.True(m.stored())
-}
-
-// Whatever it is doing at that moment: most of its time here it is asking, and
-// noting that it does.
-func TestEnrollEndsWithTwoWheneverItsPatienceEnds(t *testing.T) {
-	t.Parallel()
-	s := startServer(t)
-	s.fault(enrollPath, 0, action{Status: 202})
-	for i := range 12 {
-		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			t.Parallel()
-			m := newMachine(t, s.of(t))
-			m.delays(10*time.Millisecond, 10*time.Millisecond)
-			m.must(2, "enroll", "--wait", aMoment)
-			if st := m.status(); st.Enrollment.Site.State != "pending" {
-				t.Errorf("the state is left as %q", st.Enrollment.Site.State)
-			}
-		})
-	}
-}
-
-func TestEnrollToldToStopWhileNothingIsDecidedEndsWithZero(t *testing.T) {
-	t.Parallel()
-	is := is.New(t)
-	s := startServer(t)
-	s.refuse(503)
-	m := newMachine(t, s)
-	m.delays(time.Hour, time.Hour) // it does not wait for the next try
-	a := m.start("enroll")
-	a.said("Trying again")
-	is.Equal(first(a.signal(os.Interrupt)), 0)
+		m.delays(time.Hour, time.Hour) // it does not wait for the next try
+		a := m.start("enroll")
+		a.said("operator")
+		is.Equal(first(a.stop()), 2)
+		m.delays(20*time.Millisecond, 40*time.Millisecond)
+		a = m.start("enroll")
+		a.said("operator")
+		s.heal()
+		is.Equal(a.wait(), 0) // it resumed
+		is.True(m.stored())
+	})
+	t.Run("told to stop while nothing is decided", func(t *testing.T) {
+		t.Parallel()
+		s := startServer(t)
+		s.refuse(503)
+		m := newMachine(t, s)
+		m.delays(time.Hour, time.Hour)
+		a := m.start("enroll")
+		a.said("Trying again")
+		is.New(t).Equal(first(a.signal(os.Interrupt)), 0)
+	})
 }
 
 func TestBesideAServiceACommandSaysToStopItFirst(t *testing.T) {
@@ -199,7 +150,13 @@ func TestAServiceWaitsForAPersonsEnrollmentAndTakesOver(t *testing.T) {
 	is.Equal(l.PID, person.cmd.Process.Pid)
 	is.True(strings.Contains(l.Msg, "muster enroll"))
 	r := m.must(1, "enroll")
-	is.True(strings.Contains(r.errs, fmt.Sprint(person.cmd.Process.Pid)))
+	is.True(strings.Contains(r.errs, fmt.Sprint(person.cmd.Process.Pid))) // who has the lock
+	eventually(t, func() string {                                         // a moment after it is logged
+		if r := m.do("status", "--json"); strings.Contains(r.out, `"state":"stopped"`) || !strings.Contains(r.out, fmt.Sprintf("process %d", person.cmd.Process.Pid)) {
+			return r.String()
+		}
+		return ""
+	})
 
 	s.heal()
 	is.Equal(person.wait(), 0)
@@ -210,23 +167,6 @@ func TestAServiceWaitsForAPersonsEnrollmentAndTakesOver(t *testing.T) {
 	is.Equal(s.connections(), 1)
 	is.Equal(s.state().Machines[0].Enrollments, 1)
 	is.Equal(m.is("connected").code, 0)
-}
-
-func TestAServiceThatWaitsItsTurnSaysSoInItsStatus(t *testing.T) {
-	t.Parallel()
-	s := startServer(t)
-	s.fault(enrollPath, 0, action{Status: 202})
-	m := newMachine(t, s)
-	person := m.start("enroll")
-	person.said("operator")
-	service := m.start()
-	service.logged("lock", 1)
-	eventually(t, func() string { // a moment after it is logged
-		if r := m.do("status", "--json"); strings.Contains(r.out, `"state":"stopped"`) || !strings.Contains(r.out, fmt.Sprintf("process %d", person.cmd.Process.Pid)) {
-			return r.String()
-		}
-		return ""
-	})
 }
 
 func TestUnenrollRemovesWhatWasEnrolled(t *testing.T) {
@@ -318,32 +258,5 @@ func TestVersionHelpAndCompletion(t *testing.T) {
 	}
 	for _, command := range []string{"run", "enroll", "status", "identify", "config", "unenroll", "version", "completion"} {
 		is.True(strings.Contains(m.must(0, "--help").out, "  "+command+" "))
-	}
-}
-
-func TestAWrongCallIsRefused(t *testing.T) {
-	t.Parallel()
-	m := newMachine(t, nil)
-	for _, args := range [][]string{
-		{"runn"},
-		{"run", "now"},
-		{"enroll", "a", "b"},
-		{"status", "--yaml"},
-		{"--nonsense"},
-		{"completion", "tcsh"},
-		{"enroll", "--wait", "soon"},
-		{"run", "--log-level", "loud"},
-		{"run", "--log-format", "xml"},
-		{"run", "--config"},
-		{"unenroll", "everything"},
-		{"version", "2"},
-	} {
-		r := m.do(args...)
-		if r.code != 1 || r.errs == "" {
-			t.Errorf("muster %v: %v", args, r)
-		}
-	}
-	if _, err := os.Stat(m.dir); !os.IsNotExist(err) {
-		t.Errorf("a state directory was made: %v", err)
 	}
 }

@@ -15,133 +15,41 @@ var commands = [][]string{{"run"}, {"enroll"}, {"--enroll"}, {"status"}, {"statu
 func TestEveryProblemOfAConfigurationIsNamedInOneRun(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
+	m := newMachine(t, s)
 	dir := t.TempDir()
-	keyFile := filepath.Join(dir, "key")
-	if err := os.WriteFile(keyFile, []byte(enrollmentKey), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	configFile := filepath.Join(dir, "agent.env")
 	if err := os.WriteFile(configFile, []byte("MUSTER_SITECODE=ACME-HQ\nMUSTER_LOG_LEVEL=chatty\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for name, test := range map[string]struct {
-		env    map[string]string
-		args   []string
-		expect []string
-	}{
-		"a missing site code": {
-			map[string]string{"MUSTER_SITE_CODE": ""},
-			nil,
-			[]string{"MUSTER_SITE_CODE", "half-configured"},
-		},
-		"a missing enrollment key": {
-			map[string]string{"MUSTER_ENROLLMENT_KEY": ""},
-			nil,
-			[]string{"MUSTER_ENROLLMENT_KEY"},
-		},
-		"a URL of a scheme that is not spoken": {
-			map[string]string{"MUSTER_SERVER_URL": "ftp://127.0.0.1/"},
-			nil,
-			[]string{"MUSTER_SERVER_URL", "https"},
-		},
-		"plain text to another machine": {
-			map[string]string{"MUSTER_SERVER_URL": "http://192.0.2.1/"},
-			nil,
-			[]string{"MUSTER_SERVER_URL", "https"},
-		},
-		"a key and its twin": {
-			map[string]string{"MUSTER_ENROLLMENT_KEY_FILE": keyFile},
-			nil,
-			[]string{"MUSTER_ENROLLMENT_KEY_FILE", "MUSTER_ENROLLMENT_KEY"},
-		},
-		"a misspelt variable in the file": {
-			map[string]string{"MUSTER_LOG_LEVEL": ""},
-			[]string{"--config", configFile},
-			[]string{"MUSTER_SITECODE", "MUSTER_SITE_CODE", "line 1", "MUSTER_LOG_LEVEL", "line 2"},
-		},
-		"a configuration file that is not there": {
-			nil, []string{"--config", filepath.Join(dir, "nowhere")}, []string{filepath.Join(dir, "nowhere")},
-		},
-		"a key file that is not there": {
-			map[string]string{"MUSTER_ENROLLMENT_KEY": "", "MUSTER_ENROLLMENT_KEY_FILE": filepath.Join(dir, "nowhere")},
-			nil,
-			[]string{"MUSTER_ENROLLMENT_KEY_FILE", filepath.Join(dir, "nowhere")},
-		},
-		"a trust file that is a directory": {
-			map[string]string{"MUSTER_TRUST_CA_FILE": dir},
-			nil,
-			[]string{"MUSTER_TRUST_CA_FILE", dir},
-		},
-		"delays that contradict each other": {
-			map[string]string{"MUSTER_PENDING_MIN": "10s", "MUSTER_PENDING_MAX": "1s", "MUSTER_TRANSIENT_MIN": "1ms"},
-			nil,
-			[]string{"MUSTER_PENDING_M", "MUSTER_TRANSIENT_MIN"},
-		},
-		"what only a development build knows": {
-			map[string]string{"MUSTER_DEV_INSECURE_TLS": "true"},
-			nil,
-			[]string{"MUSTER_DEV_INSECURE_TLS"},
-		},
-		"a key in the wrong place": {
-			map[string]string{"MUSTER_SITE_CODE": enrollmentKey},
-			nil,
-			[]string{"MUSTER_SITE_CODE", "key"},
-		},
-		"all at once": {
-			map[string]string{
-				"MUSTER_SERVER_URL": "ftp://127.0.0.1/", "MUSTER_SITE_CODE": "", "MUSTER_ENROLLMENT_KEY_FILE": keyFile, "MUSTER_LOG_LEVEL": "",
-				"MUSTER_API_KEY_FILE": filepath.Join(dir, "nowhere"), "MUSTER_TRUST_CA_FILE": dir, "MUSTER_OPERATOR_MIN": "soon",
-			},
-			[]string{"--config", configFile},
-			[]string{
-				"MUSTER_SERVER_URL", "MUSTER_SITE_CODE", "MUSTER_SITECODE", "MUSTER_ENROLLMENT_KEY_FILE", "MUSTER_LOG_LEVEL",
-				"MUSTER_API_KEY_FILE", "MUSTER_TRUST_CA_FILE", "MUSTER_OPERATOR_MIN",
-			},
-		},
+	for name, value := range map[string]string{
+		"MUSTER_SERVER_URL": "ftp://127.0.0.1/", "MUSTER_SITE_CODE": "", "MUSTER_ENROLLMENT_KEY_FILE": configFile, "MUSTER_LOG_LEVEL": "",
+		"MUSTER_API_KEY_FILE": filepath.Join(dir, "nowhere"), "MUSTER_TRUST_CA_FILE": dir, "MUSTER_OPERATOR_MIN": "soon", "MUSTER_DEV_INSECURE_TLS": "true",
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			m := newMachine(t, s.of(t))
-			for variable, value := range test.env {
-				m.env[variable] = value // an empty value counts as not set
-			}
-			for _, command := range commands {
-				r := m.do(append(command, test.args...)...)
-				if r.code != 1 || r.out != "" {
-					t.Errorf("muster %v: %v", command, r)
-				}
-				for _, part := range test.expect {
-					if !strings.Contains(r.errs, part) {
-						t.Errorf("muster %v does not name %s: %v", command, part, r)
-					}
-				}
-				if leaks(r.errs, enrollmentKey) {
-					t.Errorf("muster %v shows a key: %v", command, r)
-				}
-			}
-			if _, err := os.Stat(m.dir); !os.IsNotExist(err) {
-				t.Errorf("a state directory was made: %v", err)
-			}
-		})
+		m.env[name] = value // an empty value counts as not set
 	}
-	t.Cleanup(func() { // when all of them have ended
-		if n := len(s.requests()); n != 0 {
-			t.Errorf("%d requests were sent", n)
+	for _, command := range commands {
+		r := m.do(append(command, "--config", configFile)...)
+		if r.code != 1 || r.out != "" {
+			t.Errorf("muster %v: %v", command, r)
 		}
-	})
-}
-
-func TestAMisspeltVariableInTheEnvironmentIsAWarning(t *testing.T) {
-	t.Parallel()
-	is := is.New(t)
-	s := startServer(t)
-	m := newMachine(t, s)
-	m.env["MUSTER_SERVICE_HOST"] = "10.0.0.1" // as orchestrators inject them
-	m.env["MUSTER_LABEL_COMPANI"] = "Acme"
-	a := m.start().connected()
-	is.True(strings.Contains(a.log.String(), "MUSTER_SERVICE_HOST"))
-	is.True(strings.Contains(a.log.String(), "MUSTER_LABEL_COMPANY"))
-	is.Equal(a.logged("configuration", 1).Level, "WARN")
+		for _, part := range []string{
+			"MUSTER_SERVER_URL", "https", "MUSTER_SITE_CODE", "MUSTER_SITECODE", "line 1", "MUSTER_ENROLLMENT_KEY_FILE", "MUSTER_LOG_LEVEL", "line 2",
+			"MUSTER_API_KEY_FILE", filepath.Join(dir, "nowhere"), "MUSTER_TRUST_CA_FILE", "MUSTER_OPERATOR_MIN", "MUSTER_DEV_INSECURE_TLS",
+		} {
+			if !strings.Contains(r.errs, part) {
+				t.Errorf("muster %v does not name %s: %v", command, part, r)
+			}
+		}
+		if leaks(r.errs, enrollmentKey) {
+			t.Errorf("muster %v shows a key: %v", command, r)
+		}
+	}
+	if _, err := os.Stat(m.dir); !os.IsNotExist(err) {
+		t.Errorf("a state directory was made: %v", err)
+	}
+	if n := len(s.requests()); n != 0 {
+		t.Errorf("%d requests were sent", n)
+	}
 }
 
 func TestNothingConfiguredIsNoError(t *testing.T) {
@@ -171,7 +79,8 @@ func TestTheConfigurationComesFromFileEnvironmentAndFlags(t *testing.T) {
 	}
 	file := write("agent.env", "# a machine of these tests\n"+
 		"MUSTER_SERVER_URL="+s.URL+"/\nMUSTER_SITE_CODE=\""+site+"\"\nMUSTER_TRUST_CA_FILE='"+s.CA+"'\n"+
-		"MUSTER_ENROLLMENT_KEY_FILE='"+write("key", enrollmentKey+"\n")+"'\nMUSTER_LOG_LEVEL=error\nMUSTER_STATE_DIR=/nowhere\nUNRELATED=1\n")
+		"MUSTER_ENROLLMENT_KEY_FILE='"+write("key", enrollmentKey+"\n")+"'\nMUSTER_LOG_LEVEL=error\nMUSTER_STATE_DIR=/nowhere\nUNRELATED=1\n"+
+		"MUSTER_LABEL_COMPANY=Acme\nMUSTER_LABEL_SITE=HQ\nMUSTER_LABEL_DEPARTMENT='Sales, Größe <&>'\nMUSTER_LABEL_DEVICE_TYPE=workstation\nMUSTER_LABEL_TAGS='laptop, finance'\n")
 	m.env = map[string]string{"MUSTER_MACHINE_UID": m.uid, "MUSTER_LOG_LEVEL": "warn", "MUSTER_STATE_DIR": "/nowhere/else"}
 
 	flags := []string{"--config", file, "--state-dir", m.dir, "--log-level", "debug", "--log-format", "json"}
@@ -205,4 +114,9 @@ func TestTheConfigurationComesFromFileEnvironmentAndFlags(t *testing.T) {
 	a.connected()
 	s.onlyMachine(m)
 	is.True(m.stored())
+	var sent struct{ Labels map[string]any }
+	decode(t, s.requestsTo(enrollPath)[0].Body, &sent)
+	matches(t, "labels", map[string]any{
+		"company": "Acme", "site": "HQ", "department": "Sales, Größe <&>", "device_type": "workstation", "tags": []any{"laptop", "finance"},
+	}, sent.Labels)
 }

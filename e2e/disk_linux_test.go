@@ -120,54 +120,6 @@ func TestAFullDiskLosesNoKey(t *testing.T) {
 	}
 }
 
-func TestWithADiskThatIsFullTheAgentGoesOnOnceItIsFreed(t *testing.T) {
-	t.Parallel()
-	if !inNamespace(t) {
-		return
-	}
-	is := is.New(t)
-	s := startServer(t)
-	m := newMachine(t, s)
-	m.delays(20*time.Millisecond, 40*time.Millisecond)
-	d := newDisk(t, m)
-	d.fill(0)
-	a := m.start()
-	l := a.waited("enroll.retry", 3)
-	is.Equal(l.Class, "transient")
-	is.Equal(l.Attempt, 3)
-	is.True(strings.Contains(l.Msg, "nothing was sent"))
-	st := m.is("enrolling")
-	is.True(strings.Contains(st.Enrollment.Site.LastError, "free some space"))
-	is.Equal(s.enrollments(), 0)
-	d.free()
-	a.connected()
-	s.onlyMachine(m)
-	is.Equal(s.enrollments(), 1)
-	key := m.key()
-
-	// Full again, it is connected and connects again, and no new key is asked
-	// for that could not be stored.
-	d.fill(0)
-	s.cut(m)
-	a.logged("relay.connected", 2)
-	s.send(m, `{"type":"reenroll"}`)
-	retries, _ := a.log.lines("enroll.retry")
-	a.logged("enroll.retry", len(retries)+6)
-	is.Equal(s.enrollments(), 1)
-	a.kill()
-	a = m.start().connected()
-	s.onlyMachine(m)
-	is.Equal(m.key(), key)
-	r := m.do("enroll", "--force") // beside the service: refused in any case
-	is.Equal(r.code, 1)
-	a.kill()
-	r = m.do("enroll", "--force")
-	is.Equal(r.code, 1)
-	is.True(strings.Contains(r.out, "Nothing was sent"))
-	is.Equal(s.enrollments(), 1)
-	is.Equal(m.key(), key)
-}
-
 func TestADiskThatFillsUpDuringTheRequestLosesNoKey(t *testing.T) {
 	t.Parallel()
 	if !inNamespace(t) {
@@ -190,43 +142,48 @@ func TestADiskThatFillsUpDuringTheRequestLosesNoKey(t *testing.T) {
 	is.Equal(s.enrollments(), 1)
 }
 
-func TestWithADirectoryForReadingOnlyItConnectsAndReports(t *testing.T) {
+// A fresh machine waits until it can store a key; one that has a key connects,
+// and again after a restart.
+func TestWithAStateDirectoryThatCannotBeWrittenItGoesOn(t *testing.T) {
 	t.Parallel()
 	if !inNamespace(t) {
 		return
 	}
-	is := is.New(t)
-	s := startServer(t)
-	m := newMachine(t, s)
-	m.delays(20*time.Millisecond, 40*time.Millisecond)
-	d := newDisk(t, m)
+	for advice, way := range map[string]struct{ spoil, mend func(*disk) }{
+		"free some space":               {func(d *disk) { d.fill(0) }, (*disk).free},
+		"make its file system writable": {func(d *disk) { d.readOnly(true) }, func(d *disk) { d.readOnly(false) }},
+	} {
+		is := is.New(t)
+		s := startServer(t)
+		m := newMachine(t, s)
+		m.delays(20*time.Millisecond, 40*time.Millisecond)
+		d := newDisk(t, m)
+		is.NoErr(os.Mkdir(m.dir, 0o700))
+		way.spoil(d)
+		a := m.start()
+		l := a.waited("enroll.retry", 3)
+		is.Equal(l.Class, "transient")
+		is.Equal(l.Attempt, 3) // counted in memory
+		is.True(strings.Contains(l.Msg, "nothing was sent") && strings.Contains(l.Msg, advice))
+		is.Equal(s.enrollments(), 0)
+		way.mend(d)
+		a.connected()
+		key := m.key()
 
-	// A fresh machine waits until it can store a key.
-	is.NoErr(os.Mkdir(m.dir, 0o700))
-	d.readOnly(true)
-	a := m.start()
-	l := a.waited("enroll.retry", 3)
-	is.Equal(l.Class, "transient")
-	is.Equal(l.Attempt, 3)
-	is.True(strings.Contains(l.Msg, "make its file system writable"))
-	is.Equal(s.enrollments(), 0)
-	d.readOnly(false)
-	a.connected()
-	key := m.key()
-
-	// One that has a key connects, and again after a restart.
-	a.kill()
-	d.readOnly(true)
-	a = m.start().connected()
-	s.cut(m)
-	a.logged("relay.connected", 2)
-	is.Equal(s.enrollments(), 1)
-	if r := m.do("status", "--json"); strings.Contains(r.out, `"state":"stopped"`) {
-		t.Errorf("the status says of an agent that runs: %v", r)
+		a.kill()
+		way.spoil(d)
+		a = m.start().connected()
+		s.cut(m)
+		a.logged("relay.connected", 2)
+		s.send(m, `{"type":"reenroll"}`) // for a key that could not be stored
+		a.logged("enroll.retry", 3)
+		is.Equal(s.enrollments(), 1)
+		if r := m.do("status", "--json"); strings.Contains(r.out, `"state":"stopped"`) {
+			t.Errorf("the status says of an agent that runs: %v", r)
+		}
+		is.Equal(m.start().wait(), 1) // one service at a time
+		is.Equal(first(a.stop()), 0)
+		is.True(strings.Contains(m.must(1, "enroll", "--force").out, "Nothing was sent"))
+		is.Equal(m.key(), key)
 	}
-	other := m.start()
-	is.Equal(other.wait(), 1) // one service at a time
-	code, _ := a.stop()
-	is.Equal(code, 0)
-	is.Equal(m.key(), key)
 }

@@ -4,11 +4,9 @@ import (
 	"encoding/json"
 	"maps"
 	"math"
-	"net/http"
 	"reflect"
 	"regexp"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -115,16 +113,9 @@ func TestAfterSIGKILLItConnectsAtOnceWithoutEnrolling(t *testing.T) {
 		lives++
 		return time.Since(began)
 	})
-	eventually(t, func() string {
-		for _, session := range s.state().Relay {
-			if session.Frames > 0 && session.LastStatus.MachineUID == m.uid && session.AgentID == id {
-				return ""
-			}
-		}
-		return "no status frame came"
-	})
-	st := m.status()
-	is.Equal(st.Credential.Source, "stored")
+	s.joined(m)
+	is.Equal(s.state().Relay[0].AgentID, id)
+	is.Equal(m.status().Credential.Source, "stored")
 	code, _ := a.stop()
 	is.Equal(code, 0)
 
@@ -132,77 +123,4 @@ func TestAfterSIGKILLItConnectsAtOnceWithoutEnrolling(t *testing.T) {
 	is.Equal(s.connections(), lives) // one of each life
 	s.relayConnections(lives)        // all were accepted
 	is.Equal(m.key(), key)
-}
-
-func TestAnAnswerThatWasLostIsAskedForAgain(t *testing.T) {
-	t.Parallel()
-	is := is.New(t)
-	s := startServer(t)
-	s.fault(enrollPath, 1, action{Drop: "after_commit"})
-	m := newMachine(t, s)
-	a := m.start()
-
-	lost := a.logged("enroll.retry", 1)
-	is.Equal(lost.Class, "transient")
-	a.connected()
-	s.onlyMachine(m)
-	tries := s.requestsTo(enrollPath)
-	is.Equal(len(tries), 2)
-	is.True(tries[0].Dropped)
-	is.Equal(tries[1].Status, 200) // a known machine
-	is.Equal(s.state().Machines[0].Enrollments, 2)
-	is.Equal(s.connections(), 1) // the stored key is the one that works
-}
-
-func TestTheRelayKeyMayRideInTheHeader(t *testing.T) {
-	t.Parallel()
-	is := is.New(t)
-	s := startServer(t)
-	m := newMachine(t, s)
-	m.env["MUSTER_RELAY_AUTH"] = "header"
-	m.start().connected()
-	s.onlyMachine(m)
-	is.Equal(s.state().Relay[0].Auth, "header")
-	for _, r := range s.requestsTo(relayPath) {
-		is.True(strings.Contains(r.Query, "machine_uid="))
-		is.True(!strings.Contains(r.Query, "api_key"))
-	}
-}
-
-func TestLabelsReachTheServer(t *testing.T) {
-	t.Parallel()
-	s := startServer(t)
-	m := newMachine(t, s)
-	m.env["MUSTER_LABEL_COMPANY"] = "Acme"
-	m.env["MUSTER_LABEL_SITE"] = "HQ"
-	m.env["MUSTER_LABEL_DEPARTMENT"] = "Sales, Größe <&>"
-	m.env["MUSTER_LABEL_DEVICE_TYPE"] = "workstation"
-	m.env["MUSTER_LABEL_TAGS"] = "laptop, finance"
-	m.must(0, "enroll")
-
-	var sent struct{ Labels map[string]any }
-	decode(t, s.requestsTo(enrollPath)[0].Body, &sent)
-	matches(t, "labels", map[string]any{
-		"company": "Acme", "site": "HQ", "department": "Sales, Größe <&>", "device_type": "workstation", "tags": []any{"laptop", "finance"},
-	}, sent.Labels)
-}
-
-func TestAServerMayLieBelowAPath(t *testing.T) {
-	t.Parallel()
-	is := is.New(t)
-	s := startServer(t)
-	var w *wiretap
-	listening := make(chan struct{})
-	w = tap(t, s, func(rw http.ResponseWriter, r *http.Request) {
-		<-listening
-		http.StripPrefix("/fleet/muster", w.pass).ServeHTTP(rw, r)
-	})
-	close(listening)
-	m := newMachine(t, nil)
-	m.configure(w.URL+"/fleet/muster/", w.CA)
-	m.start().connected()
-	s.onlyMachine(m)
-	for _, request := range w.requests() {
-		is.True(strings.Contains(request, " /fleet/muster/"))
-	}
 }

@@ -2,13 +2,10 @@ package e2e
 
 import (
 	"bytes"
-	"crypto/x509"
-	"encoding/pem"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/matryer/is"
 )
@@ -54,119 +51,6 @@ func shows(m *machine, url, from string) bool {
 		}
 	}
 	return false
-}
-
-func TestATokenIsSentOnlyToWhoGaveIt(t *testing.T) {
-	t.Parallel()
-	is := is.New(t)
-	s, other := startManager(t, "--approve", "manual"), startManager(t)
-	m := newHost(t, s)
-	m.undecided()
-	m.env["MUSTER_MANAGER_URL"], m.env["MUSTER_MANAGER_TRUST_CA_FILE"] = other.URL, other.CA
-	a := m.start()
-	a.serves()
-	is.Equal(len(other.hosts()), 1)
-	for i, r := range other.requests() {
-		is.True(i > 0 || r.Path == registerPath) // not a poll
-	}
-	is.Equal(len(other.requestsTo(pollPath)), 1)
-}
-
-func TestAWrongURLDoesNotLoseTheToken(t *testing.T) {
-	t.Parallel()
-	is := is.New(t)
-	s := startManager(t, "--approve", "manual")
-	m := newHost(t, s)
-	m.undecided()
-	m.env["MUSTER_MANAGER_URL"] = "https://" + closedPort(t).addr
-	m.must(1, "enroll")
-	m.env["MUSTER_MANAGER_URL"] = s.URL
-	m.undecided()
-	is.Equal(len(s.requestsTo(registerPath)), 1)
-}
-
-func TestAManagerThatDoesNotRenewIsAskedToTakeTheHostInAgain(t *testing.T) {
-	t.Parallel()
-	t.Run("and does", func(t *testing.T) {
-		t.Parallel()
-		is := is.New(t)
-		s := startManager(t, append([]string{"--no-renew", "--reregister", "--approve", "after=2"}, dueAtOnce...)...)
-		m := newHost(t, s)
-		a := m.start()
-		a.serves()
-		a.logged("certs.installed", 3)
-		a.serves()
-		is.Equal(first(a.stop()), 0)
-		asked, hosts := len(s.requestsTo(renewPath)), len(s.hosts())
-		is.True(asked == hosts-1 || asked == hosts) // once for each certificate, the last of which may not be installed
-		lines, _ := a.log.lines("listening")
-		is.Equal(len(lines), 1)
-	})
-	t.Run("and says that it exists", func(t *testing.T) {
-		t.Parallel()
-		is := is.New(t)
-		s := startManager(t, "--cert-lifetime", "30s", "--cert-age", "20s", "--no-renew") // 10 s to look at what is said at its end
-		m := newHost(t, s)
-		// A threshold of no time: there is more than that left.
-		m.env["MUSTER_CERT_RENEWAL_THRESHOLD_DAYS"] = "0"
-		m.delay("OPERATOR", 300*time.Millisecond, 300*time.Millisecond)
-		a := m.start()
-		a.serves()
-		a.await("enroll.rejected", 1, func(l line) bool { return l.Class == "operator" })
-		st := m.stands(func(st status) bool { return st.Enrollment.Manager.State == "conflict" })
-		is.Equal(st.State, "serving")
-		is.Equal(st.code, 0)
-		is.Equal(st.Certificate.Status, "expiring_soon")
-		is.True(strings.Contains(st.Enrollment.Manager.LastError, "re-approve"))
-		a.serves()
-		is.Equal(len(s.requestsTo(renewPath)), 1)
-
-		// Once it is over, an operator must act; and once he has, it heals.
-		m.stands(func(st status) bool { return st.State == "blocked" && st.Certificate.Status == "expired" })
-		s.decide("e1", "approve")
-		a.logged("certs.installed", 2)
-		m.is("serving")
-		a.serves()
-	})
-}
-
-func TestADamagedCertificateHeals(t *testing.T) {
-	t.Parallel()
-	damage := map[string]func(m *machine){
-		"cut short":     func(m *machine) { m.write(certFile, m.read(certFile)[:200]) },
-		"empty":         func(m *machine) { m.write(certFile, nil) },
-		"gone":          func(m *machine) { m.mustNot(os.Remove(m.path(certFile))) },
-		"the key gone":  func(m *machine) { m.mustNot(os.Remove(m.path(keyFile))) },
-		"the CA gone":   func(m *machine) { m.mustNot(os.Remove(m.path(caFile))) },
-		"everything":    func(m *machine) { m.mustNot(os.RemoveAll(filepath.Dir(m.path(certFile)))) },
-		"a foreign key": func(m *machine) { m.write(keyFile, m.foreign(keyFile)) },
-		"a foreign CA":  func(m *machine) { m.write(caFile, m.foreign(caFile)) },
-	}
-	want := map[string]string{
-		"cut short": "corrupt", "empty": "corrupt", "gone": "missing", "the key gone": "missing", "the CA gone": "missing", "everything": "missing",
-		"a foreign key": "key_mismatch", "a foreign CA": "untrusted",
-	}
-	for name, spoil := range damage {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			is := is.New(t)
-			s := startManager(t, "--reregister", "--approve", "after=1")
-			m := newHost(t, s)
-			m.must(0, "enroll")
-			spoil(m)
-			is.Equal(m.status().Certificate.Status, want[name])
-			a := m.start()
-			is.True(a.serves().Certificate.Status == "valid")
-			is.Equal(len(s.hosts()), 2)
-			is.Equal(m.is("serving").Certificate.Status, "valid")
-			if want[name] != "corrupt" {
-				m.settled()
-				return
-			}
-			m.installed()
-			is.Equal(len(m.setAside()), 1)
-		})
-	}
 }
 
 func TestDamagedCertificateFilesAreSetAside(t *testing.T) {
@@ -229,33 +113,6 @@ func TestDamagedCertificateFilesAreSetAside(t *testing.T) {
 	is.Equal(m.setAside(), nil)
 }
 
-func TestACertificateDamagedWhileTheAgentRunsHeals(t *testing.T) {
-	t.Parallel()
-	is := is.New(t)
-	s := startManager(t, "--reregister")
-	m := newHost(t, s)
-	a := m.start()
-	a.serves()
-	m.write(certFile, m.read(certFile)[:200])
-	// A person's question makes it look at once, in place of within the hour.
-	r := m.do("renew-certs")
-	if r.code == 1 {
-		t.Errorf("%v", r)
-	}
-	a.logged("certs.installed", 2)
-	a.serves()
-	lines, _ := a.log.lines("listening")
-	is.Equal(len(lines), 1)
-	is.Equal(m.is("serving").Certificate.Status, "valid")
-}
-
-func (m *machine) mustNot(err error) {
-	m.t.Helper()
-	if err != nil {
-		m.t.Fatal(err)
-	}
-}
-
 // foreign is the same file of a host of another manager.
 func (m *machine) foreign(name string) []byte {
 	m.t.Helper()
@@ -273,43 +130,26 @@ func TestCertificatesPlacedByHandAreServedWithoutAManager(t *testing.T) {
 	m := newMachine(t, nil)
 	m.env["MUSTER_LISTEN_ADDR"] = "127.0.0.1:0"
 	m.env["MUSTER_CA_CERT"], m.env["MUSTER_SERVER_CERT"], m.env["MUSTER_SERVER_KEY"] = donor.path(caFile), donor.path(certFile), donor.path(keyFile)
+	is.NoErr(os.Rename(donor.path(keyFile), donor.path("away")))
+	is.Equal(m.start().wait(), 0) // without its key it is nothing yet
+
+	// One that is not good is no reason to end: it may become so.
+	donor.write(keyFile, m.foreign(keyFile))
 	a := m.start()
+	is.Equal(m.is("blocked").Certificate.Status, "key_mismatch")
+	is.NoErr(os.Rename(donor.path("away"), donor.path(keyFile)))
+	is.True(strings.Contains(m.must(0, "renew-certs").out, "nobody renews it")) // and has it looked at now
 	_, err := ask(donor.peer(), a.listening())
 	is.NoErr(err)
 	st := m.is("serving")
 	is.Equal(st.Enrollment.Manager.State, "not_configured")
 	is.Equal(st.Certificate.Status, "valid")
-	is.True(strings.Contains(m.must(0, "renew-certs").out, "nobody renews it"))
 
 	// With a manager they count as enrolled.
 	is.Equal(first(a.stop()), 0)
 	m.atManager(s)
 	is.True(strings.Contains(m.must(0, "enroll").out, "valid until"))
 	is.Equal(len(s.requestsTo(registerPath)), 1)
-}
-
-// One that is not good is no reason to end: it may become so.
-func TestACertificatePlacedByHandThatIsNotGoodIsWaitedFor(t *testing.T) {
-	t.Parallel()
-	is := is.New(t)
-	donor := newHost(t, startManager(t))
-	donor.must(0, "enroll")
-	m := newMachine(t, nil)
-	m.env["MUSTER_LISTEN_ADDR"] = "127.0.0.1:0"
-	is.NoErr(os.MkdirAll(m.path("certs"), 0o700))
-	m.write(caFile, donor.read(caFile))
-	m.write(certFile, donor.read(certFile))
-	is.Equal(m.start().wait(), 0) // without its key it is nothing yet
-
-	m.write(keyFile, m.foreign(keyFile))
-	a := m.start()
-	is.Equal(m.is("blocked").Certificate.Status, "key_mismatch")
-	m.write(keyFile, donor.read(keyFile))
-	m.must(0, "renew-certs")
-	_, err := ask(donor.peer(), a.listening())
-	is.NoErr(err)
-	m.is("serving")
-	is.Equal(first(a.stop()), 0)
 }
 
 func TestTheRevocationListIsKeptFresh(t *testing.T) {
@@ -328,20 +168,6 @@ func TestTheRevocationListIsKeptFresh(t *testing.T) {
 		return ""
 	})
 
-	// One that is damaged or of somebody else is refused, and the last good
-	// one kept.
-	s.fault(crlPath, 1, action{Corrupt: true})
-	s.fault(crlPath, 1, action{Status: 200, Body: string(m.foreign(crlFile))})
-	s.fault(crlPath, 1, action{Status: 200, Body: "<html>"})
-	a.await("certs.status", 3, func(l line) bool { return l.Wait != "" && l.Level == "WARN" })
-	a.serves()
-	block, _ := pem.Decode(m.read(crlFile))
-	if block == nil {
-		t.Fatal("the list is damaged")
-	}
-	_, err := x509.ParseRevocationList(block.Bytes)
-	is.NoErr(err)
-
 	// Who is revoked is not served any more; here it is the host itself.
 	s.decide("e1", "revoke")
 	m.stands(func(st status) bool { return st.Certificate.Status == "revoked" })
@@ -355,61 +181,3 @@ func TestTheRevocationListIsKeptFresh(t *testing.T) {
 	a.serves()
 	is.Equal(m.is("serving").Certificate.Status, "valid")
 }
-
-func TestABundleThatCannotBeUsedIsKeptAside(t *testing.T) {
-	t.Parallel()
-	is := is.New(t)
-	s := startManager(t)
-	ca, cert := quote(fromElsewhere(t, caFile)), quote(fromElsewhere(t, certFile)) // somebody else's
-	s.fault(anyPollPath, 1, action{Status: 200, Body: `{"status":"approved","ca_crt":` + ca + `,"server_crt":` + cert + `}`})
-	m := newHost(t, s)
-	m.delay("OPERATOR", 10*time.Second, 10*time.Second) // time to look before it asks again
-	a := m.start()
-	logged := a.logged("enroll.rejected", 1)
-	is.Equal(logged.Class, "operator")
-	kept, err := filepath.Glob(m.path("enrollment/rejected/*"))
-	is.NoErr(err)
-	is.Equal(len(kept), 1)
-	is.True(strings.Contains(logged.Msg, kept[0]))
-	is.Equal(m.is("blocked").Enrollment.Manager.State, "unexpected")
-	is.True(!m.has(certFile))
-	s.decide("e1", "remove")
-	a.serves()
-}
-
-func TestAnAnswerThatIsNoAnswerLosesNothing(t *testing.T) {
-	t.Parallel()
-	is := is.New(t)
-	s := startManager(t, "--approve", "after=12")
-	page := "<html>" + strings.Repeat("Welcome to the hotel's network. ", 40) + "</html>"
-	for _, answer := range []action{
-		{Status: 200, Body: page},
-		{Status: 200, Body: "{}"},
-		{Status: 200, Body: `{"status":"approved"}`},
-		{Corrupt: true},
-		{Status: 500, Body: page},
-		{Status: 503, Headers: map[string]string{"Retry-After": "1"}},
-		{Status: 429, Headers: map[string]string{"Retry-After": "1"}},
-		{Drop: "before_response"},
-		{Status: 200, Body: page, Drop: "mid_body"},
-		{Status: 403},
-		{Status: 302, Headers: map[string]string{"Location": "https://login.example.org/"}},
-	} {
-		s.fault(anyPollPath, 1, answer)
-	}
-	for _, answer := range []action{{Status: 500}, {Status: 200, Body: page}, {Drop: "after_commit"}, {Corrupt: true}} {
-		s.fault(registerPath, 1, answer)
-	}
-	m := newHost(t, s)
-	a := m.start()
-	a.serves()
-	is.Equal(len(s.hosts()), 1)
-	m.is("serving")
-}
-
-func fromElsewhere(t *testing.T, name string) []byte {
-	t.Helper()
-	return newHost(t, startManager(t)).foreign(name)
-}
-
-func quote(b []byte) string { return `"` + strings.ReplaceAll(string(b), "\n", `\n`) + `"` }

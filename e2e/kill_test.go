@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -74,64 +73,4 @@ func (m *machine) newest() string {
 		}
 	}
 	return "nothing"
-}
-
-func TestRestartsDoNotAskMoreOften(t *testing.T) {
-	t.Parallel()
-	is := is.New(t)
-	s := startServer(t)
-	s.refuse(401)
-	m := newMachine(t, s)
-	m.shippedDelays()
-	const (
-		pause = 10 * time.Second // 2 × the first transient delay: docs/SPEC.md, "Stop and restart"
-		every = time.Second
-	)
-	a := m.start()
-	a.logged("enroll.rejected", 1)
-	a.kill()
-	restarts := 1
-	for began := time.Now(); s.enrollments() < 2; restarts++ {
-		if time.Since(began) > pause+patience {
-			t.Fatal("it does not ask again at all")
-		}
-		a := m.launch()
-		a.logged("starting", 1)
-		time.Sleep(every) // the crash loop's pace
-		a.kill()
-	}
-	tries := s.requestsTo(enrollPath)
-	is.Equal(len(tries), 2)
-	if gap := tries[1].Time.Sub(tries[0].Time); gap < pause {
-		t.Errorf("two requests within %v, over %d restarts", gap, restarts)
-	}
-	is.True(restarts >= 3) // a busy machine may take seconds for one
-
-	// What it was told survives, too: the status knows it from disk.
-	st := m.status()
-	is.Equal(st.State, "stopped")
-	is.Equal(st.Enrollment.Site.State, "rejected")
-	is.True(strings.Contains(st.Enrollment.Site.LastError, "MUSTER_ENROLLMENT_KEY"))
-}
-
-func TestTheCountOfFailuresOutlivesARestart(t *testing.T) {
-	t.Parallel()
-	is := is.New(t)
-	s := startServer(t)
-	s.refuse(503)
-	m := newMachine(t, s)
-	m.delays(10*time.Millisecond, time.Hour) // each wait twice the one before
-	a := m.start()
-	first := a.logged("enroll.retry", 4)
-	is.Equal(first.Attempt, 4)
-	a.kill()
-	lines, _ := a.log.lines("enroll.retry")
-	a = m.start()
-	is.True(a.logged("enroll.retry", 1).Attempt > len(lines))
-
-	// A changed configuration starts from nothing.
-	a.kill()
-	m.env["MUSTER_ENROLLMENT_KEY"] = "cek_anotherKeyAnotherKey"
-	a = m.start()
-	is.Equal(a.logged("enroll.retry", 1).Attempt, 1)
 }

@@ -3,7 +3,6 @@ package e2e
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/matryer/is"
 )
@@ -29,7 +28,6 @@ func TestTheSharedKeyStillConnectsWithAWarning(t *testing.T) {
 	is.Equal(s.enrollments(), 0)
 	is.True(!m.stored())
 	is.True(!leaks(a.log.String(), legacyKey))
-	is.Equal(m.do("enroll").code, 1) // beside the service
 	a.kill()
 
 	// Site enrollment, once it is configured, comes before it.
@@ -39,23 +37,4 @@ func TestTheSharedKeyStillConnectsWithAWarning(t *testing.T) {
 	is.Equal(len(warned), 0)
 	is.Equal(s.enrollments(), 1)
 	is.Equal(m.is("connected").Credential.Source, "enrolled")
-}
-
-func TestASharedKeyThatTheRelayRefusesIsRetriedAndTheAdviceGiven(t *testing.T) {
-	t.Parallel()
-	is := is.New(t)
-	s := startServer(t)
-	m := newMachine(t, s)
-	m.delays(20*time.Millisecond, 40*time.Millisecond)
-	delete(m.env, "MUSTER_SITE_CODE")
-	delete(m.env, "MUSTER_ENROLLMENT_KEY")
-	m.env["MUSTER_API_KEY"] = legacyKey
-	a := m.start()
-	a.logged("legacy_api_key", 1)
-	is.Equal(a.logged("credential.refused", 3).Class, "transient")
-	st := m.is("connecting")
-	is.Equal(st.Relay.State, "refused")
-	is.Equal(st.Credential.Source, "legacy")
-	is.Equal(s.enrollments(), 0)
-	is.True(!leaks(a.log.String(), legacyKey))
 }

@@ -171,26 +171,6 @@ func TestAHostKilledAtEachStepOfItsEnrollmentEndsServing(t *testing.T) {
 	}
 }
 
-// The one moment that no agent can close lies between the manager's send and
-// the first sync.
-func TestTheMomentThatNobodyCanCloseIsShort(t *testing.T) {
-	t.Parallel()
-	is := is.New(t)
-	s := startManager(t)
-	m := newHost(t, s)
-	named := make(chan time.Time, 16)
-	stop := watch(t, func(c change) {
-		if c.what == "name bundle.json" {
-			named <- c.when
-		}
-	}, m.enrolling()...)
-	defer stop()
-	m.start().serves()
-	polls := s.requestsTo(pollPath)
-	is.Equal(len(polls), 1)
-	t.Logf("from the poll's arrival at the manager, which then issues a certificate, to the bundle's name on disk: %v", (<-named).Sub(polls[0].Time))
-}
-
 // killAtRenewal runs the machine's agent, whose certificate is due, kills it at
 // the n-th change to a file since the renewal began, and returns that change;
 // "" if the renewal is over before.

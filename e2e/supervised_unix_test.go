@@ -178,8 +178,8 @@ func TestSIGHUPReadsTheConfigurationAgain(t *testing.T) {
 	is.True(strings.Contains(a.logged("configuration", 3).Msg, "takes effect"))
 	a.logged("relay.connected", 2)
 	eventually(t, func() string {
-		if n := s.connections(); n != 2 {
-			return fmt.Sprintf("it has connected %d times", n)
+		if w := s.state(); s.connections() != 2 || len(w.Relay) != 1 || w.Relay[0].Auth != "header" {
+			return fmt.Sprintf("it has connected %d times: %+v", s.connections(), w.Relay)
 		}
 		return ""
 	})
@@ -259,36 +259,6 @@ func TestTheEnrollmentKeyIsForgotten(t *testing.T) {
 	}
 }
 
-func TestACredentialOfTheServiceManagerIsReportedAsNotRemovable(t *testing.T) {
-	t.Parallel()
-	is := is.New(t)
-	s := startServer(t)
-	m := newMachine(t, s)
-	directory := filepath.Join(m.home, "credentials")
-	is.NoErr(os.Mkdir(directory, 0o700))
-	key := filepath.Join(directory, "enrollment_key")
-	delete(m.env, "MUSTER_ENROLLMENT_KEY")
-	m.env["CREDENTIALS_DIRECTORY"] = directory
-	m.env["MUSTER_FORGET_ENROLLMENT_KEY"] = "true"
-
-	m.must(1, "run") // absent: the rest is half a configuration
-	m.put(key, "")
-	m.must(1, "run") // empty is absent
-
-	m.put(key, enrollmentKey)
-	a := m.start().connected()
-	is.True(strings.Contains(a.logged("enrollment_key", 1).Msg, "/etc/credstore"))
-	a.stop()
-	for _, text := range []string{enrollmentKey, ""} { // enrolled, it needs none
-		m.put(key, text)
-		a = m.start().connected()
-		a.stop()
-	}
-	is.NoErr(os.RemoveAll(directory))
-	m.start().connected()
-	is.Equal(s.enrollments(), 1)
-}
-
 func TestALogThatNobodyReadsEndsNothing(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -303,24 +273,6 @@ func TestALogThatNobodyReadsEndsNothing(t *testing.T) {
 	m.is("connected")
 	is.NoErr(cmd.Process.Signal(syscall.SIGTERM))
 	is.NoErr(cmd.Wait()) // exit code 0
-}
-
-// Go's own exit code for these is 2.
-func TestACrashDoesNotLookLikeAnExitCode(t *testing.T) {
-	t.Parallel()
-	for _, sig := range []syscall.Signal{syscall.SIGQUIT, syscall.SIGABRT} {
-		t.Run(sig.String(), func(t *testing.T) {
-			t.Parallel()
-			is := is.New(t)
-			m := newMachine(t, startServer(t))
-			a := m.start().connected()
-			code, _ := a.signal(sig)
-			is.Equal(code, -1)
-			status, ok := a.cmd.ProcessState.Sys().(syscall.WaitStatus)
-			is.True(ok && status.Signaled() && !status.CoreDump())
-			is.True(!strings.Contains(a.log.String(), "cak_"))
-		})
-	}
 }
 
 // A step of the unit must not keep the service from starting for what the
