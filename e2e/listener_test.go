@@ -64,7 +64,7 @@ func TestAnAddressInUseIsWaitedForAndDisturbsNothingElse(t *testing.T) {
 func TestWithTheListenerOffNothingListens(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
-	s := startManager(t)
+	s := startServer(t)
 	m := newHost(t, s)
 	m.env["MUSTER_LISTEN_ADDR"] = "off"
 	a := m.start()

@@ -1,221 +1,203 @@
 package e2e
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/json"
-	"fmt"
-	"io"
 	"net/http"
-	"os"
-	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/matryer/is"
 )
 
-// The paths of the manager, as the server's history shows them.
-const (
-	registerPath = "/api/v1/enroll"
-	pollPath     = "/api/v1/enroll/status/{token}"
-	anyPollPath  = "/api/v1/enroll/status/" // for faults: every token
-	renewPath    = "/api/v1/enroll/renew"
-	crlPath      = "/api/v1/pki/crl.pem"
-)
-
-// The files of an enrollment at a manager.
-const (
-	pendingFile = "enrollment/pending.json"
-	csrKeyFile  = "enrollment/key.pem"
-	bundleFile  = "enrollment/bundle.json"
-	caFile      = "certs/ca.pem"
-	certFile    = "certs/server.pem"
-	keyFile     = "certs/server.key.pem"
-	crlFile     = "certs/crl.pem"
-)
-
-// startManager starts a server whose manager approves by itself, unless args
-// say otherwise.
-func startManager(t *testing.T, args ...string) *server {
-	t.Helper()
-	return startServer(t, args...)
-}
-
-// newHost is a fresh machine that is configured for the server's manager
-// alone.
-func newHost(t *testing.T, s *server) *machine {
-	t.Helper()
-	m := newMachine(t, nil)
-	m.atManager(s)
-	m.delays(10*time.Millisecond, 50*time.Millisecond)
-	return m
-}
-
-// atManager configures the server's manager, beside what is configured.
-func (m *machine) atManager(s *server) {
-	m.env["MUSTER_MANAGER_URL"] = s.URL
-	m.env["MUSTER_MANAGER_TRUST_CA_FILE"] = s.CA
-	m.env["MUSTER_POLLING_INTERVAL"] = "20ms"
-	m.env["MUSTER_LISTEN_ADDR"] = "127.0.0.1:0"
-	m.env["MUSTER_REPORT_IP"] = "127.0.0.1" // for the certificate's name
-}
-
-// host is a registration that the manager knows.
-type host struct {
-	ID, State    string
-	CSR          bool
-	Polls        int
-	Certificates []struct {
-		Serial  string
-		Revoked bool
-	}
-}
-
-// hosts are the manager's registrations, oldest first.
-func (s *server) hosts() []host {
-	s.t.Helper()
-	var known struct{ Enrollments []host }
-	decode(s.t, s.call("GET", "/_fake/state", ""), &known)
-	return known.Enrollments
-}
-
-// decide is an operator's word: approve, deny, remove or revoke.
-func (s *server) decide(id, what string) {
-	s.t.Helper()
-	s.call("POST", "/_fake/enrollments/"+id+"/"+what, "")
-}
-
-// registered waits for the n-th registration and returns it.
-func (s *server) registered(n int) host {
-	s.t.Helper()
-	var list []host
-	eventually(s.t, func() string {
-		if list = s.hosts(); len(list) >= n {
-			return ""
-		}
-		return fmt.Sprintf("the manager knows %d registrations, not %d", len(list), n)
+func TestTheEndsOfAnEnrollmentAtAManagerAsAShellSeesThem(t *testing.T) {
+	t.Parallel()
+	t.Run("not configured", func(t *testing.T) {
+		t.Parallel()
+		is := is.New(t)
+		m := newMachine(t, nil)
+		m.must(0, "run")
+		is.True(strings.Contains(m.must(1, "enroll").out, "MUSTER_MANAGER_URL"))
+		is.True(strings.Contains(m.must(1, "renew-certs").out, "MUSTER_MANAGER_URL"))
 	})
-	return list[n-1]
-}
-
-// listening waits until the agent serves, and returns where.
-func (a *agent) listening() string { a.m.t.Helper(); return a.logged("listening", 1).Addr }
-
-// health is what GET /health says.
-type health struct {
-	Status      string
-	Version     string
-	Uptime      *int `json:"uptime_seconds"`
-	Certificate struct{ Status string }
-}
-
-// peer is a client of the machine's listener that has the machine's own
-// certificate: whatever is in force when it opens a connection.
-func (m *machine) peer() *http.Client {
-	m.t.Helper()
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(m.read(caFile)) {
-		m.t.Fatal("ca.pem holds no certificate")
-	}
-	return &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: &tls.Config{
-		RootCAs:    roots,
-		MinVersion: tls.VersionTLS13,
-		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			return m.pair()
-		},
-	}}}
-}
-
-// pair is the machine's certificate and key. They may be just being replaced.
-func (m *machine) pair() (*tls.Certificate, error) {
-	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		pair, err := tls.LoadX509KeyPair(m.path(certFile), m.path(keyFile))
-		if err == nil || time.Now().After(deadline) {
-			return &pair, err
-		}
-	}
-}
-
-// ask asks a listener for its health.
-func ask(client *http.Client, addr string) (health, error) {
-	var h health
-	resp, err := client.Get("https://" + addr + "/health")
-	if err != nil {
-		return h, err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return h, err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return h, fmt.Errorf("%s: %s", resp.Status, body)
-	}
-	return h, json.Unmarshal(body, &h)
-}
-
-// serves asserts that the agent answers a peer, and nobody else. It is asked
-// again only where the certificate is so short-lived that it may have run out
-// before the question, on a busy machine; then there is another soon.
-func (a *agent) serves() (h health) {
-	a.m.t.Helper()
-	addr := a.listening()
-	eventually(a.m.t, func() string {
-		var err error
-		if h, err = ask(a.m.peer(), addr); err == nil {
-			return ""
-		}
-		why := fmt.Sprintf("a peer is not answered: %v\n%s", err, a.log.tail())
-		if pair, err := a.m.pair(); err != nil || pair.Leaf.NotAfter.Sub(pair.Leaf.NotBefore) > patience {
-			a.m.t.Fatal(why)
-		}
-		return why
+	t.Run("approved", func(t *testing.T) {
+		t.Parallel()
+		is := is.New(t)
+		s := startServer(t, "--approve", "after=3")
+		m := newHost(t, s)
+		r := m.must(0, "enroll")
+		is.True(strings.Contains(r.out, "operator must approve this host"))
+		is.True(strings.Contains(r.out, "A certificate is installed, valid until"))
+		is.True(!strings.Contains(r.errs, `"listening"`))
+		is.True(strings.Contains(m.must(0, "enroll").out, "valid until"))
+		is.Equal(len(s.requestsTo(registerPath)), 1)
+		is.Equal(len(s.requestsTo(pollPath)), 4)
 	})
-	stranger := a.m.peer()
-	stranger.Transport.(*http.Transport).TLSClientConfig.GetClientCertificate = nil
-	if _, err := ask(stranger, addr); err == nil {
-		a.m.t.Error("a client without a certificate is answered")
-	}
-	return h
-}
-
-// has reports whether there is a file in the state directory.
-func (m *machine) has(name string) bool {
-	m.t.Helper()
-	_, err := os.Stat(m.path(name))
-	if err != nil && !os.IsNotExist(err) {
-		m.t.Fatal(err)
-	}
-	return err == nil
-}
-
-// previous lists what is left of a former set.
-func (m *machine) previous() []string {
-	m.t.Helper()
-	left, err := filepath.Glob(m.path("certs/*.previous*"))
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	return left
-}
-
-// installed asserts that an enrollment left nothing of its own behind.
-func (m *machine) installed() {
-	m.t.Helper()
-	for _, name := range []string{bundleFile, csrKeyFile, bundleFile + ".new", csrKeyFile + ".new", "enrollment/rejected"} {
-		if m.has(name) {
-			m.t.Errorf("%s is left", name)
+	t.Run("denied", func(t *testing.T) {
+		t.Parallel()
+		is := is.New(t)
+		s := startServer(t, "--approve", "manual")
+		m := newHost(t, s)
+		a := m.start("enroll")
+		s.decide(s.registered(1).ID, "deny")
+		is.Equal(a.wait(), 1)
+		a.said("denied")
+	})
+	t.Run("the host exists", func(t *testing.T) {
+		t.Parallel()
+		is := is.New(t)
+		s := startServer(t)
+		newHost(t, s).must(0, "enroll")
+		m := newHost(t, s) // the same name
+		r := m.must(1, "enroll")
+		is.True(strings.Contains(r.out, "remove or re-approve this host at the manager"))
+		m.must(1, "enroll", "--wait", "1h")
+		a := m.start()
+		st := m.is("blocked")
+		is.Equal(st.Enrollment.Manager.State, "conflict")
+		is.True(strings.Contains(st.Enrollment.Manager.LastError, "re-approve"))
+		s.decide("e1", "remove")
+		a.serves()
+		is.Equal(m.is("serving").code, 0)
+	})
+	t.Run("polls used up", func(t *testing.T) {
+		t.Parallel()
+		is := is.New(t)
+		s := startServer(t, "--approve", "manual")
+		m := newHost(t, s)
+		const round = 3
+		m.env["MUSTER_MAX_POLL_ATTEMPTS"] = strconv.Itoa(round)
+		for n := 1; n <= 2; n++ {
+			r := m.must(2, "enroll")
+			is.True(strings.Contains(r.out, "polls are used up"))
+			is.Equal(len(s.requestsTo(pollPath)), n*round)
 		}
-	}
-	if left := m.previous(); left != nil {
-		m.t.Errorf("left: %v", left)
-	}
+		a := m.start()
+		s.asked(pollPath, 5*round)
+		a.runs()
+		m.is("pending")
+		is.Equal(len(s.requestsTo(registerPath)), 1)
+		s.decide("e1", "approve")
+		a.serves()
+	})
+	t.Run("the wait is over", func(t *testing.T) {
+		t.Parallel()
+		is := is.New(t)
+		s := startServer(t, "--approve", "manual")
+		m := newHost(t, s)
+		m.undecided()
+		m.must(2, "enroll", "--wait", aMoment)
+		is.Equal(len(s.requestsTo(registerPath)), 1)
+		s.decide("e1", "approve")
+		m.must(0, "enroll")
+
+		m = newHost(t, s)
+		m.env["MUSTER_MANAGER_URL"] = "https://" + closedPort(t).addr
+		m.must(1, "enroll", "--wait", "500ms")
+	})
+	t.Run("told to stop while pending", func(t *testing.T) {
+		t.Parallel()
+		is := is.New(t)
+		s := startServer(t, "--approve", "manual")
+		m := newHost(t, s)
+		m.env["MUSTER_POLLING_INTERVAL"] = "1m" // it waits when it is told
+		a := m.start("enroll")
+		a.said("operator must approve")
+		for _, sig := range toStop {
+			is.Equal(first(a.signal(sig)), 2)
+			a = m.start("enroll")
+			a.said("operator must approve")
+		}
+		is.Equal(first(a.stop()), 2)
+		a = m.start()
+		a.logged("manager.resumed", 1)
+		code, took := a.stop()
+		is.Equal(code, 0)
+		is.True(took < 30*time.Second) // it did not wait for its next poll
+		is.Equal(len(s.requestsTo(registerPath)), 1)
+	})
+	t.Run("the manager is not there", func(t *testing.T) {
+		t.Parallel()
+		is := is.New(t)
+		s := startServer(t)
+		p := closedPort(t)
+		m := newHost(t, s)
+		m.env["MUSTER_MANAGER_URL"] = "https://" + p.addr
+		r := m.must(1, "enroll")
+		is.True(strings.Contains(r.out, "Given up after 5 tries"))
+		is.True(strings.Contains(r.out, p.addr))
+		m.must(1, "renew-certs")
+		a := m.start()
+		is.Equal(a.waited("enroll.retry", 3).Class, "transient")
+		a.runs()
+		st := m.is("enrolling")
+		is.Equal(st.Enrollment.Manager.State, "retrying")
+		is.True(strings.Contains(st.Enrollment.Manager.LastError, p.addr))
+		p.open(strings.TrimPrefix(s.URL, "https://"))
+		a.serves()
+		is.Equal(len(s.hosts()), 1)
+	})
 }
 
-// settled asserts the same, and that nothing was set aside.
-func (m *machine) settled() {
-	m.t.Helper()
-	m.installed()
-	if aside := m.setAside(); aside != nil {
-		m.t.Errorf("set aside: %v", aside)
+// TestKilledWhileTheManagerAnswers kills the agent when the manager has done
+// what it was asked to, and the answer has not arrived.
+func TestKilledWhileTheManagerAnswers(t *testing.T) {
+	t.Parallel()
+	rows := []struct {
+		name, path string
+		approve    string
+		conflict   bool // the one moment that no agent can close
+	}{
+		{name: "a registration", path: "/api/v1/enroll", approve: "auto"},
+		{name: "a poll before the decision", path: "/enroll/status/", approve: "after=1"},
+		{name: "the poll that brings the bundle", path: "/enroll/status/", approve: "auto", conflict: true},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			is := is.New(t)
+			s := startServer(t, "--approve", row.approve)
+			done, hold := make(chan struct{}), make(chan struct{})
+			defer close(hold)
+			var struck atomic.Bool
+			w := tap(t, s, func(pass http.HandlerFunc) http.HandlerFunc {
+				return func(rw http.ResponseWriter, r *http.Request) {
+					_, send := later(pass, r)
+					if strings.Contains(r.URL.Path, row.path) && !struck.Swap(true) {
+						close(done)
+						<-hold
+						panic(http.ErrAbortHandler)
+					}
+					send(rw)
+				}
+			})
+			m := newHost(t, s)
+			m.env["MUSTER_MANAGER_URL"], m.env["MUSTER_MANAGER_TRUST_CA_FILE"] = w.URL, w.CA
+			m.delay("OPERATOR", 10*time.Second, 10*time.Second) // time to look before it asks again
+			a := m.launch()
+			select {
+			case <-done:
+			case <-time.After(patience):
+				t.Fatalf("the moment does not come:\n%s", a.log.tail())
+			}
+			a.kill()
+
+			a = m.start()
+			if row.conflict {
+				l := a.await("enroll.rejected", 1, func(l line) bool { return l.Class == "operator" })
+				is.True(strings.Contains(l.Msg, "remove or re-approve this host at the manager"))
+				is.Equal(m.is("blocked").Enrollment.Manager.State, "conflict")
+				is.Equal(len(s.requestsTo(registerPath)), 2) // it waits its delay: no loop
+				is.Equal(len(s.hosts()), 1)
+				s.decide("e1", "approve")
+			}
+			a.serves()
+			if !row.conflict {
+				is.Equal(len(s.hosts()), 1)
+				is.Equal(len(s.hosts()[0].Certificates), 1)
+			}
+			m.settled()
+		})
 	}
 }

@@ -131,7 +131,7 @@ func TestAHostKilledAtEachStepOfItsEnrollmentEndsServing(t *testing.T) {
 		for lane := range lanes {
 			t.Run(fmt.Sprint(lane+1), func(t *testing.T) {
 				t.Parallel()
-				s := startManager(t, "--approve", "after=1")
+				s := startServer(t, "--approve", "after=1")
 				var got killed
 				for n := lane + 1; n < int(last.Load()); n += lanes {
 					m := newHost(t, s)
@@ -227,7 +227,7 @@ func TestAHostKilledAtEachStepOfARenewalServesAllTheTime(t *testing.T) {
 			t.Run(fmt.Sprint(lane+1), func(t *testing.T) {
 				t.Parallel()
 				is := is.New(t)
-				s := startManager(t, dueAtOnce...)
+				s := startServer(t, dueAtOnce...)
 				for n := lane + 1; ; n += lanes {
 					m := newHost(t, s)
 					before := len(s.requestsTo(registerPath))

@@ -1,8 +1,11 @@
 package e2e
 
 import (
+	"bytes"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/matryer/is"
 )
@@ -136,4 +139,74 @@ func TestANameThatDoesNotResolveAndACertificateThatIsNotTrustedAreTransient(t *t
 	is.Equal(logged.Class, "transient")
 	is.True(strings.Contains(logged.Msg, "certificate"))
 	is.Equal(s.enrollments(), 0) // nothing was said to a server that is not trusted
+}
+
+func TestAClockThatIsWrongIsReportedAndNothingIsThrownAway(t *testing.T) {
+	t.Parallel()
+	for name, off := range map[string]time.Duration{"server two days ahead": 48 * time.Hour, "server two days behind": -48 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			is := is.New(t)
+			s := startServer(t)
+			m := newMachine(t, s)
+			m.delays(20*time.Millisecond, 40*time.Millisecond)
+			// With the clocks right, a key that was refused for so long would be
+			// enrolled for again.
+			m.env["MUSTER_REENROLL_AFTER"] = "100ms"
+			a := m.start().connected()
+			s.onlyMachine(m)
+			credential := m.read(credentialFile)
+
+			s.fault("", 0, action{Status: 401, Headers: map[string]string{"Date": time.Now().Add(off).UTC().Format(http.TimeFormat)}})
+			s.cut(m)
+			is.Equal(a.logged("clock.skew", 1).Level, "WARN")
+			began := time.Now()
+			for n := 1; n < 10 || time.Since(began) < time.Second; n++ {
+				is.Equal(a.logged("credential.refused", n).Class, "transient")
+			}
+			st := m.is("connecting")
+			is.True(st.ClockSkew != nil && (time.Duration(*st.ClockSkew)*time.Second-off).Abs() < time.Minute) // what a busy machine takes
+			is.Equal(s.enrollments(), 1)
+			is.True(bytes.Equal(m.read(credentialFile), credential)) // nothing is thrown away
+
+			// The same refusal with the clocks right is believed.
+			s.heal()
+			a.logged("relay.connected", 2)
+			s.fault(relayPath, 0, action{Status: 401})
+			s.cut(m)
+			s.asked(enrollPath, 2)
+		})
+	}
+}
+
+const legacyKey = "shared-by-all-of-them-since-2019"
+
+func TestTheSharedKeyStillConnectsWithAWarning(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	s := startServer(t, "--legacy-key", legacyKey)
+	m := newMachine(t, s)
+	delete(m.env, "MUSTER_SITE_CODE")
+	delete(m.env, "MUSTER_ENROLLMENT_KEY")
+	m.env["MUSTER_API_KEY"] = legacyKey
+	a := m.start().connected()
+	l := a.logged("legacy_api_key", 1)
+	is.Equal(l.Level, "WARN")
+	is.True(strings.Contains(l.Msg, "MUSTER_ENROLLMENT_KEY"))
+	st := m.is("connected")
+	is.True(st.Credential.Present)
+	is.Equal(st.Credential.Source, "legacy")
+	is.Equal(st.Enrollment.Site.State, "not_configured")
+	is.Equal(s.enrollments(), 0)
+	is.True(!m.stored())
+	is.True(!leaks(a.log.String(), legacyKey))
+	a.kill()
+
+	// Site enrollment, once it is configured, comes before it.
+	m.env["MUSTER_SITE_CODE"], m.env["MUSTER_ENROLLMENT_KEY"] = site, enrollmentKey
+	a = m.start().connected()
+	warned, _ := a.log.lines("legacy_api_key")
+	is.Equal(len(warned), 0)
+	is.Equal(s.enrollments(), 1)
+	is.Equal(m.is("connected").Credential.Source, "enrolled")
 }

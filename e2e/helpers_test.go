@@ -4,15 +4,22 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
+	"io/fs"
 	"maps"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -392,4 +399,373 @@ func (a *agent) said(text string) {
 
 func filter(lines []line, which func(line) bool) []line {
 	return slices.DeleteFunc(lines, func(l line) bool { return !which(l) })
+}
+
+// The paths of the manager, as the server's history shows them.
+const (
+	registerPath = "/api/v1/enroll"
+	pollPath     = "/api/v1/enroll/status/{token}"
+	anyPollPath  = "/api/v1/enroll/status/" // for faults: every token
+	renewPath    = "/api/v1/enroll/renew"
+	crlPath      = "/api/v1/pki/crl.pem"
+)
+
+// The files of an enrollment at a manager.
+const (
+	pendingFile = "enrollment/pending.json"
+	csrKeyFile  = "enrollment/key.pem"
+	bundleFile  = "enrollment/bundle.json"
+	caFile      = "certs/ca.pem"
+	certFile    = "certs/server.pem"
+	keyFile     = "certs/server.key.pem"
+	crlFile     = "certs/crl.pem"
+)
+
+// newHost is a fresh machine that is configured for the server's manager
+// alone.
+func newHost(t *testing.T, s *server) *machine {
+	t.Helper()
+	m := newMachine(t, nil)
+	m.atManager(s)
+	m.delays(10*time.Millisecond, 50*time.Millisecond)
+	return m
+}
+
+// atManager configures the server's manager, beside what is configured.
+func (m *machine) atManager(s *server) {
+	m.env["MUSTER_MANAGER_URL"] = s.URL
+	m.env["MUSTER_MANAGER_TRUST_CA_FILE"] = s.CA
+	m.env["MUSTER_POLLING_INTERVAL"] = "20ms"
+	m.env["MUSTER_LISTEN_ADDR"] = "127.0.0.1:0"
+	m.env["MUSTER_REPORT_IP"] = "127.0.0.1" // for the certificate's name
+}
+
+// listening waits until the agent serves, and returns where.
+func (a *agent) listening() string { a.m.t.Helper(); return a.logged("listening", 1).Addr }
+
+// health is what GET /health says.
+type health struct {
+	Status      string
+	Version     string
+	Uptime      *int `json:"uptime_seconds"`
+	Certificate struct{ Status string }
+}
+
+// peer is a client of the machine's listener that has the machine's own
+// certificate: whatever is in force when it opens a connection.
+func (m *machine) peer() *http.Client {
+	m.t.Helper()
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(m.read(caFile)) {
+		m.t.Fatal("ca.pem holds no certificate")
+	}
+	return &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: &tls.Config{
+		RootCAs:    roots,
+		MinVersion: tls.VersionTLS13,
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return m.pair()
+		},
+	}}}
+}
+
+// pair is the machine's certificate and key. They may be just being replaced.
+func (m *machine) pair() (*tls.Certificate, error) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		pair, err := tls.LoadX509KeyPair(m.path(certFile), m.path(keyFile))
+		if err == nil || time.Now().After(deadline) {
+			return &pair, err
+		}
+	}
+}
+
+// ask asks a listener for its health.
+func ask(client *http.Client, addr string) (health, error) {
+	var h health
+	resp, err := client.Get("https://" + addr + "/health")
+	if err != nil {
+		return h, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return h, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return h, fmt.Errorf("%s: %s", resp.Status, body)
+	}
+	return h, json.Unmarshal(body, &h)
+}
+
+// serves asserts that the agent answers a peer, and nobody else. It is asked
+// again only where the certificate is so short-lived that it may have run out
+// before the question, on a busy machine; then there is another soon.
+func (a *agent) serves() (h health) {
+	a.m.t.Helper()
+	addr := a.listening()
+	eventually(a.m.t, func() string {
+		var err error
+		if h, err = ask(a.m.peer(), addr); err == nil {
+			return ""
+		}
+		why := fmt.Sprintf("a peer is not answered: %v\n%s", err, a.log.tail())
+		if pair, err := a.m.pair(); err != nil || pair.Leaf.NotAfter.Sub(pair.Leaf.NotBefore) > patience {
+			a.m.t.Fatal(why)
+		}
+		return why
+	})
+	stranger := a.m.peer()
+	stranger.Transport.(*http.Transport).TLSClientConfig.GetClientCertificate = nil
+	if _, err := ask(stranger, addr); err == nil {
+		a.m.t.Error("a client without a certificate is answered")
+	}
+	return h
+}
+
+// has reports whether there is a file in the state directory.
+func (m *machine) has(name string) bool {
+	m.t.Helper()
+	_, err := os.Stat(m.path(name))
+	if err != nil && !os.IsNotExist(err) {
+		m.t.Fatal(err)
+	}
+	return err == nil
+}
+
+// previous lists what is left of a former set.
+func (m *machine) previous() []string {
+	m.t.Helper()
+	left, err := filepath.Glob(m.path("certs/*.previous*"))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return left
+}
+
+// installed asserts that an enrollment left nothing of its own behind.
+func (m *machine) installed() {
+	m.t.Helper()
+	for _, name := range []string{bundleFile, csrKeyFile, bundleFile + ".new", csrKeyFile + ".new", "enrollment/rejected"} {
+		if m.has(name) {
+			m.t.Errorf("%s is left", name)
+		}
+	}
+	if left := m.previous(); left != nil {
+		m.t.Errorf("left: %v", left)
+	}
+}
+
+// settled asserts the same, and that nothing was set aside.
+func (m *machine) settled() {
+	m.t.Helper()
+	m.installed()
+	if aside := m.setAside(); aside != nil {
+		m.t.Errorf("set aside: %v", aside)
+	}
+}
+
+// log collects what a process writes.
+type log struct {
+	mu      sync.Mutex
+	text    bytes.Buffer
+	changed chan struct{} // closed when there is more to read
+}
+
+func newLog() *log { return &log{changed: make(chan struct{})} }
+
+func (l *log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.changed)
+	l.changed = make(chan struct{})
+	return l.text.Write(p)
+}
+
+func (l *log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// tail is the newest of what was written, for a test that failed.
+func (l *log) tail() string {
+	const most = 40
+	lines := strings.SplitAfter(l.String(), "\n")
+	if len(lines) <= most {
+		return strings.Join(lines, "")
+	}
+	return "…\n" + strings.Join(lines[len(lines)-most:], "")
+}
+
+// line is one event of the agent's log.
+type line struct {
+	Event, Level, Msg string
+
+	// What waiting logs; Wait is a duration.
+	Wait, Class string
+	Attempt     int
+
+	Action string // of store.recovered
+	PID    int    // of lock
+	Addr   string // of listening
+	Serial string // of certs.installed and certs.renewed
+}
+
+func (l line) wait() time.Duration {
+	d, err := time.ParseDuration(l.Wait)
+	if err != nil {
+		return -1
+	}
+	return d
+}
+
+// lines are those with an event, all for "", and a channel that is closed when
+// there is more to read.
+func (l *log) lines(event string) ([]line, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var found []line
+	for text := range strings.Lines(l.text.String()) {
+		var one line
+		if json.Unmarshal([]byte(text), &one) == nil && (event == "" || one.Event == event) {
+			found = append(found, one)
+		}
+	}
+	return found, l.changed
+}
+
+// The files of the state directory.
+const (
+	credentialFile = "credentials/agent.cak"
+	identityFile   = "identity.json"
+	retryFile      = "enrollment/retry.json"
+	lockFile       = "agent.lock"
+	socketFile     = "agent.sock"
+)
+
+// envelope is what every record of the state directory lies in.
+type envelope struct {
+	Format    int             `json:"format"`
+	WrittenBy string          `json:"written_by"`
+	SHA256    string          `json:"sha256"`
+	Payload   json.RawMessage `json:"payload"`
+}
+
+// seal makes the checksum right.
+func (e *envelope) seal() {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d\n%s\n%s", e.Format, e.WrittenBy, e.Payload))
+	e.SHA256 = hex.EncodeToString(sum[:])
+}
+
+func (m *machine) read(name string) []byte {
+	m.t.Helper()
+	data, err := os.ReadFile(m.path(name))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return data
+}
+
+// write replaces a file of the state directory in one step: an agent may be
+// looking.
+func (m *machine) write(name string, content []byte) {
+	m.t.Helper()
+	path := filepath.Join(m.home, "written")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		m.t.Fatal(err)
+	}
+	eventually(m.t, func() string { // Windows replaces no file that is being read
+		if err := os.Rename(path, m.path(name)); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+}
+
+// record reads the payload of a record.
+func (m *machine) record(name string, payload any) envelope {
+	m.t.Helper()
+	var e envelope
+	decode(m.t, m.read(name), &e)
+	e = e.open(m.t, name)
+	decode(m.t, e.Payload, payload)
+	return e
+}
+
+// key is the stored API key.
+func (m *machine) key() string {
+	m.t.Helper()
+	var stored struct{ Key string }
+	m.record(credentialFile, &stored)
+	if !strings.HasPrefix(stored.Key, "cak_") || len(stored.Key) < 20 {
+		m.t.Fatal("the stored key is no API key")
+	}
+	return stored.Key
+}
+
+// agentID is the stored one.
+func (m *machine) agentID() string {
+	m.t.Helper()
+	var identity struct {
+		AgentID string `json:"agent_id"`
+	}
+	m.record(identityFile, &identity)
+	return identity.AgentID
+}
+
+// stored reports whether a key is stored.
+func (m *machine) stored() bool {
+	m.t.Helper()
+	_, err := os.Stat(m.path(credentialFile))
+	if err != nil && !os.IsNotExist(err) {
+		m.t.Fatal(err)
+	}
+	return err == nil
+}
+
+// setAside lists what was set aside as damaged.
+func (m *machine) setAside() []string {
+	m.t.Helper()
+	var found []string
+	walk(m.t, m.dir, func(path string, _ fs.DirEntry) {
+		if strings.Contains(filepath.Base(path), ".damaged-") {
+			found = append(found, path)
+		}
+	})
+	return found
+}
+
+func walk(t *testing.T, dir string, visit func(path string, d fs.DirEntry)) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil {
+			visit(path, d)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// leakLength is how long a part of a secret may not be shown.
+const leakLength = 8
+
+// leaks reports whether a text holds a part of a secret.
+func leaks(text, secret string) bool {
+	for i := 0; i+leakLength <= len(secret); i++ {
+		if strings.Contains(text, secret[i:i+leakLength]) {
+			return true
+		}
+	}
+	return false
+}
+
+// leakyLine is the first line of a text that holds a part of a secret.
+func leakyLine(text, secret string) string {
+	for line := range strings.Lines(text) {
+		if leaks(line, secret) {
+			return line
+		}
+	}
+	return text
 }
