@@ -182,7 +182,7 @@ func TestRenewCertsAsAShellSeesIt(t *testing.T) {
 		before := m.read(certFile)
 		r := m.must(0, "renew-certs")
 		is.True(strings.Contains(r.out, "installed, valid until"))
-		is.True(string(m.read(certFile)) != string(before))
+		is.True(string(m.read(certFile)) != string(before)) // another certificate
 		is.Equal(len(s.requestsTo(renewPath)), 1)
 		is.Equal(len(s.requestsTo(registerPath)), 1)
 		m.settled()
@@ -241,8 +241,8 @@ func TestTheURLGivenToEnrollIsKeptForRun(t *testing.T) {
 	for _, given := range []string{s.URL + "/", s.URL + "/api/v1"} {
 		m.undecided(given)
 	}
-	is.Equal(len(s.hosts()), 1) // the same manager, however it is written
-	is.True(shows(m, s.URL, "from enrollment"))
+	is.Equal(len(s.hosts()), 1)                 // the same manager, however it is written
+	is.True(shows(m, s.URL, "from enrollment")) // what enroll was given
 
 	a := m.start()
 	a.logged("manager.resumed", 1)
@@ -257,7 +257,7 @@ func TestTheURLGivenToEnrollIsKeptForRun(t *testing.T) {
 
 	// What is configured wins.
 	m.env["MUSTER_MANAGER_URL"] = other.URL
-	is.True(shows(m, other.URL, ""))
+	is.True(shows(m, other.URL, "")) // what is configured wins
 	is.True(!shows(m, "", "from enrollment"))
 }
 
@@ -312,7 +312,7 @@ func TestDamagedCertificateFilesAreSetAside(t *testing.T) {
 		}
 		kept, err := os.ReadFile(aside[0])
 		is.NoErr(err)
-		is.True(bytes.Equal(kept, content))
+		is.True(bytes.Equal(kept, content)) // as it was
 		now, err := os.Stat(path)
 		is.NoErr(err)
 		then, err := os.Stat(aside[0])
@@ -327,7 +327,7 @@ func TestDamagedCertificateFilesAreSetAside(t *testing.T) {
 	for path := range held {
 		is.Equal(copies(path), nil)
 		_, err := os.Stat(path)
-		is.True(os.IsNotExist(err))
+		is.True(os.IsNotExist(err)) // removed with the rest
 	}
 	is.Equal(m.setAside(), nil)
 }

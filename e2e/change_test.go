@@ -48,7 +48,7 @@ func TestAnotherServerIsEnrolledAtAndTheOldKeyKeptUntilThen(t *testing.T) {
 	m.start().connected()
 	other.onlyMachine(m)
 	newKey := m.key()
-	is.True(newKey != oldKey)
+	is.True(newKey != oldKey) // the other server gave one of its own
 	is.Equal(m.agentID(), id)
 	is.Equal(len(oldTap.requests()), before+1) // it heard no more of this
 	is.Equal(m.is("connected").Enrollment.Site.State, "enrolled")
@@ -111,7 +111,7 @@ func TestAStateOfANewerVersionIsLeftUntouched(t *testing.T) {
 			a.said("99.3.1")
 			is.True(strings.Contains(m.is("blocked").Blocked, "99.3.1"))
 			is.Equal(s.enrollments(), 1)
-			is.True(bytes.Equal(m.read(file), newer))
+			is.True(bytes.Equal(m.read(file), newer)) // untouched
 			is.Equal(m.setAside(), nil)
 
 			// That version's place is taken again by this one's.

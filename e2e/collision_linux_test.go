@@ -24,7 +24,7 @@ func TestTwoMachinesThatLookAlikeAreToldApartByAnOperator(t *testing.T) {
 	b := second.start()
 	is.Equal(b.logged("enroll.pending", 3).Class, "pending")
 	is.Equal(second.is("pending").code, 2)
-	is.True(!second.stored())
+	is.True(!second.stored())               // nothing is given before the operator's word
 	is.Equal(first.is("connected").code, 0) // undisturbed
 	is.Equal(s.connections(), 1)
 
@@ -37,7 +37,7 @@ func TestTwoMachinesThatLookAlikeAreToldApartByAnOperator(t *testing.T) {
 		return ""
 	})
 	is.Equal(len(s.state().Machines), 1)
-	is.True(second.key() != key)
+	is.True(second.key() != key) // a key of its own
 
 	// The first one's connection gave way, and its key is void now: it says so
 	// and keeps it.

@@ -108,7 +108,7 @@ func TestTheConfigurationComesFromFileEnvironmentAndFlags(t *testing.T) {
 			t.Errorf("%s is not shown with %v:\n%s", name, want, r.out)
 		}
 	}
-	is.True(!leaks(r.out+r.errs, enrollmentKey))
+	is.True(!leaks(r.out+r.errs, enrollmentKey)) // no secret is shown
 
 	a := m.start(append([]string{"run"}, flags...)...)
 	a.connected()

@@ -23,7 +23,7 @@ func TestACrashDoesNotLookLikeAnExitCode(t *testing.T) {
 			a := m.start().connected()
 			is.Equal(first(a.signal(sig)), -1)
 			status, ok := a.cmd.ProcessState.Sys().(syscall.WaitStatus)
-			is.True(ok && status.Signaled() && !status.CoreDump())
+			is.True(ok && status.Signaled() && !status.CoreDump()) // ended by the signal, without a core file
 			a.said("goroutine ")
 			is.True(!strings.Contains(a.log.String(), "cak_"))
 		})
@@ -44,5 +44,5 @@ func TestAnEnrollmentOutlivesWhoReadsAboutIt(t *testing.T) {
 	is.NoErr(cmd.Run())
 	is.NoErr(w.Close())
 	is.Equal(s.enrollments(), 1)
-	is.True(len(m.read(credentialFile)) > 0)
+	is.True(len(m.read(credentialFile)) > 0) // there is a key
 }

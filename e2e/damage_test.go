@@ -99,7 +99,7 @@ func TestADamagedStateDirectoryHealsByItself(t *testing.T) {
 				case again == 0 && m.key() != key, again > 0 && !lost, again > 1:
 					t.Errorf("%s: enrolled %d times", h.name, again)
 				case again == 1:
-					is.True(m.key() != key)
+					is.True(m.key() != key) // another key
 				}
 				if !lost && m.agentID() != id {
 					t.Errorf("%s: the agent_id is another one, although the credential's record has it", h.name)

@@ -145,10 +145,10 @@ func TestBothEnrollmentsAtOnceEndConnectedAndServing(t *testing.T) {
 	is.Equal(st.Enrollment.Manager.State, "approved")
 	is.Equal(st.Certificate.Status, "valid")
 	is.Equal(st.Listener.Addr, a.listening())
-	is.True(st.Certificate.NotAfter != nil && st.Certificate.RenewAt != nil && st.Certificate.RenewAt.Before(*st.Certificate.NotAfter))
+	is.True(st.Certificate.NotAfter != nil && st.Certificate.RenewAt != nil && st.Certificate.RenewAt.Before(*st.Certificate.NotAfter)) // due before its end
 	m.settled()
 	is.Equal(len(s.hosts()), 1)
-	is.True(s.hosts()[0].CSR)
+	is.True(s.hosts()[0].CSR) // the key was made here
 	is.Equal(len(s.requestsTo(pollPath)), 3)
 
 	// A restart asks for nothing again.
@@ -174,8 +174,8 @@ func TestEnrollDoesBothAndEndsWithTheWorse(t *testing.T) {
 	m := newMachine(t, s)
 	m.atManager(s)
 	r := m.must(0, "enroll")
-	is.True(m.stored())
-	is.True(m.has(certFile))
+	is.True(m.stored())                               // the site's key
+	is.True(m.has(certFile))                          // the manager's certificate
 	is.True(!strings.Contains(r.errs, `"listening"`)) // enroll never listens
 	is.Equal(s.connections(), 0)
 
@@ -186,8 +186,8 @@ func TestEnrollDoesBothAndEndsWithTheWorse(t *testing.T) {
 	a.logged("credential.stored", 1)
 	a.logged("enroll.pending", 1)
 	is.Equal(first(a.stop()), 2)
-	is.True(m.stored())
-	s.refuse(401) // 1 is worse than 2
+	is.True(m.stored()) // the site's enrollment is not held up
+	s.refuse(401)       // 1 is worse than 2
 	m = newMachine(t, s)
 	m.atManager(s)
 	s.decide("e1", "remove")

@@ -241,7 +241,7 @@ func TestAHostKilledAtEachStepOfARenewalServesAllTheTime(t *testing.T) {
 					a.serves()
 					a.renewed()
 					m.settled()
-					is.True(!m.has("enrollment/rejected"))
+					is.True(!m.has("enrollment/rejected"))              // no bundle was refused
 					is.Equal(len(s.requestsTo(registerPath)), before+1) // only enroll registered
 					a.kill()
 					hosts := s.hosts()

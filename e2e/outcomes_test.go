@@ -114,7 +114,7 @@ func TestAServerThatIsNotThereYetIsFoundOnceItIs(t *testing.T) {
 	a.logged("relay.disconnected", 3)
 	st = m.is("connecting")
 	is.Equal(st.Relay.State, "connecting")
-	is.True(st.Relay.LastError != "")
+	is.True(st.Relay.LastError != "") // why it is not connected
 	is.Equal(st.code, 2)
 	p.open(strings.TrimPrefix(s.URL, "https://"))
 	a.logged("relay.connected", 2)
@@ -198,7 +198,7 @@ func TestTheSharedKeyStillConnectsWithAWarning(t *testing.T) {
 	is.Equal(st.Credential.Source, "legacy")
 	is.Equal(st.Enrollment.Site.State, "not_configured")
 	is.Equal(s.enrollments(), 0)
-	is.True(!m.stored())
+	is.True(!m.stored()) // a shared key is not stored
 	is.True(!leaks(a.log.String(), legacyKey))
 	a.kill()
 

@@ -215,7 +215,7 @@ func TestAReloadCannotMoveTheStateDirectory(t *testing.T) {
 	is.True(strings.Contains(a.logged("configuration", 2).Msg, "takes effect"))
 	a.logged("relay.connected", 2)
 	_, err = os.Stat(moved)
-	is.True(os.IsNotExist(err))
+	is.True(os.IsNotExist(err)) // nothing was made there
 	is.Equal(s.enrollments(), 1)
 }
 
@@ -296,7 +296,7 @@ func TestIdentifyAsAStepOfAUnitFailsOnlyWhereRunWould(t *testing.T) {
 	m.env["INVOCATION_ID"], m.env["STATE_DIRECTORY"] = strings.Repeat("0", 32), m.dir
 	r = m.must(0, "identify", "--save")
 	is.True(strings.Contains(r.errs, "9.0.0"))
-	is.True(bytes.Equal(m.read(identityFile), newer))
+	is.True(bytes.Equal(m.read(identityFile), newer)) // untouched
 
 	m.env["MUSTER_POLLING_INTERVAL"] = "never" // run would end with 1, too
 	m.must(1, "identify", "--save")

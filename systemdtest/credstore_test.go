@@ -52,21 +52,6 @@ func TestEnrollmentKeyInTheCredstore(t *testing.T) {
 	s.lives(again)
 }
 
-func TestCredstoreFileAbsent(t *testing.T) {
-	if !booted(t) {
-		return
-	}
-	is := is.New(t)
-	srv := startServer(t)
-	s := install(t).atSite(srv).configure() // the key stands in agent.env
-	_, err := os.Stat(credstoreFile)
-	is.True(os.IsNotExist(err))
-	s.start()
-	l := s.connected()
-	srv.onlyMachine(1)
-	s.lives(l)
-}
-
 func TestCredstoreFileEmpty(t *testing.T) {
 	if !booted(t) {
 		return

@@ -18,26 +18,6 @@ import (
 	"github.com/matryer/is"
 )
 
-func TestEnrollByHandBesideTheService(t *testing.T) {
-	if !booted(t) {
-		return
-	}
-	is := is.New(t)
-	srv := startServer(t)
-	s := install(t).atSite(srv).configure().start()
-	l := s.connected()
-	before := s.status()
-	for _, args := range [][]string{{"enroll"}, {"enroll", "--force"}, {"unenroll", "--yes"}} {
-		r := s.must(1, append([]string{muster}, args...)...)
-		is.True(strings.Contains(r.errs, fmt.Sprint(l.pid)))
-		is.True(strings.Contains(r.errs, "stop the service first"))
-	}
-	s.lives(l)
-	is.Equal(s.is("connected"), before)
-	is.Equal(srv.requests(relayPath), 1) // the relay noticed nothing
-	srv.onlyMachine(1)
-}
-
 func TestEnrollByHandWithTheServiceStopped(t *testing.T) {
 	if !booted(t) {
 		return

@@ -83,7 +83,7 @@ func TestKilledFiftyTimes(t *testing.T) {
 	srv.onlyMachine(1)
 	is.Equal(srv.requests(enrollPath), 1)
 	is.Equal(len(srv.state().Enrollments), 1)
-	is.True(s.life().restarts >= 50)
+	is.True(s.life().restarts >= 50) // every kill was one of a service
 	s.belongsToTheService()
 	t.Logf("%d certificates by %v after the last kill", srv.certificates(), time.Since(killed))
 	s.eventually(func() string {
@@ -121,5 +121,5 @@ func TestHangIsSeenByTheWatchdog(t *testing.T) {
 	for began := time.Now(); time.Since(began) < 2*watchdog; time.Sleep(100 * time.Millisecond) {
 		is.Equal(s.life(), again)
 	}
-	is.True(again.pid != l.pid)
+	is.True(again.pid != l.pid) // another process
 }

@@ -38,7 +38,7 @@ func TestRestartBindsAtOnce(t *testing.T) {
 		restart()
 		s.logged("listening", 2*n+2, func(l line) bool { return l.Addr == listenAddr })
 		s.listens()
-		is.True(s.life().pid != pid)
+		is.True(s.life().pid != pid) // another process
 		for _, conn := range open {
 			is.NoErr(conn.Close())
 		}

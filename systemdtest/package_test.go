@@ -25,7 +25,7 @@ func TestPackageFromItsInstallationToItsPurge(t *testing.T) {
 	// An upgrade restarts a service that runs.
 	s.must(0, "dpkg", "-i", next)
 	again := s.connected()
-	is.True(again.pid != l.pid)
+	is.True(again.pid != l.pid) // another process
 	after := s.status()
 	is.Equal(after.AgentID, before.AgentID)
 	is.Equal(after.Credential.Fingerprint, before.Credential.Fingerprint)

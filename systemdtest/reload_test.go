@@ -27,15 +27,6 @@ func TestReload(t *testing.T) {
 	s.says("nothing has changed")
 	is.Equal(srv.requests(relayPath), 1)
 
-	// What cannot be used changes nothing but the log.
-	s.env["MUSTER_SERVER_URL"] = "ftp://server.example"
-	s.configure()
-	reload()
-	s.says("the one before stays in force")
-	s.says("ftp")
-	s.tells("connected to the relay")
-	is.Equal(srv.requests(relayPath), 1)
-
 	// Another server: the same process goes there.
 	s.atSite(other).configure()
 	reload()

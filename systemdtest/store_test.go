@@ -53,22 +53,37 @@ func (s *service) freeDisk() {
 	}
 }
 
-func TestFullStateDirectory(t *testing.T) {
-	if !booted(t) {
-		return
-	}
-	storeThatCannotBeWritten(t, (*service).fillDisk, (*service).freeDisk)
-}
-
 // The file system becomes read-only, as one with errors does: the mount that
 // the service sees has no such flag of its own.
 func TestReadOnlyStateDirectory(t *testing.T) {
 	if !booted(t) {
 		return
 	}
-	storeThatCannotBeWritten(t,
-		func(s *service) { s.t.Helper(); s.must(0, "mount", "-o", "remount,ro", disk) },
-		func(s *service) { s.t.Helper(); s.must(0, "mount", "-o", "remount,rw", disk) })
+	is := is.New(t)
+	srv := startServer(t)
+	s := install(t).quick(quickestMin, quickestMax)
+	s.ownDisk()
+	readOnly := func(mode string) { t.Helper(); s.must(0, "mount", "-o", "remount,"+mode, disk) }
+	readOnly("ro")
+	s.atSite(srv).configure().start()
+	l := s.triesInVain()
+	s.tells("could not be written")
+	is.Equal(srv.requests(enrollPath), 0) // the key would have nowhere to be
+	s.lives(l)
+	readOnly("rw")
+	s.is("connected")
+	s.lives(l)
+	srv.onlyMachine(1)
+
+	readOnly("ro")
+	s.must(0, "systemctl", "restart", unit)
+	again := s.life()
+	s.tells("connected to the relay") // there may be no socket to ask
+	srv.onlyMachine(1)
+	s.lives(again)
+	readOnly("rw")
+	s.is("connected")
+	s.lives(again)
 }
 
 // A service has its own view of the mounts, with the flags that they had when
@@ -91,34 +106,5 @@ func TestStateDirectoryMountedReadOnly(t *testing.T) {
 	s.must(0, "systemctl", "restart", unit)
 	again := s.connected()
 	srv.onlyMachine(1)
-	s.lives(again)
-}
-
-// storeThatCannotBeWritten shows what spoil does to a machine before and after
-// its enrollment, and that it heals by itself after mend.
-func storeThatCannotBeWritten(t *testing.T, spoil, mend func(*service)) {
-	is := is.New(t)
-	srv := startServer(t)
-	s := install(t).quick(quickestMin, quickestMax)
-	s.ownDisk()
-	spoil(s)
-	s.atSite(srv).configure().start()
-	l := s.triesInVain()
-	s.tells("could not be written")
-	is.Equal(srv.requests(enrollPath), 0) // the key would have nowhere to be
-	s.lives(l)
-	mend(s)
-	s.is("connected")
-	s.lives(l)
-	srv.onlyMachine(1)
-
-	spoil(s)
-	s.must(0, "systemctl", "restart", unit)
-	again := s.life()
-	s.tells("connected to the relay") // there may be no socket to ask
-	srv.onlyMachine(1)
-	s.lives(again)
-	mend(s)
-	s.is("connected")
 	s.lives(again)
 }

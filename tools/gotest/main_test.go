@@ -1,17 +1,9 @@
 package main
 
 import (
-	"bytes"
-	"cmp"
-	"encoding/json"
 	"errors"
 	"io"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 )
 
@@ -23,9 +15,9 @@ func TestReport(t *testing.T) {
 		"fail/a_test.go":   header + "func TestA(t *testing.T) { t.Run(`x`, func(t *testing.T) { t.Error(`the words of x`) }) }\nfunc TestB(*testing.T) {}\n",
 		"parent/a_test.go": header + "func TestA(t *testing.T) { t.Run(`x`, func(*testing.T) {}); t.Error(`the words of A`) }\n",
 		"skip/a_test.go":   header + "func TestA(t *testing.T) { t.Skip(`no moon tonight`) }\nfunc TestB(*testing.T) {}\n",
-		"stray/a_test.go":  "package m\n\nimport (\n\t\"fmt\"\n\t\"testing\"\n)\n\nfunc TestA(*testing.T) { fmt.Println(\"\\ta_test.go:8: the words of an assertion\") }\nfunc TestB(t *testing.T) { t.Fail() }\n",
+		"stray/a_test.go":  importing("fmt") + "func TestA(*testing.T) { fmt.Println(\"\\ta_test.go:8: the words of an assertion\") }\nfunc TestB(t *testing.T) { t.Fail() }\n",
 		"panics/a_test.go": header + "func TestA(t *testing.T) { t.Run(`x`, func(*testing.T) { panic(`the words of the panic`) }) }\n",
-		"exits/a_test.go":  "package m\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nfunc TestMain(*testing.M) { println(`the words of main`); os.Exit(3) }\nfunc TestA(*testing.T) {}\n",
+		"exits/a_test.go":  importing("os") + "func TestMain(*testing.M) { println(`the words of main`); os.Exit(3) }\nfunc TestA(*testing.T) {}\n",
 		"broken/a_test.go": header + "func TestA(t *testing.T) { undefinedName() }\n",
 		"none/a.go":        "package m\n",
 	})
@@ -85,8 +77,8 @@ func TestRun(t *testing.T) {
 		"fail/a_test.go":    header + "func TestA(t *testing.T) { t.Error(`the words of A`) }\nfunc TestB(*testing.T) {}\n",
 		"skip/a_test.go":    header + "func TestA(t *testing.T) { t.Skip(`no moon tonight`) }\n",
 		"broken/a_test.go":  header + "func TestA(t *testing.T) { undefinedName() }\n",
-		"second/a_test.go":  "package m\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nfunc TestA(t *testing.T) { t.Run(`x`, func(t *testing.T) { if os.Mkdir(`seen`, 0o700) == nil { t.Error(`the words of x`) } }) }\nfunc TestB(*testing.T) {}\n",
-		"restart/a_test.go": "package m\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nfunc TestA(*testing.T) {}\nfunc TestB(*testing.T) { if os.Mkdir(`seen`, 0o700) == nil { panic(`the words of the panic`) } }\nfunc TestC(*testing.T) {}\n",
+		"second/a_test.go":  importing("os") + "func TestA(t *testing.T) { t.Run(`x`, func(t *testing.T) { if os.Mkdir(`seen`, 0o700) == nil { t.Error(`the words of x`) } }) }\nfunc TestB(*testing.T) {}\n",
+		"restart/a_test.go": importing("os") + "func TestA(*testing.T) {}\nfunc TestB(*testing.T) { if os.Mkdir(`seen`, 0o700) == nil { panic(`the words of the panic`) } }\nfunc TestC(*testing.T) {}\n",
 		"skips":             "",
 	})
 	for _, c := range []struct {
@@ -112,50 +104,6 @@ func TestRun(t *testing.T) {
 				t.Errorf("%s: the report does not say %q; it says:\n%s", c.args, want, &out)
 			}
 		}
-	}
-}
-
-const header = "package m\n\nimport \"testing\"\n\n"
-
-func write(t *testing.T, name, text string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// module makes a module m of files, goes there, and lets go test run all of it
-// once. saying gives what that said of some of its folders.
-func module(t *testing.T, files map[string]string) (saying func(folders string) io.Reader) {
-	t.Helper()
-	t.Chdir(t.TempDir())
-	write(t, "go.mod", "module m\n\ngo 1.26\n")
-	for name, text := range files {
-		write(t, name, text)
-	}
-	all := sync.OnceValue(func() []byte {
-		out, err := exec.Command("go", "test", "-json", "-vet=off", "./...").Output()
-		if failed := new(exec.ExitError); err != nil && !errors.As(err, &failed) {
-			t.Fatal(err)
-		}
-		return out
-	})
-	return func(folders string) io.Reader {
-		var said bytes.Buffer
-		for line := range bytes.Lines(all()) {
-			var e event
-			if err := json.Unmarshal(line, &e); err != nil {
-				t.Fatalf("%v: %s", err, line)
-			}
-			of, _, _ := strings.Cut(cmp.Or(e.Package, e.ImportPath), " ")
-			if slices.Contains(strings.Fields(folders), strings.TrimPrefix(of, "m/")) {
-				said.Write(line)
-			}
-		}
-		return &said
 	}
 }
 

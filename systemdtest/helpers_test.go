@@ -32,7 +32,6 @@ const (
 	dropInDir = "/etc/systemd/system/muster.service.d"
 
 	credentialFile = stateDir + "/credentials/agent.cak"
-	identityFile   = stateDir + "/identity.json"
 )
 
 // service is the agent as its package installs it.
