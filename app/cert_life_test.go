@@ -102,6 +102,8 @@ func TestAHostGetsItsCertificateAndKeepsIt(t *testing.T) {
 		is := is.New(t)
 		c := newCertLife(t)
 		c.manager.ApproveAfter = 3
+		const lifetime = 9 * 24 * time.Hour // the files are looked at every hour of it
+		c.manager.Lifetime = lifetime
 		r := c.start()
 		c.expectCertificate(r, ports.CertMissing, ports.ManagerStatePending)
 		r.expect(ports.StatePending)
@@ -114,14 +116,14 @@ func TestAHostGetsItsCertificateAndKeepsIt(t *testing.T) {
 		is.Equal(c.logged("certs.installed"), 1)
 		is.NoErr(c.holder.believes()) // a peer of the same CA that sends only its leaf
 
-		for range 3 { // quarters
-			pass(91 * 24 * time.Hour)
+		for range 3 {
+			pass(lifetime + time.Hour)
 			r.expect(ports.StateServing)
 		}
 		is.True(c.holder.serial() != first)
 		is.Equal(c.manager.Count(memory.Register), 1)
 		renewals := c.manager.Count(memory.Renew)
-		is.True(renewals >= 4 && renewals <= 6) // after 50 to 60 days each
+		is.True(renewals >= 4 && renewals <= 6) // after 17/30 to 2/3 of it each
 		r.stop()
 
 		r = c.start() // a restart changes nothing
@@ -264,6 +266,7 @@ func TestAManagerThatIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		c := newCertLife(t)
+		c.manager.Lifetime = 9 * 24 * time.Hour // each try costs a key
 		var down atomic.Bool
 		c.manager.OnRegister = func(_ context.Context, _ ports.RegisterRequest, serve func() ports.RegisterAnswer) ports.RegisterAnswer {
 			if down.Load() {
@@ -293,7 +296,7 @@ func TestAManagerThatIsDown(t *testing.T) {
 
 		// And at a renewal: the certificate serves on, and is renewed in time.
 		down.Store(true)
-		pass(61 * 24 * time.Hour)
+		pass(6*24*time.Hour + time.Hour)
 		is.Equal(r.Status().Certificate.Status, ports.CertExpiringSoon)
 		down.Store(false)
 		pass(6 * time.Minute)

@@ -184,10 +184,11 @@ func TestOnlyWhatIsDamagedIsSetAside(t *testing.T) {
 	t.Run("it is renewed, or has expired", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := newCertLife(t)
+			c.manager.Lifetime = 9 * 24 * time.Hour // the files are looked at every hour of it
 			r := c.start()
-			pass(200 * 24 * time.Hour)
+			pass(20 * 24 * time.Hour)
 			r.stop()
-			pass(200 * 24 * time.Hour)
+			pass(20 * 24 * time.Hour)
 			r = c.start()
 			defer r.stop()
 			pass(time.Minute)
