@@ -70,7 +70,7 @@ func (here) Describe(context.Context, string) (ports.HostFacts, error) {
 // certLife is a life with a manager and no site.
 type certLife struct {
 	*life
-	manager *memory.Manager
+	manager *memory.Issuer
 	holder  *holder
 }
 
@@ -80,20 +80,21 @@ func newCertLife(t *testing.T) *certLife {
 	s.ServerURL, s.SiteCode, s.EnrollmentKey = nil, "", ports.Secret{}
 	s.ManagerURL = mustParse(t, "https://manager.example.org")
 	s.PollingInterval, s.MaxPollAttempts, s.RenewalThreshold = time.Minute, 1440, 7*24*time.Hour
-	c := &certLife{life: l, manager: &memory.Manager{Lifetime: 90 * 24 * time.Hour}, holder: &holder{}}
-	l.change = func(w *app.World) {
+	c := &certLife{life: l, manager: &memory.Issuer{Lifetime: 90 * 24 * time.Hour}, holder: &holder{}}
+	l.change = func(w *app.Deps) {
 		store := memory.OpenStore(l.disk)
 		w.Relay = nil
-		w.Manager, w.Host, w.InUse = c.manager.Client(c.holder.present), here{}, c.holder
+		client := c.manager.Client(c.holder.present)
+		w.Issuer, w.Revocations, w.Describer, w.InUse = client, client, here{}, c.holder
 		w.Certificates, w.Journal = memory.OpenCertificates(l.disk), store
 	}
 	return c
 }
 
-func (c *certLife) expectCertificate(r *running, status ports.CertificateStatus, manager ports.ManagerState) {
+func (c *certLife) expectCertificate(r *running, status ports.CertificateStatus, manager ports.IssuerState) {
 	c.t.Helper()
-	if st := r.Status(); st.Certificate.Status != status || st.Manager.State != manager {
-		c.t.Fatalf("the certificate is %s and the manager %s, not %s and %s: %+v\n%s", st.Certificate.Status, st.Manager.State, status, manager, st, &c.log)
+	if st := r.Status(); st.Certificate.Status != status || st.Issuer.State != manager {
+		c.t.Fatalf("the certificate is %s and the manager %s, not %s and %s: %+v\n%s", st.Certificate.Status, st.Issuer.State, status, manager, st, &c.log)
 	}
 }
 
@@ -105,10 +106,10 @@ func TestAHostGetsItsCertificateAndKeepsIt(t *testing.T) {
 		const lifetime = 9 * 24 * time.Hour // the files are looked at every hour of it
 		c.manager.Lifetime = lifetime
 		r := c.start()
-		c.expectCertificate(r, ports.CertMissing, ports.ManagerStatePending)
+		c.expectCertificate(r, ports.CertMissing, ports.IssuerStatePending)
 		r.expect(ports.StatePending)
 		pass(5 * time.Minute)
-		c.expectCertificate(r, ports.CertValid, ports.ManagerStateApproved)
+		c.expectCertificate(r, ports.CertValid, ports.IssuerStateApproved)
 		r.expect(ports.StateServing)
 		is.Equal(c.manager.Count(memory.Register), 1)
 		first := c.holder.serial()
@@ -148,10 +149,10 @@ func TestAWaitForApprovalSurvivesRestarts(t *testing.T) {
 		r := c.start()
 		defer r.stop()
 		is.Equal(c.manager.Count(memory.Register), 1)
-		polls := r.Status().Manager.Polls
+		polls := r.Status().Issuer.Polls
 		is.True(polls >= 90 && polls <= 130) // counted on
 		is.True(c.logged("manager.resumed") == 10)
-		is.NoErr(c.manager.Approve(c.manager.Requests()[0].Register.MachineID))
+		is.NoErr(c.manager.Approve(c.manager.Requests()[0].Submit.MachineID))
 		pass(2 * time.Minute)
 		r.expect(ports.StateServing)
 		is.Equal(c.manager.Count(memory.Register), 1)
@@ -180,10 +181,10 @@ func TestDeniedIsShownAndRegistersAgainAfterAnOperatorsWait(t *testing.T) {
 		c.manager.Manual = true
 		r := c.start()
 		defer r.stop()
-		is.NoErr(c.manager.Deny(c.manager.Requests()[0].Register.MachineID))
+		is.NoErr(c.manager.Deny(c.manager.Requests()[0].Submit.MachineID))
 		pass(2 * time.Minute)
 		r.expect(ports.StateBlocked)
-		is.Equal(r.Status().Manager.State, ports.ManagerStateDenied)
+		is.Equal(r.Status().Issuer.State, ports.IssuerStateDenied)
 		is.Equal(c.logged("enroll.denied"), 1)
 		pass(20 * time.Minute)
 		is.Equal(c.manager.Count(memory.Register), 2)
@@ -198,7 +199,7 @@ func TestATokenThatIsNotKnownRegistersAgain(t *testing.T) {
 		c.manager.Manual = true
 		r := c.start()
 		defer r.stop()
-		is.NoErr(c.manager.Remove(c.manager.Requests()[0].Register.MachineID))
+		is.NoErr(c.manager.Remove(c.manager.Requests()[0].Submit.MachineID))
 		pass(3 * time.Minute)
 		is.Equal(c.manager.Count(memory.Register), 2)
 		r.expect(ports.StatePending)
@@ -211,14 +212,14 @@ func TestAHostThatTheManagerKnowsIsAConflict(t *testing.T) {
 		c := newCertLife(t)
 		r := c.start()
 		r.expect(ports.StateServing)
-		id := c.manager.Requests()[0].Register.MachineID
+		id := c.manager.Requests()[0].Submit.MachineID
 		r.stop()
 		c.disk.AlterCertificates(func(f *ports.FoundSet) { f.Server.PEM = f.Server.PEM[:100] })
 		r = c.start()
 		defer r.stop()
-		c.expectCertificate(r, ports.CertCorrupt, ports.ManagerStateConflict)
+		c.expectCertificate(r, ports.CertCorrupt, ports.IssuerStateConflict)
 		r.expect(ports.StateBlocked)
-		is.True(strings.Contains(r.Status().Manager.LastError, "remove or re-approve"))
+		is.True(strings.Contains(r.Status().Issuer.LastError, "remove or re-approve"))
 		registrations := c.manager.Count(memory.Register)
 		pass(10 * time.Minute)
 		is.Equal(c.manager.Count(memory.Register), registrations) // class operator
@@ -249,13 +250,13 @@ func TestAManagerThatDoesNotRenewIsRegisteredAtAgainWhileTheCertificateServes(t 
 		pass(61 * 24 * time.Hour)
 		// The host exists: an operator must re-approve it, and there is time.
 		r.expect(ports.StateServing)
-		is.Equal(r.Status().Manager.State, ports.ManagerStateConflict)
+		is.Equal(r.Status().Issuer.State, ports.IssuerStateConflict)
 		is.Equal(c.holder.serial(), first)
 		renewals := c.manager.Count(memory.Renew)
 		is.Equal(renewals, 1) // asked once
 		pass(24 * 24 * time.Hour)
 		r.expect(ports.StateBlocked) // less than the threshold is left
-		is.NoErr(c.manager.Approve(c.manager.Requests()[0].Register.MachineID))
+		is.NoErr(c.manager.Approve(c.manager.Requests()[0].Submit.MachineID))
 		pass(12 * time.Hour)
 		r.expect(ports.StateServing)
 		is.True(c.holder.serial() != first)
@@ -268,15 +269,15 @@ func TestAManagerThatIsDown(t *testing.T) {
 		c := newCertLife(t)
 		c.manager.Lifetime = 9 * 24 * time.Hour // each try costs a key
 		var down atomic.Bool
-		c.manager.OnRegister = func(_ context.Context, _ ports.RegisterRequest, serve func() ports.RegisterAnswer) ports.RegisterAnswer {
+		c.manager.OnRegister = func(_ context.Context, _ ports.IssueRequest, serve func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
 			if down.Load() {
-				return ports.RegisterAnswer{Outcome: ports.RegisterTransient{Reason: "connection refused"}}
+				return ports.Answer[ports.SubmitOutcome]{Outcome: ports.Unavailable{Reason: "connection refused"}}
 			}
 			return serve()
 		}
-		c.manager.OnRenew = func(_ context.Context, _ []byte, serve func() ports.RenewAnswer) ports.RenewAnswer {
+		c.manager.OnRenew = func(_ context.Context, _ []byte, serve func() ports.Answer[ports.RenewOutcome]) ports.Answer[ports.RenewOutcome] {
 			if down.Load() {
-				return ports.RenewAnswer{Outcome: ports.RenewTransient{Reason: "connection refused"}}
+				return ports.Answer[ports.RenewOutcome]{Outcome: ports.Unavailable{Reason: "connection refused"}}
 			}
 			return serve()
 		}
@@ -288,7 +289,7 @@ func TestAManagerThatIsDown(t *testing.T) {
 		registrations := c.manager.Requests()
 		is.True(len(registrations) >= 10)
 		for _, request := range registrations {
-			is.Equal(request.Register.IdempotencyKey, registrations[0].Register.IdempotencyKey) // the same over transient failures
+			is.Equal(request.Submit.IdempotencyKey, registrations[0].Submit.IdempotencyKey) // the same over transient failures
 		}
 		down.Store(false)
 		pass(6 * time.Minute)
@@ -309,7 +310,7 @@ func TestAnExpiredCertificateIsEnrolledForAgain(t *testing.T) {
 		is := is.New(t)
 		c := newCertLife(t)
 		c.start().stop()
-		is.NoErr(c.manager.Remove(c.manager.Requests()[0].Register.MachineID))
+		is.NoErr(c.manager.Remove(c.manager.Requests()[0].Submit.MachineID))
 		pass(100 * 24 * time.Hour) // switched off for longer than it is valid
 		r := c.start()
 		defer r.stop()
@@ -379,11 +380,11 @@ func TestCertificatesPlacedByHandAreServedAndNotRenewed(t *testing.T) {
 		c.start().stop() // from a manager
 		c.settings.ManagerURL = nil
 		managed := c.change
-		c.change = func(w *app.World) { managed(w); w.Manager = nil }
+		c.change = func(w *app.Deps) { managed(w); w.Issuer, w.Revocations = nil, nil }
 		r := c.start()
 		defer r.stop()
 		r.expect(ports.StateServing)
-		is.Equal(r.Status().Manager.State, ports.ManagerStateNotConfigured)
+		is.Equal(r.Status().Issuer.State, ports.IssuerStateNotConfigured)
 		c.disk.AlterCertificates(func(f *ports.FoundSet) { f.CRL.PEM = []byte("no list") })
 		pass(5 * time.Hour)
 		r.expect(ports.StateServing)
@@ -427,10 +428,10 @@ func TestARevokedCertificateIsNotServed(t *testing.T) {
 		r := c.start()
 		defer r.stop()
 		r.expect(ports.StateServing)
-		id := c.manager.Requests()[0].Register.MachineID
+		id := c.manager.Requests()[0].Submit.MachineID
 		is.NoErr(c.manager.Revoke(id))
 		pass(25 * time.Hour)
-		c.expectCertificate(r, ports.CertRevoked, ports.ManagerStateConflict)
+		c.expectCertificate(r, ports.CertRevoked, ports.IssuerStateConflict)
 		is.Equal(c.holder.serial(), "")
 		is.NoErr(c.manager.Approve(id))
 		pass(7 * time.Hour)
@@ -447,9 +448,9 @@ func TestFilesDamagedWhileTheAgentRunsAreReplacedAndTheGoodOneServesOn(t *testin
 		serial := c.holder.serial()
 		c.disk.AlterCertificates(func(f *ports.FoundSet) { f.Server.PEM = nil })
 		pass(2 * time.Hour)
-		c.expectCertificate(r, ports.CertCorrupt, ports.ManagerStateConflict)
+		c.expectCertificate(r, ports.CertCorrupt, ports.IssuerStateConflict)
 		is.Equal(c.holder.serial(), serial) // from memory
-		is.NoErr(c.manager.Approve(c.manager.Requests()[0].Register.MachineID))
+		is.NoErr(c.manager.Approve(c.manager.Requests()[0].Submit.MachineID))
 		pass(7 * time.Hour)
 		r.expect(ports.StateServing)
 		is.True(c.holder.serial() != serial)
@@ -474,7 +475,7 @@ func TestATokenIsKeptUntilAnotherManagerHasGivenOne(t *testing.T) {
 		registrations := c.manager.Count(memory.Register)
 		r = c.start()
 		defer r.stop()
-		is.NoErr(c.manager.Approve(c.manager.Requests()[0].Register.MachineID))
+		is.NoErr(c.manager.Approve(c.manager.Requests()[0].Submit.MachineID))
 		pass(5 * time.Minute)
 		r.expect(ports.StateServing)
 		is.Equal(c.manager.Count(memory.Register), registrations)
@@ -488,7 +489,7 @@ func TestRenewFrameRenewsBeforeItIsDue(t *testing.T) {
 		site := newLife(t).settings
 		c.settings.ServerURL, c.settings.SiteCode, c.settings.EnrollmentKey = site.ServerURL, site.SiteCode, site.EnrollmentKey
 		managed := c.change
-		c.change = func(w *app.World) { managed(w); w.Relay = c.relay }
+		c.change = func(w *app.Deps) { managed(w); w.Relay = c.relay }
 		r := c.start()
 		defer r.stop()
 		r.expect(ports.StateConnected)
@@ -506,20 +507,20 @@ func TestRenewFrameRenewsBeforeItIsDue(t *testing.T) {
 
 func denyAll(c *certLife) {
 	c.manager.Manual = true
-	c.manager.OnPoll = func(_ context.Context, _ ports.Secret, serve func() ports.PollAnswer) ports.PollAnswer {
-		if err := c.manager.Deny(c.manager.Requests()[0].Register.MachineID); err != nil {
+	c.manager.OnPoll = func(_ context.Context, _ ports.IssueRequest, serve func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
+		if err := c.manager.Deny(c.manager.Requests()[0].Submit.MachineID); err != nil {
 			c.t.Error(err)
 		}
 		return serve()
 	}
 }
 
-func exists(context.Context, ports.RegisterRequest, func() ports.RegisterAnswer) ports.RegisterAnswer {
-	return ports.RegisterAnswer{Outcome: ports.HostExists{}}
+func exists(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
+	return ports.Answer[ports.SubmitOutcome]{Outcome: ports.IssueKnown{}}
 }
 
-func isDown(context.Context, ports.RegisterRequest, func() ports.RegisterAnswer) ports.RegisterAnswer {
-	return ports.RegisterAnswer{Outcome: ports.RegisterTransient{Reason: "the manager is down"}}
+func isDown(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
+	return ports.Answer[ports.SubmitOutcome]{Outcome: ports.Unavailable{Reason: "the manager is down"}}
 }
 
 func TestEnrollCommandAtAManager(t *testing.T) {
@@ -549,4 +550,35 @@ func TestEnrollCommandAtAManager(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An issuer may hand its CA certificates out apart from the certificate.
+func TestAnIssuerThatHandsItsCAOutApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		c := newCertLife(t)
+		c.manager.CAApart = true
+		var away atomic.Bool
+		away.Store(true)
+		c.manager.OnCA = func(_ context.Context, serve func() ports.Answer[ports.CAOutcome]) ports.Answer[ports.CAOutcome] {
+			if away.Load() {
+				return ports.Answer[ports.CAOutcome]{Outcome: ports.Unavailable{Reason: "it is away"}}
+			}
+			return serve()
+		}
+		r := c.start()
+		c.expectCertificate(r, ports.CertMissing, ports.IssuerStateRetrying) // the bundle waits in the journal
+		polls := c.manager.Count(memory.Poll)
+		r.stop()
+		r = c.start()
+		defer r.stop()
+		away.Store(false)
+		pass(10 * time.Minute)
+		c.expectCertificate(r, ports.CertValid, ports.IssuerStateApproved)
+		is.Equal(c.manager.Count(memory.Poll), polls) // it was not asked for again
+		pass(80 * 24 * time.Hour)
+		c.expectCertificate(r, ports.CertValid, ports.IssuerStateApproved)
+		is.True(c.manager.Count(memory.Renew) > 0)                                 // renewed since
+		is.Equal(c.manager.Count(memory.CA) > c.manager.Count(memory.Renew), true) // and asked for its CA each time
+	})
 }

@@ -39,7 +39,7 @@ func (c *certLife) spoil() map[string]ports.Secret {
 // heals has an operator approve the host again, and expects it to serve.
 func (c *certLife) heals(r *running) {
 	c.t.Helper()
-	is.New(c.t).NoErr(c.manager.Approve(c.manager.Requests()[0].Register.MachineID))
+	is.New(c.t).NoErr(c.manager.Approve(c.manager.Requests()[0].Submit.MachineID))
 	pass(7 * time.Hour)
 	r.expect(ports.StateServing)
 }
@@ -79,9 +79,9 @@ func TestDamagedCertificateFilesAreKeptBesideWhatReplacesThem(t *testing.T) {
 				held := c.spoil()
 				r := c.start()
 				pass(time.Minute)
-				c.expectCertificate(r, ports.CertCorrupt, ports.ManagerStateConflict)
+				c.expectCertificate(r, ports.CertCorrupt, ports.IssuerStateConflict)
 				c.keeps(nil) // nothing is there yet to replace them
-				is.NoErr(c.manager.Approve(c.manager.Requests()[0].Register.MachineID))
+				is.NoErr(c.manager.Approve(c.manager.Requests()[0].Submit.MachineID))
 				c.disk.Inject(faults)
 				pass(7 * time.Hour)
 				r.stop() // as good as a crash: memory is lost, and what is stored stays
@@ -120,7 +120,7 @@ func TestADamagedFileIsNotLostWithASetThatDoesNotProveItself(t *testing.T) {
 		c.start().stop()
 		broken := true
 		working := c.change
-		c.change = func(w *app.World) {
+		c.change = func(w *app.Deps) {
 			working(w)
 			w.Certificates = provedWrong{w.Certificates, c.disk, &broken}
 		}
@@ -133,7 +133,7 @@ func TestADamagedFileIsNotLostWithASetThatDoesNotProveItself(t *testing.T) {
 		})
 		r := c.start()
 		defer r.stop()
-		id := c.manager.Requests()[0].Register.MachineID
+		id := c.manager.Requests()[0].Submit.MachineID
 		for range 5 { // more than the copies that are kept
 			pass(time.Minute)
 			is.NoErr(c.manager.Approve(id))
@@ -203,17 +203,20 @@ func TestADamagedRevocationListIsKeptBesideTheNextOne(t *testing.T) {
 		is := is.New(t)
 		c := newCertLife(t)
 		var well atomic.Bool
-		c.manager.OnCRL = func(_ context.Context, serve func() ports.CRLAnswer) ports.CRLAnswer {
+		c.manager.OnCRL = func(_ context.Context, serve func() ports.Answer[ports.RevocationOutcome]) ports.Answer[ports.RevocationOutcome] {
 			if well.Load() {
 				return serve()
 			}
-			return ports.CRLAnswer{PEM: []byte("no list")}
+			return ports.Answer[ports.RevocationOutcome]{Outcome: ports.RevocationList{PEM: []byte("no list")}}
 		}
-		c.manager.OnRenew = func(_ context.Context, _ []byte, serve func() ports.RenewAnswer) ports.RenewAnswer {
+		c.manager.OnRenew = func(_ context.Context, _ []byte, serve func() ports.Answer[ports.RenewOutcome]) ports.Answer[ports.RenewOutcome] {
 			answer := serve()
-			if renewed, ok := answer.Outcome.(ports.Renewed); ok {
-				renewed.Bundle.CRL = nil
-				answer.Outcome = renewed
+			if received, ok := answer.Outcome.(ports.IssueReceived); ok {
+				issued := c.manager.Client(nil).Interpret(received.Received).(ports.Issued)
+				issued.Bundle.CRL = nil
+				received.Received = memory.Encode(issued)
+				received.Received.Renewal = true
+				answer.Outcome = received
 			}
 			return answer
 		}

@@ -18,13 +18,13 @@ import (
 // once runs a person's enroll command that does not wait.
 func (l *life) once() (exitcode.Code, string) {
 	var said strings.Builder
-	code := app.New(l.world()).Enroll(l.t.Context(), app.EnrollOptions{Patient: true, Say: func(line string) { said.WriteString(line + "\n") }})
+	code := app.Enroll(l.t.Context(), l.world(), app.EnrollOptions{Patient: true, Say: func(line string) { said.WriteString(line + "\n") }})
 	return code, said.String()
 }
 
 func TestEnrollCommandThatDoesNotWaitAsksTheSiteOnce(t *testing.T) {
 	for name, test := range map[string]struct {
-		answer func(context.Context, ports.SiteRequest) ports.SiteAnswer
+		answer func(context.Context, ports.SiteRequest) ports.Answer[ports.SiteOutcome]
 		code   exitcode.Code
 		says   string
 		most   time.Duration
@@ -34,13 +34,13 @@ func TestEnrollCommandThatDoesNotWaitAsksTheSiteOnce(t *testing.T) {
 		"rejected": {always(ports.SiteRejected{}), exitcode.Error, "MUSTER_ENROLLMENT_KEY", 0},
 		"down":     {always(ports.SiteTransient{Reason: "the server is down"}), exitcode.Error, "he server is down", 0},
 		"silent":   {memory.SilentSite, exitcode.Error, "The wait is over", 30 * time.Second},
-		"enrolled slowly": {func(ctx context.Context, _ ports.SiteRequest) ports.SiteAnswer {
+		"enrolled slowly": {func(ctx context.Context, _ ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
 			select {
 			case <-ctx.Done():
-				return ports.SiteAnswer{}
+				return ports.Answer[ports.SiteOutcome]{}
 			case <-time.After(29 * time.Second):
 			}
-			return ports.SiteAnswer{Outcome: ports.SiteEnrolledNew{Key: ports.NewSecret("cak_aaaaaaaaaaaaaaaaaaaa")}}
+			return ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteEnrolledNew{Key: ports.NewSecret("cak_aaaaaaaaaaaaaaaaaaaa")}}
 		}, exitcode.Clean, "the key is stored", 29 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {

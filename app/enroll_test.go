@@ -17,8 +17,10 @@ import (
 )
 
 // always is a server that gives the same answer for ever.
-func always(outcome ports.SiteOutcome) func(context.Context, ports.SiteRequest) ports.SiteAnswer {
-	return func(context.Context, ports.SiteRequest) ports.SiteAnswer { return ports.SiteAnswer{Outcome: outcome} }
+func always(outcome ports.SiteOutcome) func(context.Context, ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
+	return func(context.Context, ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
+		return ports.Answer[ports.SiteOutcome]{Outcome: outcome}
+	}
 }
 
 // enroll runs a person's enroll command and returns what it said.
@@ -32,7 +34,7 @@ func (l *life) enroll(ctx context.Context, o app.EnrollOptions) (exitcode.Code, 
 	if o.Wait == 0 {
 		o.Wait = 24 * time.Hour
 	}
-	return app.New(l.world()).Enroll(ctx, o), said.String()
+	return app.Enroll(ctx, l.world(), o), said.String()
 }
 
 func TestEnrollCommand(t *testing.T) {
@@ -61,12 +63,12 @@ func TestEnrollCommand(t *testing.T) {
 		"pending for ever": {func(l *life) { l.site.Answer = always(ports.SiteCollisionPending{}) }, app.EnrollOptions{}, exitcode.InProgress, "operator must confirm", 0, 24 * time.Hour, 24 * time.Hour},
 		"pending, --wait":  {func(l *life) { l.site.Answer = always(ports.SiteCollisionPending{}) }, app.EnrollOptions{Wait: 10 * time.Minute, Patient: true}, exitcode.InProgress, "operator must confirm", 0, 10 * time.Minute, 10 * time.Minute},
 		"pending, --wait over within a request": {func(l *life) {
-			l.site.Answer = func(ctx context.Context, _ ports.SiteRequest) ports.SiteAnswer {
+			l.site.Answer = func(ctx context.Context, _ ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
 				select {
 				case <-ctx.Done():
-					return ports.SiteAnswer{Outcome: ports.SiteTransient{Reason: "interrupted"}}
+					return ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteTransient{Reason: "interrupted"}}
 				case <-time.After(10 * time.Second):
-					return ports.SiteAnswer{Outcome: ports.SiteCollisionPending{}}
+					return ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteCollisionPending{}}
 				}
 			}
 		}, app.EnrollOptions{Wait: 75 * time.Second, Patient: true}, exitcode.InProgress, "operator must confirm", 2, 75 * time.Second, 80 * time.Second},
@@ -80,7 +82,7 @@ func TestEnrollCommand(t *testing.T) {
 		"a key that cannot be stored": {func(l *life) { l.disk.Inject(memory.Faults{Save: ports.ErrNotWritten}) }, app.EnrollOptions{}, exitcode.Error, "could not be stored", 1, 10 * time.Second, 5 * time.Minute},
 		"a key not stored, impatient": {func(l *life) { l.disk.Inject(memory.Faults{Save: ports.ErrNotWritten}) }, app.EnrollOptions{Wait: time.Second, Patient: true}, exitcode.Error, "could not be stored", 1, 10 * time.Second, 5 * time.Minute},
 		"held back by a Retry-After": {func(l *life) {
-			l.site.ScriptAnswers(ports.SiteAnswer{Outcome: ports.SiteRateLimited{}, RetryAfter: "600"})
+			l.site.ScriptAnswers(ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteRateLimited{}, RetryAfter: "600"})
 			r := l.start()
 			r.stop()
 		}, app.EnrollOptions{}, exitcode.Clean, "asked not to be called", 2, 9 * time.Minute, 13 * time.Minute},
@@ -112,7 +114,7 @@ func TestEnrollCommand(t *testing.T) {
 
 func TestEnrollCommandStopped(t *testing.T) {
 	for name, test := range map[string]struct {
-		answer func(context.Context, ports.SiteRequest) ports.SiteAnswer
+		answer func(context.Context, ports.SiteRequest) ports.Answer[ports.SiteOutcome]
 		code   exitcode.Code
 	}{
 		"while pending":    {always(ports.SiteCollisionPending{}), exitcode.InProgress},

@@ -17,7 +17,7 @@ import (
 // forgetting is a life whose enrollment key is to be forgotten.
 func forgetting(t *testing.T) (*life, *memory.KeyPlace) {
 	l, key := newLife(t), new(memory.KeyPlace)
-	l.change = func(w *app.World) { w.EnrollmentKey = key }
+	l.change = func(w *app.Deps) { w.EnrollmentKey = key }
 	return l, key
 }
 
@@ -56,10 +56,10 @@ func TestWhatACrashLeftIsForgottenAtTheNextStart(t *testing.T) {
 	for name, start := range map[string]func(t *testing.T, l *life){
 		"run": func(t *testing.T, l *life) { l.start().stop() },
 		"enroll": func(t *testing.T, l *life) {
-			is.New(t).Equal(app.New(l.world()).Enroll(t.Context(), app.EnrollOptions{Say: func(string) {}}), exitcode.Clean)
+			is.New(t).Equal(app.Enroll(t.Context(), l.world(), app.EnrollOptions{Say: func(string) {}}), exitcode.Clean)
 		},
 		"identify --save": func(t *testing.T, l *life) {
-			_, err := app.New(l.world()).Identify(t.Context())
+			_, err := app.Identify(t.Context(), l.world())
 			is.New(t).NoErr(err)
 		},
 	} {
@@ -69,7 +69,7 @@ func TestWhatACrashLeftIsForgottenAtTheNextStart(t *testing.T) {
 				l := newLife(t)
 				l.start().stop() // enrolls, and does not live to forget
 				key := new(memory.KeyPlace)
-				l.change = func(w *app.World) { w.EnrollmentKey = key }
+				l.change = func(w *app.Deps) { w.EnrollmentKey = key }
 				start(t, l)
 				is.True(!key.Present())
 			})
@@ -83,12 +83,12 @@ func TestAKeyThatIsNeededIsNotForgotten(t *testing.T) {
 		l := newLife(t)
 		l.start().stop()
 		key := new(memory.KeyPlace)
-		l.change = func(w *app.World) { w.EnrollmentKey = key }
+		l.change = func(w *app.Deps) { w.EnrollmentKey = key }
 		l.settings.SiteCode = "ANOTHER" // what is stored is of the former site
 		for range 10 {
 			l.site.Script(ports.SiteRejected{})
 		}
-		_, err := app.New(l.world()).Identify(t.Context())
+		_, err := app.Identify(t.Context(), l.world())
 		is.NoErr(err)
 		r := l.start()
 		pass(time.Minute)
@@ -123,9 +123,9 @@ func TestAnIdentityIsHandedOverWhileItCannotBeStored(t *testing.T) {
 		is := is.New(t)
 		l := newLife(t)
 		runtime := memory.OpenStore(new(memory.Disk))
-		l.change = func(w *app.World) { w.Handover = runtime }
+		l.change = func(w *app.Deps) { w.Handover = runtime }
 		l.disk.Inject(memory.Faults{SaveIdentity: ports.ErrNotWritten, Reserve: ports.ErrNotWritten, SaveRetries: ports.ErrNotWritten})
-		id, err := app.New(l.world()).Identify(t.Context())
+		id, err := app.Identify(t.Context(), l.world())
 		is.True(err != nil) // it is told
 		l.signals = memory.Signals{SystemUUID: ports.UnreadableSignal(), Virtual: true}
 		r := l.start()

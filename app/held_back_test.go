@@ -20,15 +20,15 @@ func TestNobodysWishCutsARetryAfterShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		c := newCertLife(t)
-		c.manager.OnRegister = func(context.Context, ports.RegisterRequest, func() ports.RegisterAnswer) ports.RegisterAnswer {
-			return ports.RegisterAnswer{Outcome: ports.RegisterRateLimited{}, RetryAfter: "3600"}
+		c.manager.OnRegister = func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
+			return ports.Answer[ports.SubmitOutcome]{Outcome: ports.IssueBusy{Reason: "it answered 429"}, RetryAfter: "3600"}
 		}
 		r := c.start()
 		for range 3 {
 			pass(time.Minute)
 			result, err := r.calls.RenewCertificates(t.Context())
 			is.NoErr(err)
-			is.Equal(result.Code, int(exitcode.Error)) // no operator's decision is awaited
+			is.Equal(result.End, ports.RenewFailed) // no operator's decision is awaited
 			is.True(strings.Contains(result.Line, "patience"))
 		}
 		is.Equal(c.manager.Count(memory.Register), 1)
@@ -49,9 +49,9 @@ func TestARestartDoesNotForgetTheRetryAfterOfARenewal(t *testing.T) {
 		is := is.New(t)
 		c := newCertLife(t)
 		var busy atomic.Bool
-		c.manager.OnRenew = func(_ context.Context, _ []byte, serve func() ports.RenewAnswer) ports.RenewAnswer {
+		c.manager.OnRenew = func(_ context.Context, _ []byte, serve func() ports.Answer[ports.RenewOutcome]) ports.Answer[ports.RenewOutcome] {
 			if busy.Load() {
-				return ports.RenewAnswer{Outcome: ports.RenewTransient{Reason: "it is busy"}, RetryAfter: "3600"}
+				return ports.Answer[ports.RenewOutcome]{Outcome: ports.Unavailable{Reason: "it is busy"}, RetryAfter: "3600"}
 			}
 			return serve()
 		}
@@ -65,8 +65,8 @@ func TestARestartDoesNotForgetTheRetryAfterOfARenewal(t *testing.T) {
 		for range 5 {
 			r = c.start()
 			pass(time.Second)
-			is.Equal(r.Status().Manager.LastError, "it is busy")
-			is.True(!r.Status().Manager.NextAttempt.IsZero())
+			is.Equal(r.Status().Issuer.LastError, "it is busy")
+			is.True(!r.Status().Issuer.NextAttempt.IsZero())
 			r.stop()
 		}
 		is.Equal(c.manager.Count(memory.Renew), 1)
@@ -83,7 +83,7 @@ func TestARestartDoesNotForgetTheRetryAfterOfARenewal(t *testing.T) {
 func TestAForcedEnrollmentIsSeenThroughThoughTheCertificateIsValid(t *testing.T) {
 	takenIn := func(c *certLife) {
 		c.manager.NoRenew = true
-		c.manager.OnRegister = func(_ context.Context, r ports.RegisterRequest, serve func() ports.RegisterAnswer) ports.RegisterAnswer {
+		c.manager.OnRegister = func(_ context.Context, r ports.IssueRequest, serve func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
 			if c.manager.Count(memory.Register) > 1 {
 				if err := c.manager.Remove(r.MachineID); err != nil {
 					c.t.Error(err)
@@ -115,7 +115,7 @@ func TestAForcedEnrollmentIsSeenThroughThoughTheCertificateIsValid(t *testing.T)
 			site := newLife(t).settings
 			c.settings.ServerURL, c.settings.SiteCode, c.settings.EnrollmentKey = site.ServerURL, site.SiteCode, site.EnrollmentKey
 			managed := c.change
-			c.change = func(w *app.World) { managed(w); w.Relay = c.relay }
+			c.change = func(w *app.Deps) { managed(w); w.Relay = c.relay }
 			takenIn(c)
 			c.manager.ApproveAfter = 2
 			r := c.start()

@@ -17,7 +17,7 @@ import (
 	"github.com/muster-agent/muster/adapters/memory"
 	"github.com/muster-agent/muster/adapters/unsupervised"
 	"github.com/muster-agent/muster/app"
-	"github.com/muster-agent/muster/domain/backoff"
+	"github.com/muster-agent/muster/domain/retry"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -35,7 +35,7 @@ type life struct {
 	random   byte          // makes random bytes other ones
 	drawn    atomic.Uint32 // how often random bytes were drawn
 	// change, if set, changes the world before each start.
-	change func(*app.World)
+	change func(*app.Deps)
 
 	log safeBuffer
 }
@@ -72,7 +72,7 @@ func newLife(t *testing.T) *life {
 		signals: memory.Signals{SystemUUID: ports.PresentSignal(uuidOfThisMachine), Virtual: true},
 		settings: ports.Settings{
 			ServerURL: server, SiteCode: "ACME-HQ", EnrollmentKey: ports.NewSecret("cek_aaaaaaaaaaaaaaaaaaaaaaaa"),
-			ReenrollAfter: 24 * time.Hour, Delays: backoff.Defaults(),
+			ReenrollAfter: 24 * time.Hour, Delays: retry.Shipped(),
 		},
 		chance: func() float64 { return 0.5 },
 	}
@@ -81,21 +81,25 @@ func newLife(t *testing.T) *life {
 // setClock sets the machine's wall clock ahead of virtual time.
 func (l *life) setClock(ahead time.Duration) { l.offset.Store(int64(ahead)) }
 
-func (l *life) world() app.World {
+func (l *life) world() app.Deps {
 	store := memory.OpenStore(l.disk)
-	w := app.World{
-		Settings: l.settings, Version: "1.2.3", Hostname: "desk-17",
-		Signals: l.signals, Identities: store, Credentials: store, Retries: store, State: store, Lock: memory.OpenLock(l.disk),
-		Relay: l.relay, Supervisor: unsupervised.Supervisor{},
-		Log:    slog.New(slog.NewTextHandler(io.MultiWriter(&l.log), &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Wall:   func() time.Time { return time.Now().Add(time.Duration(l.offset.Load())) },
-		Chance: l.chance,
-		Random: func(b []byte) {
-			for i := range b {
-				b[i] = byte(i) ^ l.random ^ byte(l.drawn.Load())
-			}
-			l.drawn.Add(1)
+	w := app.Deps{
+		Settings: l.settings, Version: "1.2.3",
+		Log: slog.New(slog.NewTextHandler(io.MultiWriter(&l.log), &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Machine: app.Machine{
+			Hostname: "desk-17", Signals: l.signals,
+			Wall:   func() time.Time { return time.Now().Add(time.Duration(l.offset.Load())) },
+			Chance: l.chance,
+			Random: func(b []byte) {
+				for i := range b {
+					b[i] = byte(i) ^ l.random ^ byte(l.drawn.Load())
+				}
+				l.drawn.Add(1)
+			},
 		},
+		State:   app.State{Identities: store, Credentials: store, Retries: store, Directory: store, Lock: memory.OpenLock(l.disk)},
+		Servers: app.Servers{Relay: l.relay},
+		Host:    app.Host{Supervisor: unsupervised.Supervisor{}},
 	}
 	if l.settings.SiteConfigured() {
 		w.Site = l.site

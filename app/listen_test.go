@@ -21,7 +21,7 @@ func TestListeningIsLoggedOnlyAfterTheBind(t *testing.T) {
 		listener := new(memory.Listener)
 		listener.Take(addr, true)
 		others := c.change
-		c.change = func(w *app.World) {
+		c.change = func(w *app.Deps) {
 			others(w)
 			w.InUse, w.Listener = listener, listener
 		}

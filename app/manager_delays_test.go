@@ -47,8 +47,8 @@ func TestARegistrationThatIsRateLimitedWaitsForAMinuteOrAsLongAsItIsTold(t *test
 		t.Run("Retry-After "+header, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newCertLife(t)
-				c.manager.OnRegister = func(context.Context, ports.RegisterRequest, func() ports.RegisterAnswer) ports.RegisterAnswer {
-					return ports.RegisterAnswer{Outcome: ports.RegisterRateLimited{}, RetryAfter: header}
+				c.manager.OnRegister = func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
+					return ports.Answer[ports.SubmitOutcome]{Outcome: ports.IssueBusy{Reason: "it answered 429"}, RetryAfter: header}
 				}
 				r := c.start()
 				defer r.stop()
@@ -66,11 +66,11 @@ func TestARegistrationThatIsRateLimitedWaitsForAMinuteOrAsLongAsItIsTold(t *test
 func TestAManagerThatForgetsEveryTokenIsAskedEverMoreSlowly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCertLife(t)
-		c.manager.OnPoll = func(context.Context, ports.Secret, func() ports.PollAnswer) ports.PollAnswer {
-			return ports.PollAnswer{Outcome: ports.PollGone{}}
+		c.manager.OnPoll = func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
+			return ports.Answer[ports.SubmitOutcome]{Outcome: ports.IssueUnknown{}}
 		}
-		c.manager.OnRegister = func(context.Context, ports.RegisterRequest, func() ports.RegisterAnswer) ports.RegisterAnswer {
-			return ports.RegisterAnswer{Outcome: ports.Registered{Token: ports.NewSecret("another-token")}}
+		c.manager.OnRegister = func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
+			return ports.Answer[ports.SubmitOutcome]{Outcome: ports.IssuePending{Resume: ports.NewSecret("another-token")}}
 		}
 		r := c.start()
 		defer r.stop()
@@ -106,27 +106,27 @@ func TestARestartForgetsNothingThatTheManagerSaid(t *testing.T) {
 	const patience = "300" // seconds
 	for name, tt := range map[string]struct {
 		prepare func(*certLife)
-		state   ports.ManagerState
+		state   ports.IssuerState
 		overall ports.OverallState
 		held    time.Duration // the next start, at most
 	}{
-		"conflict": {func(c *certLife) { c.manager.OnRegister = exists }, ports.ManagerStateConflict, ports.StateBlocked, 10 * time.Second},
+		"conflict": {func(c *certLife) { c.manager.OnRegister = exists }, ports.IssuerStateConflict, ports.StateBlocked, 10 * time.Second},
 		"unexpected": {func(c *certLife) {
-			c.manager.OnRegister = func(context.Context, ports.RegisterRequest, func() ports.RegisterAnswer) ports.RegisterAnswer {
-				return ports.RegisterAnswer{Outcome: ports.RegisterUnexpected{Status: 404}}
+			c.manager.OnRegister = func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
+				return ports.Answer[ports.SubmitOutcome]{Outcome: ports.IssueUnexpected{Status: 404}}
 			}
-		}, ports.ManagerStateUnexpected, ports.StateBlocked, 10 * time.Second},
-		"denied": {denyAll, ports.ManagerStateDenied, ports.StateBlocked, 10 * time.Second},
+		}, ports.IssuerStateUnexpected, ports.StateBlocked, 10 * time.Second},
+		"denied": {denyAll, ports.IssuerStateDenied, ports.StateBlocked, 10 * time.Second},
 		"down, with Retry-After": {func(c *certLife) {
-			c.manager.OnRegister = func(context.Context, ports.RegisterRequest, func() ports.RegisterAnswer) ports.RegisterAnswer {
-				return ports.RegisterAnswer{Outcome: ports.RegisterTransient{Reason: "it is down"}, RetryAfter: patience}
+			c.manager.OnRegister = func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
+				return ports.Answer[ports.SubmitOutcome]{Outcome: ports.Unavailable{Reason: "it is down"}, RetryAfter: patience}
 			}
-		}, ports.ManagerStateRetrying, ports.StateEnrolling, 331 * time.Second},
+		}, ports.IssuerStateRetrying, ports.StateEnrolling, 331 * time.Second},
 		"polled too often": {func(c *certLife) {
-			c.manager.OnPoll = func(context.Context, ports.Secret, func() ports.PollAnswer) ports.PollAnswer {
-				return ports.PollAnswer{Outcome: ports.PollTransient{Reason: "it answered 503"}, RetryAfter: patience}
+			c.manager.OnPoll = func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
+				return ports.Answer[ports.SubmitOutcome]{Outcome: ports.Unavailable{Reason: "it answered 503"}, RetryAfter: patience}
 			}
-		}, ports.ManagerStatePending, ports.StatePending, 331 * time.Second},
+		}, ports.IssuerStatePending, ports.StatePending, 331 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -135,12 +135,12 @@ func TestARestartForgetsNothingThatTheManagerSaid(t *testing.T) {
 				tt.prepare(c)
 				r := c.start()
 				r.expect(tt.overall)
-				before := r.Status().Manager
+				before := r.Status().Issuer
 				is.Equal(before.State, tt.state)
 				is.True(before.LastError != "" && !before.NextAttempt.IsZero())
 				r.stop()
 
-				disk := c.fromDisk().Manager
+				disk := c.fromDisk().Issuer
 				is.Equal(disk.State, tt.state)
 				is.Equal(disk.LastError, before.LastError)
 				is.Equal(disk.NextAttempt.UTC(), before.NextAttempt.UTC())
@@ -149,7 +149,7 @@ func TestARestartForgetsNothingThatTheManagerSaid(t *testing.T) {
 				r = c.start()
 				defer r.stop()
 				r.expect(tt.overall)
-				after := r.Status().Manager
+				after := r.Status().Issuer
 				is.Equal(after.State, tt.state)
 				is.Equal(after.LastError, before.LastError)
 				within(t, "the wait of the next start", time.Until(after.NextAttempt), time.Second, tt.held)
@@ -162,7 +162,7 @@ func TestARestartForgetsNothingThatTheManagerSaid(t *testing.T) {
 				}
 
 				c.settings.ManagerURL = mustParse(t, "https://other.example.org")
-				is.Equal(c.fromDisk().Manager.LastError, "") // what one manager said, another did not
+				is.Equal(c.fromDisk().Issuer.LastError, "") // what one manager said, another did not
 			})
 		})
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-const bundleWithoutPEM = `{"status":"approved","ca_crt":"x","server_crt":"y","server_key":"z"}`
+var bundleWithoutPEM = memory.Encode(ports.Issued{Bundle: ports.Bundle{CA: []byte("x"), Cert: []byte("y"), Key: ports.NewSecret("z")}})
 
 func TestABundleThatIsTooSmallForACertificateIsKeptLikeAnyOtherThatIsNoGood(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -30,8 +30,8 @@ func TestABundleThatIsTooSmallForACertificateIsKeptLikeAnyOtherThatIsNoGood(t *t
 				is := is.New(t)
 				c := newCertLife(t)
 				c.disk.Inject(test.faults)
-				c.manager.OnPoll = func(context.Context, ports.Secret, func() ports.PollAnswer) ports.PollAnswer {
-					return ports.PollAnswer{Outcome: ports.PollAnswered{Body: ports.NewSecret(bundleWithoutPEM)}}
+				c.manager.OnPoll = func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
+					return ports.Answer[ports.SubmitOutcome]{Outcome: ports.IssueReceived{Received: bundleWithoutPEM}}
 				}
 				code, said := c.enroll(t.Context(), app.EnrollOptions{})
 				is.Equal(code, exitcode.Error)

@@ -58,11 +58,11 @@ func TestRefusedForLongerThanADayEnrollmentIsTriedOncePerOperatorWait(t *testing
 		var key atomic.Pointer[ports.Secret] // what the site gives; nil: it is down
 		first := ports.NewSecret("cak_memsite000000000001")
 		key.Store(&first)
-		l.site.Answer = func(context.Context, ports.SiteRequest) ports.SiteAnswer {
+		l.site.Answer = func(context.Context, ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
 			if k := key.Load(); k != nil {
-				return ports.SiteAnswer{Outcome: ports.SiteEnrolledAgain{Key: *k}}
+				return ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteEnrolledAgain{Key: *k}}
 			}
-			return ports.SiteAnswer{Outcome: ports.SiteTransient{Reason: "down"}}
+			return ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteTransient{Reason: "down"}}
 		}
 		r := l.start()
 		defer r.stop()
@@ -463,11 +463,11 @@ func TestANewKeyDoesNotWaitForWhatTheOldOneWasTold(t *testing.T) {
 		old := l.relay.Last().Hello().Key
 		gate.set(refuse(ports.RefusedUnknownAgent))
 		var busy atomic.Int32
-		l.site.Answer = func(context.Context, ports.SiteRequest) ports.SiteAnswer {
+		l.site.Answer = func(context.Context, ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
 			if busy.Load() == 0 {
-				return ports.SiteAnswer{Outcome: ports.SiteTransient{Reason: "down"}}
+				return ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteTransient{Reason: "down"}}
 			}
-			return ports.SiteAnswer{Outcome: ports.SiteEnrolledAgain{Key: ports.NewSecret("cak_memsite000000000099")}}
+			return ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteEnrolledAgain{Key: ports.NewSecret("cak_memsite000000000099")}}
 		}
 		l.relay.Last().Drop()
 		for len(l.site.Requests()) < 2 {

@@ -128,7 +128,7 @@ func TestRetryAfterIsNeverUndercut(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					l := newLife(t)
 					l.chance = func() float64 { return 0 }
-					l.site.ScriptAnswers(ports.SiteAnswer{Outcome: outcome, RetryAfter: header})
+					l.site.ScriptAnswers(ports.Answer[ports.SiteOutcome]{Outcome: outcome, RetryAfter: header})
 					r := l.start()
 					pass(time.Second)
 					r.stop() // a restart does not forget it
@@ -147,8 +147,8 @@ func TestRestartsDoNotHurry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		l := newLife(t)
-		l.site.Answer = func(context.Context, ports.SiteRequest) ports.SiteAnswer {
-			return ports.SiteAnswer{Outcome: ports.SiteRejected{}}
+		l.site.Answer = func(context.Context, ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
+			return ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteRejected{}}
 		}
 		for range 50 {
 			r := l.start()
@@ -166,8 +166,8 @@ func TestCountsSurviveARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t)
 		l.chance = func() float64 { return 0.999 }
-		l.site.Answer = func(context.Context, ports.SiteRequest) ports.SiteAnswer {
-			return ports.SiteAnswer{Outcome: ports.SiteTransient{Reason: "down"}}
+		l.site.Answer = func(context.Context, ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
+			return ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteTransient{Reason: "down"}}
 		}
 		r := l.start()
 		pass(time.Hour)
@@ -421,14 +421,14 @@ func TestASignalThatMayNotBeReadEndsTheFirstStart(t *testing.T) {
 		l := newLife(t)
 		l.signals = memory.Signals{SystemUUID: ports.UnreadableSignal(), OSMachineID: ports.PresentSignal("0123456789abcdef0123456789abcdee")}
 		err := app.New(l.world()).Run(t.Context())
-		is.True(errors.Is(err, app.ErrNeedsRights))
+		is.True(errors.Is(err, app.ErrSignalDenied))
 		is.True(strings.Contains(err.Error(), "sudo muster identify --save"))
 		is.Equal(len(l.site.Requests()), 0)
 
 		// Once saved with rights, the agent runs without them.
 		readable := newLife(t)
 		readable.disk = l.disk
-		saved, err := app.New(readable.world()).Identify(t.Context())
+		saved, err := app.Identify(t.Context(), readable.world())
 		is.NoErr(err)
 		r := l.start()
 		defer r.stop()

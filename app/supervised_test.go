@@ -79,7 +79,7 @@ func (s *told) fedSince(while time.Duration) int {
 // supervise has the life's agents tell s.
 func (l *life) supervise(s *told) *told {
 	before := l.change
-	l.change = func(w *app.World) {
+	l.change = func(w *app.Deps) {
 		if before != nil {
 			before(w)
 		}
@@ -166,7 +166,7 @@ type blockedSite struct {
 	shut *atomic.Pointer[chan struct{}]
 }
 
-func (b blockedSite) Enroll(ctx context.Context, request ports.SiteRequest) ports.SiteAnswer {
+func (b blockedSite) Enroll(ctx context.Context, request ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
 	if shut := b.shut.Load(); shut != nil {
 		<-*shut
 	}
@@ -204,7 +204,7 @@ func TestAPartThatHangsIsSeenByTheWatchdog(t *testing.T) {
 				is := is.New(t)
 				l := newLife(t)
 				site, free := new(atomic.Pointer[chan struct{}]), make(chan struct{})
-				l.change = func(w *app.World) { w.Site = blockedSite{l.site, site} }
+				l.change = func(w *app.Deps) { w.Site = blockedSite{l.site, site} }
 				s := l.supervise(&told{watchdog: 30 * time.Second})
 				if test.shut != nil {
 					test.shut(l, site, free)

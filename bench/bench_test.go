@@ -31,7 +31,7 @@ func TestOwnerOf(t *testing.T) {
 	t.Parallel()
 	for symbol, want := range map[string]string{
 		"main.main": "muster: cmd/muster",
-		"github.com/muster-agent/muster/domain/backoff.Wait":                        "muster: domain/backoff",
+		"github.com/muster-agent/muster/domain/retry.Wait":                          "muster: domain/retry",
 		"github.com/spf13/cobra.(*Command).Execute":                                 "github.com/spf13/cobra",
 		"github.com/caarlos0/env/v11.ParseAs[github.com/muster-agent/muster/app.T]": "github.com/caarlos0/env",
 		"gopkg.in/yaml%2ev3.Marshal":                                                "gopkg.in/yaml.v3",

@@ -103,8 +103,8 @@ var brokenAdapters = []brokenAdapter{
 	{"RetryStore", "a done context is answered with its error and changes nothing", func(t *testing.T, broken bool) {
 		contracttest.RetryStore(t, stores(broken))
 	}},
-	{"ManagerJournal", "private key/erased means gone", func(t *testing.T, broken bool) {
-		contracttest.ManagerJournal(t, stores(broken))
+	{"IssueJournal", "private key/erased means gone", func(t *testing.T, broken bool) {
+		contracttest.IssueJournal(t, stores(broken))
 	}},
 	{"StateDirectory", "everything is moved out of the way", func(t *testing.T, broken bool) {
 		contracttest.StateDirectory(t, stores(broken))
@@ -176,24 +176,27 @@ var brokenAdapters = []brokenAdapter{
 			}}
 		})
 	}},
-	{"ManagerEnroller", "poll: unavailable", func(t *testing.T, broken bool) {
-		contracttest.ManagerEnroller(t, func(_ *testing.T, script contracttest.ManagerScript) contracttest.ScriptedManager {
-			script.Poll.Outcome = ports.PollTransient{Reason: "it answered 503"}
-			m := &memory.Manager{OnPoll: func(context.Context, ports.Secret, func() ports.PollAnswer) ports.PollAnswer {
-				return script.Poll
+	{"CertificateIssuer", "submit: resumed: away", func(t *testing.T, broken bool) {
+		contracttest.CertificateIssuer(t, func(_ *testing.T, script contracttest.IssuerScript) contracttest.ScriptedIssuer {
+			if script.Submit.Outcome != (ports.Unavailable{}) {
+				return contracttest.ScriptedIssuer{}
+			}
+			script.Submit.Outcome = ports.Unavailable{Reason: "it answered 503"}
+			m := &memory.Issuer{OnPoll: func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
+				return script.Submit
 			}}
-			return contracttest.ScriptedManager{Enroller: manager{ManagerEnroller: m.Client(nil), broken: broken}, Requests: func() (out []contracttest.ManagerRequest) {
+			return contracttest.ScriptedIssuer{Issuer: issuer{m.Client(nil), broken}, Requests: func() (out []contracttest.IssuerRequest) {
 				for _, r := range m.Requests() {
-					out = append(out, contracttest.ManagerRequest{Kind: string(r.Kind), Token: r.Token})
+					out = append(out, contracttest.IssuerRequest{Kind: string(r.Kind), Submit: r.Submit})
 				}
 				return out
 			}}
 		})
 	}},
-	{"ManagerLife", "denied", func(t *testing.T, broken bool) {
-		contracttest.ManagerLife(t, func(*testing.T, contracttest.ManagerKind) contracttest.LiveManager {
-			m := &memory.Manager{Manual: true}
-			return contracttest.LiveManager{Enroller: manager{ManagerEnroller: m.Client(nil), broken: broken}, Deny: m.Deny}
+	{"IssuerLife", "denied", func(t *testing.T, broken bool) {
+		contracttest.IssuerLife(t, func(*testing.T, contracttest.IssuerKind) contracttest.LiveIssuer {
+			m := &memory.Issuer{Manual: true}
+			return contracttest.LiveIssuer{Issuer: issuer{m.Client(nil), broken}, Deny: m.Deny}
 		})
 	}},
 	{"RelayDialer", "closed while nobody receives", func(t *testing.T, broken bool) {
@@ -349,32 +352,32 @@ type site struct {
 	broken bool
 }
 
-func (s site) Enroll(ctx context.Context, r ports.SiteRequest) ports.SiteAnswer {
+func (s site) Enroll(ctx context.Context, r ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
 	if s.broken {
 		s.Site.Enroll(ctx, r)
 	}
 	return s.Site.Enroll(ctx, r)
 }
 
-// manager, when broken, lets the token into a text and takes a refusal for a
-// pending decision.
-type manager struct {
-	ports.ManagerEnroller
+// issuer, when broken, lets the resume value into a text and takes a refusal
+// for a pending decision.
+type issuer struct {
+	ports.CertificateIssuer
 	broken bool
 }
 
-func (m manager) Poll(ctx context.Context, token ports.Secret) ports.PollAnswer {
-	answer := m.ManagerEnroller.Poll(ctx, token)
-	if o, ok := answer.Outcome.(ports.PollTransient); ok && m.broken {
-		answer.Outcome = ports.PollTransient{Reason: o.Reason + " at /enroll/status/" + token.Reveal()}
+func (i issuer) Submit(ctx context.Context, r ports.IssueRequest) ports.Answer[ports.SubmitOutcome] {
+	answer := i.CertificateIssuer.Submit(ctx, r)
+	if o, ok := answer.Outcome.(ports.Unavailable); ok && i.broken {
+		answer.Outcome = ports.Unavailable{Reason: o.Reason + " at /enroll/status/" + r.Resume.Reveal()}
 	}
 	return answer
 }
 
-func (m manager) Interpret(body ports.Secret) ports.PollDecision {
-	decision := m.ManagerEnroller.Interpret(body)
-	if _, denied := decision.(ports.DecisionDenied); denied && m.broken {
-		return ports.DecisionPending{}
+func (i issuer) Interpret(r ports.Received) ports.IssueDecision {
+	decision := i.CertificateIssuer.Interpret(r)
+	if _, denied := decision.(ports.IssueDenied); denied && i.broken {
+		return ports.IssuePending{}
 	}
 	return decision
 }

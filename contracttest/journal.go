@@ -18,19 +18,19 @@ import (
 // (docs/PROTOCOLS.md, "Rules for every request").
 const maxAnswer = 16 << 20
 
-// ManagerJournal is the suite of ports.ManagerJournal; see CredentialStore.
-func ManagerJournal[S ports.ManagerJournal](t *testing.T, fresh func(*testing.T) (open func() S)) {
-	names(t, "ManagerJournal")
+// IssueJournal is the suite of ports.IssueJournal; see CredentialStore.
+func IssueJournal[S ports.IssueJournal](t *testing.T, fresh func(*testing.T) (open func() S)) {
+	names(t, "IssueJournal")
 	t.Run("pending enrollment", func(t *testing.T) {
-		journaled(t, fresh, pending, map[string]ports.PendingEnrollment{
+		journaled(t, fresh, pending, map[string]ports.PendingIssue{
 			"full":           pending(1),
-			"only a manager": {ManagerURL: "https://manager.example.org"}, // what enroll was given
+			"only an issuer": {Issuer: "https://manager.example.org", Phase: ports.PhaseIdle}, // what enroll was given
 			"before the answer": {
-				ManagerURL: "https://[::1]:8443/päth/", IdempotencyKey: "0d6e5a0c-6a40-4b0f-8f53-0c8a3f5d7e11",
+				Issuer: "https://[::1]:8443/päth/", Phase: ports.PhaseSubmitted, IdempotencyKey: "0d6e5a0c-6a40-4b0f-8f53-0c8a3f5d7e11",
 			},
-			"unusual token": {ManagerURL: "https://a.example", Token: ports.NewSecret("<&>\"\\/ \u2028é\x7f")},
-		}, func(j S) kept[ports.PendingEnrollment] {
-			return kept[ports.PendingEnrollment]{accessors[ports.PendingEnrollment]{j.LoadPending, j.SavePending}, nil}
+			"unusual resume value": {Issuer: "https://a.example", Phase: ports.PhasePending, Resume: ports.NewSecret("<&>\"\\/ \u2028é\x7f")},
+		}, func(j S) kept[ports.PendingIssue] {
+			return kept[ports.PendingIssue]{accessors[ports.PendingIssue]{j.LoadPending, j.SavePending}, nil}
 		})
 	})
 	t.Run("private key", func(t *testing.T) {
@@ -45,17 +45,16 @@ func ManagerJournal[S ports.ManagerJournal](t *testing.T, fresh func(*testing.T)
 	})
 	t.Run("received bundle", func(t *testing.T) {
 		journaled(t, fresh, received, map[string]ports.ReceivedBundle{
-			"of a poll":    received(1),
-			"of a renewal": received(2),
-			"being installed": {
-				Body: ports.NewSecret("{}"), ManagerURL: "https://a.example", ReceivedAt: instant(1), PreviousKept: true,
-			},
-			"not text":                {Body: ports.NewSecret("\x00\xff\xfe{"), ManagerURL: "https://a.example"},
-			"empty":                   {ManagerURL: "https://a.example"},
-			"as long as answers are":  {Body: ports.NewSecret(strings.Repeat("0123456789abcde\n", maxAnswer/16)), ManagerURL: "https://a.example"},
-			"a renewal with a key":    {Renewed: &ports.Bundle{CA: []byte("ca"), Cert: []byte("cert"), Key: privateKey(1)}, ManagerURL: "https://a.example"},
-			"a renewal with nothing":  {Renewed: &ports.Bundle{}, ManagerURL: "https://a.example"},
-			"a renewal that is bytes": {Renewed: &ports.Bundle{CA: []byte{0, 0xff}, CRL: []byte{}}, ManagerURL: "https://a.example"},
+			"of a request":           received(1),
+			"of a renewal":           received(2),
+			"being installed":        {Received: raw("{}"), Issuer: "https://a.example", ReceivedAt: instant(1), PreviousKept: true},
+			"not text":               {Received: raw("\x00\xff\xfe{"), Issuer: "https://a.example"},
+			"empty":                  {Issuer: "https://a.example"},
+			"as long as answers are": {Received: raw(strings.Repeat("0123456789abcde\n", maxAnswer/16)), Issuer: "https://a.example"},
+			// What version 1 left of a renewal.
+			"with a key":    {Interpreted: &ports.Bundle{CA: []byte("ca"), Cert: []byte("cert"), Key: privateKey(1)}, Issuer: "https://a.example"},
+			"with nothing":  {Interpreted: &ports.Bundle{}, Issuer: "https://a.example"},
+			"that is bytes": {Interpreted: &ports.Bundle{CA: []byte{0, 0xff}, CRL: []byte{}}, Issuer: "https://a.example"},
 		}, func(j S) kept[ports.ReceivedBundle] {
 			return kept[ports.ReceivedBundle]{accessors[ports.ReceivedBundle]{j.LoadBundle, j.SaveBundle}, j.EraseBundle}
 		})
@@ -106,7 +105,7 @@ func ManagerJournal[S ports.ManagerJournal](t *testing.T, fresh func(*testing.T)
 			is.NoErr(err)
 			is.True(where != "" && where != before) // each has a place of its own
 			before = where
-			for _, j := range []ports.ManagerJournal{j, open()} {
+			for _, j := range []ports.IssueJournal{j, open()} {
 				_, err = j.LoadBundle(t.Context())
 				is.True(errors.Is(err, ports.ErrNotStored))
 			}
@@ -146,12 +145,12 @@ func ManagerJournal[S ports.ManagerJournal](t *testing.T, fresh func(*testing.T)
 		secret := privateKey(1)
 		for _, err := range []error{
 			j.SavePending(ctx, pending(1)), j.SaveKey(ctx, secret), j.SaveBundle(ctx, received(1)),
-			j.SavePending(t.Context(), ports.PendingEnrollment{Token: secret, RegisteredAt: tooEarly}),
+			j.SavePending(t.Context(), ports.PendingIssue{Phase: ports.PhasePending, Resume: secret, SubmittedAt: tooEarly}),
 			j.SaveKey(t.Context(), ports.NewSecret("x"+secret.Reveal())),
-			j.SaveBundle(t.Context(), ports.ReceivedBundle{Body: secret, ReceivedAt: tooEarly}),
+			j.SaveBundle(t.Context(), ports.ReceivedBundle{Received: ports.Received{Raw: secret}, ReceivedAt: tooEarly}),
 		} {
 			text := fmt.Sprintf("%v %+v %#v", err, err, err)
-			for _, s := range []ports.Secret{secret, pending(1).Token, received(1).Body} {
+			for _, s := range []ports.Secret{secret, pending(1).Resume, received(1).Raw} {
 				is.True(!strings.Contains(text, s.Reveal()))
 			}
 		}
@@ -165,7 +164,7 @@ type kept[T any] struct {
 }
 
 // journaled tests what a journal promises for each thing that it keeps.
-func journaled[T any, S ports.ManagerJournal](
+func journaled[T any, S ports.IssueJournal](
 	t *testing.T, fresh func(*testing.T) (open func() S),
 	value func(int) T, values map[string]T, of func(S) kept[T],
 ) {
@@ -199,12 +198,13 @@ func journaled[T any, S ports.ManagerJournal](
 	})
 }
 
-func pending(n int) ports.PendingEnrollment {
-	return ports.PendingEnrollment{
-		ManagerURL:     fmt.Sprintf("https://manager-%d.example.org/api/v1", n),
+func pending(n int) ports.PendingIssue {
+	return ports.PendingIssue{
+		Issuer:         fmt.Sprintf("https://manager-%d.example.org/api/v1", n),
+		Phase:          ports.PhasePending,
 		IdempotencyKey: fmt.Sprintf("0d6e5a0c-6a40-4b0f-8f53-%012d", n),
-		Token:          ports.NewSecret("token-" + strings.Repeat(fmt.Sprint(n%10), 40)),
-		RegisteredAt:   instant(n),
+		Resume:         ports.NewSecret("token-" + strings.Repeat(fmt.Sprint(n%10), 40)),
+		SubmittedAt:    instant(n),
 		Polls:          n,
 	}
 }
@@ -214,20 +214,14 @@ func privateKey(n int) ports.Secret {
 	return ports.NewSecret(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: fmt.Appendf(nil, "no key, number %d", n)})))
 }
 
-// received is the answer to a poll where n is odd, else to a renewal.
+func raw(answer string) ports.Received { return ports.Received{Raw: ports.NewSecret(answer)} }
+
+// received is of a renewal where n is even.
 func received(n int) ports.ReceivedBundle {
-	b := ports.ReceivedBundle{
-		ManagerURL:   fmt.Sprintf("https://manager-%d.example.org", n),
+	return ports.ReceivedBundle{
+		Received:     ports.Received{Raw: ports.NewSecret(fmt.Sprintf("approved, private %d", n)), Renewal: n%2 == 0},
+		Issuer:       fmt.Sprintf("https://manager-%d.example.org", n),
 		ReceivedAt:   instant(n),
 		PreviousKept: n%3 == 0,
 	}
-	if n%2 == 1 {
-		b.Body = ports.NewSecret(fmt.Sprintf(`{"status":"approved","server_key":"private %d"}`, n))
-		return b
-	}
-	b.Renewed = &ports.Bundle{
-		CA: fmt.Appendf(nil, "ca %d\n", n), Cert: fmt.Appendf(nil, "cert %d\n", n),
-		Chain: fmt.Appendf(nil, "chain %d\n", n), CRL: fmt.Appendf(nil, "crl %d\n", n),
-	}
-	return b
 }

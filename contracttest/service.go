@@ -103,7 +103,7 @@ func ServiceManager(t *testing.T, machines ServiceMachines) {
 	})
 	with("without rights one may look", machines.WithoutRights, func(t *testing.T, m ports.ServiceManager) {
 		for name, change := range changes {
-			if err := change(m, t.Context()); !errors.Is(err, ports.ErrNeedsRights) {
+			if err := change(m, t.Context()); !errors.Is(err, ports.ErrForbidden) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}

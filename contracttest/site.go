@@ -20,7 +20,7 @@ import (
 type SiteScript struct {
 	// Answer is what the enroller is to make of it. Reasons and details are
 	// the words that the server sends along, as far as it sends any.
-	Answer ports.SiteAnswer
+	Answer ports.Answer[ports.SiteOutcome]
 	// Hang: the server takes the request and never answers.
 	Hang bool
 }
@@ -42,17 +42,17 @@ func SiteEnroller(t *testing.T, fresh func(*testing.T, SiteScript) SiteServer) {
 
 	answers := []struct {
 		name   string
-		answer ports.SiteAnswer
+		answer ports.Answer[ports.SiteOutcome]
 	}{
-		{"enrolled new", ports.SiteAnswer{Outcome: ports.SiteEnrolledNew{Key: key}, ServerTime: date}},
-		{"enrolled again", ports.SiteAnswer{Outcome: ports.SiteEnrolledAgain{Key: key}, ServerTime: date}},
-		{"collision pending", ports.SiteAnswer{Outcome: ports.SiteCollisionPending{}, ServerTime: date, RetryAfter: "120"}},
-		{"rejected", ports.SiteAnswer{Outcome: ports.SiteRejected{Detail: "the key was rotated"}, ServerTime: date}},
-		{"rejected without a word", ports.SiteAnswer{Outcome: ports.SiteRejected{}, ServerTime: date}},
-		{"site conflict", ports.SiteAnswer{Outcome: ports.SiteConflict{Detail: "this machine is in Lyon"}, ServerTime: date}},
-		{"rate limited", ports.SiteAnswer{Outcome: ports.SiteRateLimited{}, ServerTime: date, RetryAfter: "Tue, 06 May 2031 07:10:09 GMT"}},
-		{"unavailable", ports.SiteAnswer{Outcome: ports.SiteTransient{}, ServerTime: date, RetryAfter: "7"}},
-		{"unexpected", ports.SiteAnswer{Outcome: ports.SiteUnexpected{Status: 418, Detail: "no coffee"}, ServerTime: date}},
+		{"enrolled new", ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteEnrolledNew{Key: key}, ServerTime: date}},
+		{"enrolled again", ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteEnrolledAgain{Key: key}, ServerTime: date}},
+		{"collision pending", ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteCollisionPending{}, ServerTime: date, RetryAfter: "120"}},
+		{"rejected", ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteRejected{Detail: "the key was rotated"}, ServerTime: date}},
+		{"rejected without a word", ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteRejected{}, ServerTime: date}},
+		{"site conflict", ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteConflict{Detail: "this machine is in Lyon"}, ServerTime: date}},
+		{"rate limited", ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteRateLimited{}, ServerTime: date, RetryAfter: "Tue, 06 May 2031 07:10:09 GMT"}},
+		{"unavailable", ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteTransient{}, ServerTime: date, RetryAfter: "7"}},
+		{"unexpected", ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteUnexpected{Status: 418, Detail: "no coffee"}, ServerTime: date}},
 	}
 	for _, tt := range answers {
 		t.Run(tt.name, func(t *testing.T) {
@@ -85,7 +85,7 @@ func SiteEnroller(t *testing.T, fresh func(*testing.T, SiteScript) SiteServer) {
 		"unexpected": ports.SiteUnexpected{Status: 400, Detail: unfit},
 	} {
 		t.Run("words that are not fit for people: "+name, func(t *testing.T) {
-			got := fresh(t, SiteScript{Answer: ports.SiteAnswer{Outcome: outcome}}).Enroller.Enroll(t.Context(), request).Outcome
+			got := fresh(t, SiteScript{Answer: ports.Answer[ports.SiteOutcome]{Outcome: outcome}}).Enroller.Enroll(t.Context(), request).Outcome
 			is.New(t).Equal(reflect.TypeOf(got), reflect.TypeOf(outcome))
 			siteWords(t, got)
 		})
@@ -102,7 +102,7 @@ func SiteEnroller(t *testing.T, fresh func(*testing.T, SiteScript) SiteServer) {
 	})
 	t.Run("one request for each call", func(t *testing.T) {
 		is := is.New(t)
-		server := fresh(t, SiteScript{Answer: ports.SiteAnswer{Outcome: ports.SiteTransient{}}})
+		server := fresh(t, SiteScript{Answer: ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteTransient{}}})
 		for range 3 {
 			server.Enroller.Enroll(t.Context(), request)
 		}
@@ -141,7 +141,7 @@ func SiteEnroller(t *testing.T, fresh func(*testing.T, SiteScript) SiteServer) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		server := fresh(t, SiteScript{Hang: true})
-		done := make(chan ports.SiteAnswer, 1)
+		done := make(chan ports.Answer[ports.SiteOutcome], 1)
 		go func() { done <- server.Enroller.Enroll(ctx, request) }()
 		for deadline := time.Now().Add(time.Minute); len(server.Requests()) == 0 && time.Now().Before(deadline); {
 			time.Sleep(time.Millisecond)
@@ -169,7 +169,7 @@ func siteRequest(machineUID string) ports.SiteRequest {
 	}
 }
 
-func siteInterrupted(t *testing.T, answer ports.SiteAnswer) {
+func siteInterrupted(t *testing.T, answer ports.Answer[ports.SiteOutcome]) {
 	t.Helper()
 	if _, ok := answer.Outcome.(ports.SiteTransient); !ok {
 		t.Errorf("got %#v, want SiteTransient", answer.Outcome)

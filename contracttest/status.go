@@ -74,7 +74,7 @@ func LocalStatus(t *testing.T, fresh func(*testing.T) LocalEndpoint) {
 	t.Run("brings the result of a renewal", func(t *testing.T) {
 		is := is.New(t)
 		e := fresh(t)
-		want := ports.RenewResult{Code: 2, Line: "an operator must approve: \"web-3\" & <co>"}
+		want := ports.RenewResult{End: ports.RenewPending, Line: "an operator must approve: \"web-3\" & <co>"}
 		serveStatus(t, e, ports.LocalCalls{RenewCertificates: func(context.Context) (ports.RenewResult, error) { return want, nil }})
 		got, err := e.Client.RenewCertificates(t.Context())
 		is.NoErr(err)
@@ -83,7 +83,7 @@ func LocalStatus(t *testing.T, fresh func(*testing.T) LocalEndpoint) {
 	t.Run("a renewal that fails is no answer, and keeps its reason to itself", func(t *testing.T) {
 		e := fresh(t)
 		serveStatus(t, e, ports.LocalCalls{RenewCertificates: func(context.Context) (ports.RenewResult, error) {
-			return ports.RenewResult{Code: 1, Line: "unfinished"}, errors.New(renewalSecret)
+			return ports.RenewResult{End: ports.RenewFailed, Line: "unfinished"}, errors.New(renewalSecret)
 		}})
 		statusError(t, asks["renew"](t.Context(), e.Client), ports.ErrNotAnswering)
 	})
@@ -97,7 +97,7 @@ func LocalStatus(t *testing.T, fresh func(*testing.T) LocalEndpoint) {
 			RenewCertificates: func(context.Context) (ports.RenewResult, error) {
 				close(renewing)
 				<-over
-				return ports.RenewResult{Line: "done"}, nil
+				return ports.RenewResult{End: ports.RenewDone, Line: "done"}, nil
 			},
 		})
 		t.Cleanup(release) // before the server's end, which waits for its calls
@@ -116,7 +116,7 @@ func LocalStatus(t *testing.T, fresh func(*testing.T) LocalEndpoint) {
 			return time.Since(start)
 		})
 		release()
-		is.Equal(arrives(t, "the renewal's result", renewed), ports.RenewResult{Line: "done"})
+		is.Equal(arrives(t, "the renewal's result", renewed), ports.RenewResult{End: ports.RenewDone, Line: "done"})
 	})
 	t.Run("callers do not wait for each other", func(t *testing.T) {
 		e := fresh(t)
@@ -133,7 +133,7 @@ func LocalStatus(t *testing.T, fresh func(*testing.T) LocalEndpoint) {
 			Status: func() ports.Status { return ports.Status{State: ports.StateServing} },
 			RenewCertificates: func(context.Context) (ports.RenewResult, error) {
 				meet()
-				return ports.RenewResult{Line: "met"}, nil
+				return ports.RenewResult{End: ports.RenewDone, Line: "met"}, nil
 			},
 		})
 		var wg sync.WaitGroup
@@ -172,10 +172,10 @@ func LocalStatus(t *testing.T, fresh func(*testing.T) LocalEndpoint) {
 				Status: func() ports.Status { t.Error("it was asked"); return ports.Status{} },
 				RenewCertificates: func(context.Context) (ports.RenewResult, error) {
 					t.Error("it was asked")
-					return ports.RenewResult{}, nil
+					return ports.RenewResult{End: ports.RenewDone}, nil
 				},
 			})
-			statusError(t, ask(t.Context(), e.Forbidden), ports.ErrNeedsRights)
+			statusError(t, ask(t.Context(), e.Forbidden), ports.ErrForbidden)
 		})
 		t.Run(name+": a context that is done", func(t *testing.T) {
 			e := fresh(t)
@@ -192,7 +192,7 @@ func LocalStatus(t *testing.T, fresh func(*testing.T) LocalEndpoint) {
 					RenewCertificates: func(context.Context) (ports.RenewResult, error) {
 						asked <- struct{}{}
 						<-over
-						return ports.RenewResult{}, nil
+						return ports.RenewResult{End: ports.RenewDone}, nil
 					},
 				})
 				t.Cleanup(func() { close(over) }) // before the server's end
@@ -304,7 +304,7 @@ func serveStatus(t *testing.T, e LocalEndpoint, calls ports.LocalCalls) (stop fu
 // statusError checks that an error is of a kind, and of no other.
 func statusError(t *testing.T, err, want error) {
 	t.Helper()
-	for _, kind := range []error{ports.ErrNotRunning, ports.ErrNotAnswering, ports.ErrNeedsRights} {
+	for _, kind := range []error{ports.ErrNotRunning, ports.ErrNotAnswering, ports.ErrForbidden} {
 		if errors.Is(err, kind) != (kind == want) {
 			t.Errorf("error %v, want one of kind %q", err, want)
 		}
@@ -325,7 +325,9 @@ func arrives[T any](t *testing.T, what string, from <-chan T) (v T) {
 	return v
 }
 
-func renewedAtOnce(context.Context) (ports.RenewResult, error) { return ports.RenewResult{}, nil }
+func renewedAtOnce(context.Context) (ports.RenewResult, error) {
+	return ports.RenewResult{End: ports.RenewDone}, nil
+}
 
 // fullStatus is a status in which every field is set that callers are told.
 func fullStatus() ports.Status {
@@ -335,7 +337,7 @@ func fullStatus() ports.Status {
 		AgentID: "6b0f4a3e-8b1c-4d59-9a4e-0c1d2e3f4a5b", Hostname: "web-3",
 		Credential:  ports.CredentialStatus{Present: true, Source: ports.CredentialStored, StoredAt: second(1), Protection: "file", Fingerprint: "00112233"},
 		Site:        ports.SiteStatus{State: ports.SiteStateRetrying, Since: second(2), NextAttempt: second(3), LastError: "a"},
-		Manager:     ports.ManagerStatus{State: ports.ManagerStatePending, Polls: 3, NextAttempt: second(5), LastError: "b"},
+		Issuer:      ports.IssuerStatus{State: ports.IssuerStatePending, Polls: 3, NextAttempt: second(5), LastError: "b"},
 		Certificate: ports.CertificateReport{Status: ports.CertExpiringSoon, NotBefore: second(6), NotAfter: second(7), RenewAt: second(8), Subject: "CN=web-3", Detail: "c"},
 		Relay:       ports.RelayStatus{State: ports.RelayStateConnecting, Since: second(9), LastError: "d"},
 		ClockSkew:   new(-90 * time.Second), ListenerAddr: "127.0.0.1:12443", Blocked: "e",

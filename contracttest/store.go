@@ -23,7 +23,7 @@ type Store interface {
 	ports.CredentialStore
 	ports.IdentityStore
 	ports.RetryStore
-	ports.ManagerJournal
+	ports.IssueJournal
 	ports.StateDirectory
 }
 
@@ -466,11 +466,10 @@ func retries(n int) ports.RetryRecord {
 				State:       "rejected",
 				LastError:   "the server answered 401: <wrong> \"key\" & more\n",
 				Refusal: ports.Refusal{
-					Since:      instant(n + 4),
-					Code:       "UNKNOWN_AGENT",
-					Count:      2,
-					CodeSince:  instant(n + 5),
-					LastEnroll: instant(n + 6),
+					Since:     instant(n + 4),
+					Code:      "UNKNOWN_AGENT",
+					Count:     2,
+					CodeSince: instant(n + 5),
 				},
 			},
 			ports.ActivityRelay: {Target: "other", Class: ports.Transient},

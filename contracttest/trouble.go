@@ -75,8 +75,8 @@ func StoreTroubles[S Store](t *testing.T, fresh func(*testing.T) TroubledPlace[S
 	troubles(t, fresh, RecordRetries, retries, func(s S) troubled[ports.RetryRecord] {
 		return troubled[ports.RetryRecord]{accessors[ports.RetryRecord]{s.LoadRetries, s.SaveRetries}, nil}
 	})
-	troubles(t, fresh, RecordPending, pending, func(s S) troubled[ports.PendingEnrollment] {
-		return troubled[ports.PendingEnrollment]{accessors[ports.PendingEnrollment]{s.LoadPending, s.SavePending}, nil}
+	troubles(t, fresh, RecordPending, pending, func(s S) troubled[ports.PendingIssue] {
+		return troubled[ports.PendingIssue]{accessors[ports.PendingIssue]{s.LoadPending, s.SavePending}, nil}
 	})
 	troubles(t, fresh, RecordKey, privateKey, func(s S) troubled[ports.Secret] {
 		return troubled[ports.Secret]{accessors[ports.Secret]{s.LoadKey, s.SaveKey}, nil}
@@ -175,7 +175,7 @@ func storeError(t *testing.T, err, want error) {
 	}
 	text := fmt.Sprintf("%v %+v %#v", err, err, err)
 	for n := range 3 {
-		for _, s := range []ports.Secret{key(n), pending(n).Token, privateKey(n), received(n).Body} {
+		for _, s := range []ports.Secret{key(n), pending(n).Resume, privateKey(n), received(n).Raw} {
 			if !s.Empty() && strings.Contains(text, s.Reveal()) {
 				t.Error("a secret in the error")
 			}

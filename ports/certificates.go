@@ -104,58 +104,6 @@ type DamagedFile struct {
 	Reason string // what is wrong with it, for a report; quotes nothing of it
 }
 
-// ManagerJournal keeps what an enrollment at a manager needs to survive a
-// crash at any moment, with the guarantees of CredentialStore about crashes,
-// concurrency and errors.
-type ManagerJournal interface {
-	// LoadPending and SavePending keep enrollment/pending.json.
-	LoadPending(ctx context.Context) (PendingEnrollment, error)
-	SavePending(ctx context.Context, p PendingEnrollment) error
-
-	// LoadKey, SaveKey and EraseKey keep enrollment/key.pem, the private key
-	// (PEM, PKCS #8) of a CSR under way.
-	LoadKey(ctx context.Context) (Secret, error)
-	SaveKey(ctx context.Context, pem Secret) error
-	EraseKey(ctx context.Context) error
-
-	// ReserveBundle makes sure that there is room for a bundle, so that the
-	// SaveBundle after it does not fail for want of space: the manager forgets
-	// a bundle as it sends it. It costs nothing where the room is there
-	// already. It fails with ErrNotWritten.
-	ReserveBundle(ctx context.Context) error
-	// LoadBundle, SaveBundle and EraseBundle keep enrollment/bundle.json, what
-	// was received until it is installed.
-	LoadBundle(ctx context.Context) (ReceivedBundle, error)
-	SaveBundle(ctx context.Context, b ReceivedBundle) error
-	EraseBundle(ctx context.Context) error
-	// RejectBundle moves the received bundle to enrollment/rejected/ (the
-	// newest three are kept), for an operator to look at, and returns where.
-	RejectBundle(ctx context.Context) (where string, err error)
-}
-
-// PendingEnrollment is an enrollment at a manager under way.
-type PendingEnrollment struct {
-	ManagerURL string // to whom the token may be sent
-	// IdempotencyKey of a registration whose answer is not known yet.
-	IdempotencyKey string
-	Token          Secret // empty until the registration was answered
-	RegisteredAt   time.Time
-	Polls          int // pending answers in this round
-}
-
-// ReceivedBundle is an answer that brought a certificate, before and while it
-// is installed.
-type ReceivedBundle struct {
-	// Body is a poll's answer as it came; Renewed is a renewal's. One is set.
-	Body       Secret
-	Renewed    *Bundle
-	ManagerURL string
-	ReceivedAt time.Time
-	// PreviousKept: the files before it are kept as the previous ones, and
-	// installing has begun.
-	PreviousKept bool
-}
-
 // CertificateInUse is the certificate by which this machine proves who it is,
 // and the roots by which it judges its peers.
 type CertificateInUse struct {

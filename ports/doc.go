@@ -10,11 +10,12 @@
 //	SiteEnroller        siteapi (HTTP), memory.Site                                    SiteEnroller
 //	RelayDialer         wsrelay (WebSocket), memory.Relay                              RelayDialer
 //	RelayConn           wsrelay, memory.Relay                                          RelayDialer
-//	ManagerEnroller     managerapi (HTTP), memory.Manager                              ManagerEnroller, ManagerLife
+//	CertificateIssuer   managerapi (HTTP), memory.Issuer                               CertificateIssuer, IssuerLife
+//	RevocationSource    managerapi (HTTP), memory.Issuer                               CertificateIssuer, IssuerLife
 //	CredentialStore     statedir (files), memory.Store                                 CredentialStore, StoreTroubles
 //	IdentityStore       statedir, memory.Store                                         IdentityStore, StoreTroubles
 //	RetryStore          statedir, memory.Store                                         RetryStore, StoreTroubles
-//	ManagerJournal      statedir, memory.Store                                         ManagerJournal, StoreTroubles
+//	IssueJournal        statedir, memory.Store                                         IssueJournal, StoreTroubles
 //	StateDirectory      statedir, memory.Store                                         StateDirectory
 //	CertificateFiles    certfiles (files), memory.Certificates                         CertificateFiles, CertificateTroubles
 //	ProcessLock         processlock (flock, LockFileEx), memory.Lock                   ProcessLock

@@ -18,3 +18,13 @@ type HostFacts struct {
 	IPAddress string // IPv4 or IPv6, without a zone
 	OS        OSDetails
 }
+
+// OSDetails describe the operating system; all may be empty.
+type OSDetails struct {
+	Distro   string // pretty name, "Debian GNU/Linux"
+	Name     string // id, "debian"
+	Version  string // "12"
+	Codename string // "bookworm"
+	IDLike   string
+	Kernel   string // "6.1.0-18-amd64"
+}

@@ -42,6 +42,15 @@ type RetryRecord struct {
 	Obeyed map[string]time.Time
 }
 
+// Of is how an activity stands for a target; another target starts from
+// nothing.
+func (r RetryRecord) Of(activity Activity, target string) RetryEntry {
+	if e := r.Activities[activity]; e.Target == target {
+		return e
+	}
+	return RetryEntry{Target: target}
+}
+
 // RetryEntry is how one activity stands since its last success.
 type RetryEntry struct {
 	// Target is a digest of what is asked (URL, site, key): a changed
@@ -77,7 +86,4 @@ type Refusal struct {
 	Code      string    // the code of the newest refusal, "" without one
 	Count     int       // how often in a row with this code
 	CodeSince time.Time // when it was first seen in this row
-	// LastEnroll is when an enrollment was last started because of refusals
-	// without a code.
-	LastEnroll time.Time
 }

@@ -20,8 +20,11 @@ var ErrSecretEncoding = errors.New("a secret may not be encoded: call Reveal whe
 // the encoders of the standard library print neither the value nor a part of
 // it, inside containers and unexported fields too. The zero value is empty.
 //
-// It is not comparable by content with ==; use Equal.
-type Secret struct{ value *string }
+// It cannot be compared with ==, which would compare pointers; use Equal.
+type Secret struct {
+	_     [0]func() // == does not compile
+	value *string
+}
 
 // NewSecret wraps s. An empty s gives the zero Secret.
 func NewSecret(s string) Secret {

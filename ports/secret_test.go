@@ -62,9 +62,10 @@ func containers() map[string]any {
 		"value": s, "pointer": &s, "pointer to pointer": func() any { p := &s; return &p }(),
 		"struct": h, "pointer to struct": &h, "slice": []ports.Secret{s}, "slice of structs": []holder{h},
 		"array": [1]ports.Secret{s}, "map": map[string]ports.Secret{"k": s}, "map of any": map[string]any{"k": h},
-		"map key": map[ports.Secret]int{s: 1}, "error": fmt.Errorf("with %v", s), "wrapped": errors.Join(fmt.Errorf("%+v", h)),
+		"error": fmt.Errorf("with %v", s), "wrapped": errors.Join(fmt.Errorf("%+v", h)),
+		"received": ports.ReceivedBundle{Received: ports.Received{Raw: s}}, "decision": ports.Issued{Bundle: ports.Bundle{Key: s}}, "pending": ports.PendingIssue{Resume: s},
 		"credential": ports.Credential{Key: s}, "request": ports.SiteRequest{EnrollmentKey: s}, "outcome": ports.SiteEnrolledNew{Key: s},
-		"answer": ports.SiteAnswer{Outcome: ports.SiteEnrolledNew{Key: s}}, "hello": ports.RelayHello{Key: s}, "settings": ports.Settings{APIKey: s},
+		"answer": ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteEnrolledNew{Key: s}}, "hello": ports.RelayHello{Key: s}, "settings": ports.Settings{APIKey: s},
 		"channel": make(chan ports.Secret, 1), "function": func() ports.Secret { return s },
 	}
 }

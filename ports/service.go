@@ -42,7 +42,7 @@ var (
 
 // ServiceManager installs the running program as the service that the machine
 // starts: systemd, the Windows service control manager. Every method but
-// Status needs the rights to change the machine and fails with ErrNeedsRights
+// Status needs the rights to change the machine and fails with ErrForbidden
 // without them, having changed nothing. Every method is idempotent: it succeeds
 // where nothing is left to do. All obey ctx.
 type ServiceManager interface {

@@ -66,3 +66,15 @@ type ProxySettings struct {
 func (s Settings) SiteConfigured() bool {
 	return s.ServerURL != nil && s.SiteCode != "" && !s.EnrollmentKey.Empty()
 }
+
+// Server is ServerURL in the form in which it is recorded; empty if it is not
+// set.
+func (s Settings) Server() string {
+	if s.ServerURL == nil {
+		return ""
+	}
+	return s.ServerURL.String()
+}
+
+// IssuerURL is the URL of the configured issuer; nil if none is.
+func (s Settings) IssuerURL() *url.URL { return s.ManagerURL }

@@ -1,9 +1,6 @@
 package ports
 
-import (
-	"context"
-	"time"
-)
+import "context"
 
 // SiteEnroller asks a site enrollment server for an API key
 // (POST <server>/api/enroll).
@@ -14,7 +11,7 @@ import (
 // character or more than 200 characters of the server's own words.
 // Concurrent calls are allowed.
 type SiteEnroller interface {
-	Enroll(ctx context.Context, request SiteRequest) SiteAnswer
+	Enroll(ctx context.Context, request SiteRequest) Answer[SiteOutcome]
 }
 
 // SiteRequest is what a machine tells the server about itself.
@@ -30,16 +27,6 @@ type SiteRequest struct {
 type Labels struct {
 	Company, Site, Department, DeviceType string
 	Tags                                  []string
-}
-
-// SiteAnswer is an outcome and what came with it.
-type SiteAnswer struct {
-	Outcome SiteOutcome
-	// ServerTime is the answer's Date header; zero if there was none.
-	ServerTime time.Time
-	// RetryAfter is the Retry-After header of a 202, 429 or 503 as it was
-	// sent; empty otherwise.
-	RetryAfter string
 }
 
 // SiteOutcome is the closed set of answers to a site enrollment.

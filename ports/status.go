@@ -35,18 +35,18 @@ const (
 	SiteStateNotConfigured SiteState = "not_configured"
 )
 
-// ManagerState is how the manager enrollment stands.
-type ManagerState string
+// IssuerState is how the request for a certificate stands at its issuer.
+type IssuerState string
 
-// The states of a manager enrollment.
+// The states of a request for a certificate.
 const (
-	ManagerStateApproved      ManagerState = "approved"
-	ManagerStatePending       ManagerState = "pending"
-	ManagerStateDenied        ManagerState = "denied"
-	ManagerStateConflict      ManagerState = "conflict"
-	ManagerStateUnexpected    ManagerState = "unexpected"
-	ManagerStateRetrying      ManagerState = "retrying"
-	ManagerStateNotConfigured ManagerState = "not_configured"
+	IssuerStateApproved      IssuerState = "approved"
+	IssuerStatePending       IssuerState = "pending"
+	IssuerStateDenied        IssuerState = "denied"
+	IssuerStateConflict      IssuerState = "conflict"
+	IssuerStateUnexpected    IssuerState = "unexpected"
+	IssuerStateRetrying      IssuerState = "retrying"
+	IssuerStateNotConfigured IssuerState = "not_configured"
 )
 
 // RelayState is how the standing connection stands.
@@ -97,7 +97,7 @@ type Status struct {
 	Hostname         string
 	Credential       CredentialStatus
 	Site             SiteStatus
-	Manager          ManagerStatus
+	Issuer           IssuerStatus
 	Certificate      CertificateReport
 	Relay            RelayStatus
 	// ClockSkew is the server's clock less ours, in whole seconds; nil if no
@@ -126,9 +126,9 @@ type SiteStatus struct {
 	LastError   string
 }
 
-// ManagerStatus is the manager enrollment.
-type ManagerStatus struct {
-	State       ManagerState
+// IssuerStatus is the request for a certificate.
+type IssuerStatus struct {
+	State       IssuerState
 	Since       time.Time // not told to callers of StatusServer
 	Polls       int
 	NextAttempt time.Time
@@ -158,14 +158,14 @@ var (
 	ErrNotRunning = errors.New("no agent is running")
 	// ErrNotAnswering: an agent is there and did not answer within 2 s.
 	ErrNotAnswering = errors.New("not answering")
-	// ErrNeedsRights: this caller may not ask.
-	ErrNeedsRights = errors.New("needs root")
+	// ErrForbidden: this caller may not ask.
+	ErrForbidden = errors.New("needs root")
 )
 
 // StatusClient asks the running agent.
 //
 // A method that gets no answer returns an error of kind ErrNotRunning,
-// ErrNeedsRights or ErrNotAnswering; this last one at once when ctx is done.
+// ErrForbidden or ErrNotAnswering; this last one at once when ctx is done.
 // Times may be cut to whole seconds. Calls may be concurrent. No error holds a
 // secret.
 type StatusClient interface {
@@ -176,9 +176,19 @@ type StatusClient interface {
 	RenewCertificates(ctx context.Context) (RenewResult, error)
 }
 
+// RenewEnd is how a check of the certificates ended.
+type RenewEnd string
+
+// The ends of a check.
+const (
+	RenewDone    RenewEnd = "done"    // the certificate is good, or was renewed
+	RenewPending RenewEnd = "pending" // an operator's decision is awaited
+	RenewFailed  RenewEnd = "failed"
+)
+
 // RenewResult is how a check of the certificates ended.
 type RenewResult struct {
-	Code int    // the exit code of the command
+	End  RenewEnd
 	Line string // for the person who asked
 }
 

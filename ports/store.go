@@ -104,3 +104,7 @@ type Recovery struct {
 	SetAside string // where it lies now, if it was set aside
 	Reason   string // what was wrong with it
 }
+
+// Absent reports that an error of a store says that it has nothing which could
+// be used: nothing is stored, or what was is damaged and set aside.
+func Absent(err error) bool { return errors.Is(err, ErrNotStored) || errors.Is(err, ErrDamaged) }

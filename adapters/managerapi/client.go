@@ -12,7 +12,8 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// Client implements ports.ManagerEnroller for one manager.
+// Client implements ports.CertificateIssuer and ports.RevocationSource for one
+// manager.
 type Client struct {
 	api       string // the URL up to and with /api/v1
 	host      string
@@ -23,7 +24,10 @@ type Client struct {
 	timeout   time.Duration
 }
 
-var _ ports.ManagerEnroller = (*Client)(nil)
+var (
+	_ ports.CertificateIssuer = (*Client)(nil)
+	_ ports.RevocationSource  = (*Client)(nil)
+)
 
 // New returns a client of the manager at base, which may have a path, /api/v1
 // at its end and a trailing slash. mtlsTransport presents this machine's
@@ -39,8 +43,16 @@ func New(base *url.URL, transport, mtlsTransport http.RoundTripper, userAgent st
 	return &Client{api, u.Host, transport, mtlsTransport, userAgent, describe, requestTimeout}
 }
 
-// Register implements ports.ManagerEnroller.
-func (c *Client) Register(ctx context.Context, r ports.RegisterRequest) ports.RegisterAnswer {
+// Submit implements ports.CertificateIssuer: it registers this host, or polls
+// for the operator's decision. The resume value is the polling token.
+func (c *Client) Submit(ctx context.Context, r ports.IssueRequest) ports.Answer[ports.SubmitOutcome] {
+	if r.Resume.Empty() {
+		return c.register(ctx, r)
+	}
+	return c.poll(ctx, r.Resume)
+}
+
+func (c *Client) register(ctx context.Context, r ports.IssueRequest) ports.Answer[ports.SubmitOutcome] {
 	reply := c.ask(ctx, question{
 		doing:          "registering at " + c.host,
 		transport:      c.transport,
@@ -51,31 +63,22 @@ func (c *Client) Register(ctx context.Context, r ports.RegisterRequest) ports.Re
 		wanted:         http.StatusAccepted,
 		limit:          maxBody,
 	})
-	answer := ports.RegisterAnswer{ServerTime: reply.serverTime, RetryAfter: reply.retryAfter}
 	switch {
 	case reply.failure != "":
-		answer.Outcome = ports.RegisterTransient{Reason: reply.failure}
+		return answer[ports.SubmitOutcome](reply, ports.Unavailable{Reason: reply.failure})
 	case reply.status == http.StatusAccepted:
 		token, err := decodeToken(reply.body)
 		if err != nil {
-			answer.Outcome = ports.RegisterTransient{Reason: reply.reason(err.Error())}
-			break
+			return answer[ports.SubmitOutcome](reply, ports.Unavailable{Reason: reply.reason(err.Error())})
 		}
-		answer.Outcome = ports.Registered{Token: token}
+		return answer[ports.SubmitOutcome](reply, ports.IssuePending{Resume: token})
 	case reply.status == http.StatusConflict:
-		answer.Outcome = ports.HostExists{Detail: reply.detail}
-	case reply.status == http.StatusTooManyRequests:
-		answer.Outcome = ports.RegisterRateLimited{}
-	case reply.status >= 500:
-		answer.Outcome = ports.RegisterTransient{Reason: reply.reason("")}
-	default:
-		answer.Outcome = ports.RegisterUnexpected{Status: reply.status, Detail: reply.detail}
+		return answer[ports.SubmitOutcome](reply, ports.IssueKnown{Detail: reply.detail})
 	}
-	return answer
+	return answer(reply, reply.refusal())
 }
 
-// Poll implements ports.ManagerEnroller.
-func (c *Client) Poll(ctx context.Context, token ports.Secret) ports.PollAnswer {
+func (c *Client) poll(ctx context.Context, token ports.Secret) ports.Answer[ports.SubmitOutcome] {
 	reply := c.ask(ctx, question{
 		doing:     "asking " + c.host + " for its decision",
 		transport: c.transport,
@@ -85,26 +88,35 @@ func (c *Client) Poll(ctx context.Context, token ports.Secret) ports.PollAnswer 
 		wanted:    http.StatusOK,
 		limit:     maxBundle,
 	})
-	answer := ports.PollAnswer{ServerTime: reply.serverTime, RetryAfter: reply.retryAfter}
 	switch {
 	case reply.failure != "":
-		answer.Outcome = ports.PollTransient{Reason: reply.failure}
+		return answer[ports.SubmitOutcome](reply, ports.Unavailable{Reason: reply.failure})
 	case reply.status == http.StatusOK:
-		answer.Outcome = ports.PollAnswered{Body: ports.NewSecret(reply.body)}
+		return answer[ports.SubmitOutcome](reply, ports.IssueReceived{Received: ports.Received{Raw: ports.NewSecret(reply.body)}})
 	case reply.status == http.StatusNotFound:
-		answer.Outcome = ports.PollGone{}
-	case reply.status == http.StatusTooManyRequests || reply.status >= 500:
-		answer.Outcome = ports.PollTransient{Reason: reply.reason("")}
-	default:
-		answer.Outcome = ports.PollUnexpected{Status: reply.status, Detail: reply.detail}
+		return answer[ports.SubmitOutcome](reply, ports.IssueUnknown{})
 	}
-	return answer
+	return answer(reply, reply.refusal())
 }
 
-// Renew implements ports.ManagerEnroller.
-func (c *Client) Renew(ctx context.Context, csr []byte) ports.RenewAnswer {
+// refusal is what the statuses mean that a registration and a poll have in
+// common.
+func (r reply) refusal() ports.SubmitOutcome {
+	switch {
+	case r.status == http.StatusTooManyRequests:
+		return ports.IssueBusy{Reason: r.reason("")}
+	case r.status >= 500:
+		return ports.Unavailable{Reason: r.reason("")}
+	}
+	return ports.IssueUnexpected{
+		Status: r.status, Detail: r.detail, Check: "MUSTER_MANAGER_URL is a manager that knows /api/v1/enroll",
+	}
+}
+
+// Renew implements ports.CertificateIssuer.
+func (c *Client) Renew(ctx context.Context, csr []byte) ports.Answer[ports.RenewOutcome] {
 	reply := c.ask(ctx, question{
-		doing:     "renewing the certificate at " + c.host,
+		doing:     c.renewing(),
 		transport: c.mtls,
 		method:    http.MethodPost,
 		url:       c.api + "/enroll/renew",
@@ -112,27 +124,27 @@ func (c *Client) Renew(ctx context.Context, csr []byte) ports.RenewAnswer {
 		wanted:    http.StatusOK,
 		limit:     maxBundle,
 	})
-	answer := ports.RenewAnswer{ServerTime: reply.serverTime, RetryAfter: reply.retryAfter}
 	switch status := reply.status; {
 	case reply.failure != "":
-		answer.Outcome = ports.RenewTransient{Reason: reply.failure}
+		return answer[ports.RenewOutcome](reply, ports.Unavailable{Reason: reply.failure})
 	case status == http.StatusOK:
-		bundle, err := decodeRenewed(reply.body)
-		if err != nil {
-			answer.Outcome = ports.RenewTransient{Reason: reply.reason(err.Error())}
-			break
-		}
-		answer.Outcome = ports.Renewed{Bundle: bundle}
+		return answer[ports.RenewOutcome](reply, ports.IssueReceived{Received: ports.Received{Raw: ports.NewSecret(reply.body), Renewal: true}})
 	case status >= 400 && status < 500 && status != http.StatusRequestTimeout && status != http.StatusTooManyRequests:
-		answer.Outcome = ports.RenewNotOffered{Status: status}
-	default:
-		answer.Outcome = ports.RenewTransient{Reason: reply.reason("")}
+		return answer[ports.RenewOutcome](reply, ports.RenewNotOffered{Status: status})
 	}
-	return answer
+	return answer[ports.RenewOutcome](reply, ports.Unavailable{Reason: reply.reason("")})
 }
 
-// CRL implements ports.ManagerEnroller.
-func (c *Client) CRL(ctx context.Context) ports.CRLAnswer {
+func (c *Client) renewing() string { return "renewing the certificate at " + c.host }
+
+// CACertificates implements ports.CertificateIssuer: a manager sends its CA with
+// each certificate. It makes no request.
+func (c *Client) CACertificates(context.Context) ports.Answer[ports.CAOutcome] {
+	return ports.Answer[ports.CAOutcome]{Outcome: ports.CANotOffered{}}
+}
+
+// RevocationList implements ports.RevocationSource.
+func (c *Client) RevocationList(ctx context.Context) ports.Answer[ports.RevocationOutcome] {
 	reply := c.ask(ctx, question{
 		doing:     "fetching the revocation list from " + c.host,
 		transport: c.transport,
@@ -141,16 +153,21 @@ func (c *Client) CRL(ctx context.Context) ports.CRLAnswer {
 		wanted:    http.StatusOK,
 		limit:     maxBundle,
 	})
-	answer := ports.CRLAnswer{ServerTime: reply.serverTime, RetryAfter: reply.retryAfter}
+	reason := ""
 	switch {
 	case reply.failure != "":
-		answer.Reason = reply.failure
+		reason = reply.failure
 	case reply.status != http.StatusOK:
-		answer.Reason = reply.reason("")
+		reason = reply.reason("")
 	case strings.TrimSpace(reply.body) == "":
-		answer.Reason = reply.reason("is empty")
+		reason = reply.reason("is empty")
 	default:
-		answer.PEM = []byte(reply.body)
+		return answer[ports.RevocationOutcome](reply, ports.RevocationList{PEM: []byte(reply.body)})
 	}
-	return answer
+	return answer[ports.RevocationOutcome](reply, ports.Unavailable{Reason: reason})
+}
+
+// answer is an outcome and what came with it.
+func answer[O any](r reply, outcome O) ports.Answer[O] {
+	return ports.Answer[O]{Outcome: outcome, ServerTime: r.serverTime, RetryAfter: r.retryAfter}
 }

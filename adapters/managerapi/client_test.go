@@ -13,8 +13,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/matryer/is"
 
@@ -30,51 +28,36 @@ const (
 
 var (
 	token   = ports.NewSecret(pollingToken)
-	request = ports.RegisterRequest{MachineID: "0123", FQDN: "web-3", Hostname: "web-3", IdempotencyKey: "k"}
+	poll    = ports.IssueRequest{Resume: token}
+	request = ports.IssueRequest{MachineID: "0123", Host: ports.HostFacts{FQDN: "web-3", Hostname: "web-3"}, IdempotencyKey: "k"}
 )
 
 // methods are the four that make a request. Each gives its outcome in brief
-// and what came with it.
-var methods = map[string]func(context.Context, *Client) (string, ports.CRLAnswer){
-	"register": func(ctx context.Context, c *Client) (string, ports.CRLAnswer) {
-		a := c.Register(ctx, request)
-		return brief(a.Outcome), ports.CRLAnswer{ServerTime: a.ServerTime, RetryAfter: a.RetryAfter}
+// and the whole answer.
+var methods = map[string]func(context.Context, *Client) (string, ports.Answer[any]){
+	"register": func(ctx context.Context, c *Client) (string, ports.Answer[any]) { return brief(c.Submit(ctx, request)) },
+	"poll":     func(ctx context.Context, c *Client) (string, ports.Answer[any]) { return brief(c.Submit(ctx, poll)) },
+	"renew": func(ctx context.Context, c *Client) (string, ports.Answer[any]) {
+		return brief(c.Renew(ctx, []byte("csr")))
 	},
-	"poll": func(ctx context.Context, c *Client) (string, ports.CRLAnswer) {
-		a := c.Poll(ctx, token)
-		return brief(a.Outcome), ports.CRLAnswer{ServerTime: a.ServerTime, RetryAfter: a.RetryAfter}
-	},
-	"renew": func(ctx context.Context, c *Client) (string, ports.CRLAnswer) {
-		a := c.Renew(ctx, []byte("csr"))
-		return brief(a.Outcome), ports.CRLAnswer{ServerTime: a.ServerTime, RetryAfter: a.RetryAfter}
-	},
-	"crl": func(ctx context.Context, c *Client) (string, ports.CRLAnswer) {
-		a := c.CRL(ctx)
-		return brief(a), a
-	},
+	"crl": func(ctx context.Context, c *Client) (string, ports.Answer[any]) { return brief(c.RevocationList(ctx)) },
 }
 
 // brief is an outcome's type, and what its words are where they are the
 // manager's.
-func brief(outcome any) string {
-	switch o := outcome.(type) {
-	case ports.HostExists:
-		return strings.TrimSpace("HostExists " + o.Detail)
-	case ports.RegisterUnexpected:
-		return strings.TrimSpace(fmt.Sprintf("Unexpected %d %s", o.Status, o.Detail))
-	case ports.PollUnexpected:
-		return strings.TrimSpace(fmt.Sprintf("Unexpected %d %s", o.Status, o.Detail))
+func brief[O any](a ports.Answer[O]) (string, ports.Answer[any]) {
+	any := ports.Answer[any]{Outcome: a.Outcome, ServerTime: a.ServerTime, RetryAfter: a.RetryAfter}
+	words := ""
+	switch o := any.Outcome.(type) {
+	case ports.IssueKnown:
+		words = o.Detail
+	case ports.IssueUnexpected:
+		words = strconv.Itoa(o.Status) + " " + o.Detail
 	case ports.RenewNotOffered:
-		return fmt.Sprintf("RenewNotOffered %d", o.Status)
-	case ports.RegisterTransient, ports.PollTransient, ports.RenewTransient:
-		return "Transient"
-	case ports.CRLAnswer:
-		if o.Reason != "" {
-			return "Transient"
-		}
-		return "CRL"
+		words = strconv.Itoa(o.Status)
 	}
-	return strings.TrimPrefix(fmt.Sprintf("%T", outcome), "ports.")
+	name := strings.TrimPrefix(fmt.Sprintf("%T", any.Outcome), "ports.")
+	return strings.TrimSpace(strings.TrimPrefix(name, "Issue") + " " + words), any
 }
 
 func TestStatusTable(t *testing.T) {
@@ -86,18 +69,18 @@ func TestStatusTable(t *testing.T) {
 		body   string
 		want   string
 	}{
-		{"register", 202, `{"polling_token":"` + pollingToken + `","extra":{"deep":[1]}}`, "Registered"},
-		{"register", 202, `{"polling_token":"x"}`, "Registered"},
-		{"register", 202, `{"polling_token":""}`, "Transient"},
-		{"register", 202, `{"polling_token":"  "}`, "Transient"},
-		{"register", 202, `{"polling_token":"` + strings.Repeat("x", 2048) + `"}`, "Registered"},
-		{"register", 202, `{"polling_token":"` + strings.Repeat("x", 2049) + `"}`, "Transient"},
-		{"register", 202, `{"polling_token":7}`, "Transient"},
-		{"register", 202, `{"Polling_Token":"x"}`, "Transient"},
-		{"register", 202, `{"polling_token":"x"`, "Transient"},
-		{"register", 202, `{"polling_token":"x"} trailing`, "Transient"},
-		{"register", 202, `null`, "Transient"},
-		{"register", 202, ``, "Transient"},
+		{"register", 202, `{"polling_token":"` + pollingToken + `","extra":{"deep":[1]}}`, "Pending"},
+		{"register", 202, `{"polling_token":"x"}`, "Pending"},
+		{"register", 202, `{"polling_token":""}`, "Unavailable"},
+		{"register", 202, `{"polling_token":"  "}`, "Unavailable"},
+		{"register", 202, `{"polling_token":"` + strings.Repeat("x", 2048) + `"}`, "Pending"},
+		{"register", 202, `{"polling_token":"` + strings.Repeat("x", 2049) + `"}`, "Unavailable"},
+		{"register", 202, `{"polling_token":7}`, "Unavailable"},
+		{"register", 202, `{"Polling_Token":"x"}`, "Unavailable"},
+		{"register", 202, `{"polling_token":"x"`, "Unavailable"},
+		{"register", 202, `{"polling_token":"x"} trailing`, "Unavailable"},
+		{"register", 202, `null`, "Unavailable"},
+		{"register", 202, ``, "Unavailable"},
 		{"register", 200, `{"polling_token":"x"}`, "Unexpected 200"},
 		{"register", 201, `{"polling_token":"x"}`, "Unexpected 201"},
 		{"register", 204, ``, "Unexpected 204"},
@@ -106,59 +89,71 @@ func TestStatusTable(t *testing.T) {
 		{"register", 401, `<html>`, "Unexpected 401"},
 		{"register", 404, `404 page not found`, "Unexpected 404"},
 		{"register", 408, ``, "Unexpected 408"},
-		{"register", 409, `{"error":"","detail":"it exists"}`, "HostExists it exists"},
-		{"register", 409, `{"detail":[{"loc":1}],"message":"it exists"}`, "HostExists it exists"},
-		{"register", 409, ``, "HostExists"},
+		{"register", 409, `{"error":"","detail":"it exists"}`, "Known it exists"},
+		{"register", 409, `{"detail":[{"loc":1}],"message":"it exists"}`, "Known it exists"},
+		{"register", 409, ``, "Known"},
 		{"register", 422, `{"detail":"no"}`, "Unexpected 422 no"},
-		{"register", 429, `{"polling_token":"x"}`, "RegisterRateLimited"},
-		{"register", 500, `{"polling_token":"x"}`, "Transient"},
-		{"register", 503, ``, "Transient"},
-		{"register", 599, ``, "Transient"},
+		{"register", 429, `{"polling_token":"x"}`, "Busy"},
+		{"register", 500, `{"polling_token":"x"}`, "Unavailable"},
+		{"register", 503, ``, "Unavailable"},
+		{"register", 599, ``, "Unavailable"},
 
-		{"poll", 200, bundleBody, "PollAnswered"},
-		{"poll", 200, `nonsense`, "PollAnswered"},
-		{"poll", 200, ``, "PollAnswered"},
+		{"poll", 200, bundleBody, "Received"},
+		{"poll", 200, `nonsense`, "Received"},
+		{"poll", 200, ``, "Received"},
 		{"poll", 202, bundleBody, "Unexpected 202"},
 		{"poll", 204, ``, "Unexpected 204"},
 		{"poll", 301, ``, "Unexpected 301 a redirect, which is not followed"},
 		{"poll", 400, `{"message":"no"}`, "Unexpected 400 no"},
 		{"poll", 403, ``, "Unexpected 403"},
-		{"poll", 404, `{"status":"pending"}`, "PollGone"},
+		{"poll", 404, `{"status":"pending"}`, "Unknown"},
 		{"poll", 408, ``, "Unexpected 408"},
 		{"poll", 410, ``, "Unexpected 410"},
-		{"poll", 429, ``, "Transient"},
-		{"poll", 500, bundleBody, "Transient"},
-		{"poll", 502, ``, "Transient"},
+		{"poll", 429, ``, "Busy"},
+		{"poll", 500, bundleBody, "Unavailable"},
+		{"poll", 502, ``, "Unavailable"},
 
-		{"renew", 200, renewed, "Renewed"},
-		{"renew", 200, `{"ca_crt":"CA"}`, "Transient"},
-		{"renew", 200, `{"ca_crt":"CA","server_crt":7}`, "Transient"},
-		{"renew", 200, ``, "Transient"},
-		{"renew", 201, renewed, "Transient"},
-		{"renew", 202, renewed, "Transient"},
-		{"renew", 307, ``, "Transient"},
+		{"renew", 200, renewed, "Received"},
+		{"renew", 200, `nonsense`, "Received"},
+		{"renew", 200, ``, "Received"},
+		{"renew", 201, renewed, "Unavailable"},
+		{"renew", 202, renewed, "Unavailable"},
+		{"renew", 307, ``, "Unavailable"},
 		{"renew", 400, ``, "RenewNotOffered 400"},
 		{"renew", 401, ``, "RenewNotOffered 401"},
 		{"renew", 404, renewed, "RenewNotOffered 404"},
 		{"renew", 405, ``, "RenewNotOffered 405"},
-		{"renew", 408, ``, "Transient"},
+		{"renew", 408, ``, "Unavailable"},
 		{"renew", 409, ``, "RenewNotOffered 409"},
-		{"renew", 429, ``, "Transient"},
+		{"renew", 429, ``, "Unavailable"},
 		{"renew", 499, ``, "RenewNotOffered 499"},
-		{"renew", 500, ``, "Transient"},
+		{"renew", 500, ``, "Unavailable"},
 
-		{"crl", 200, "anything", "CRL"},
-		{"crl", 200, "", "Transient"},
-		{"crl", 200, " \r\n", "Transient"},
-		{"crl", 203, "anything", "Transient"},
-		{"crl", 302, "", "Transient"},
-		{"crl", 404, "", "Transient"},
-		{"crl", 503, "anything", "Transient"},
+		{"crl", 200, "anything", "RevocationList"},
+		{"crl", 200, "", "Unavailable"},
+		{"crl", 200, " \r\n", "Unavailable"},
+		{"crl", 203, "anything", "Unavailable"},
+		{"crl", 302, "", "Unavailable"},
+		{"crl", 404, "", "Unavailable"},
+		{"crl", 503, "anything", "Unavailable"},
 	} {
 		client := New(&url.URL{Scheme: "https", Host: "host"}, canned{tt.status, tt.body}, canned{tt.status, tt.body}, "", error.Error)
 		if got, _ := methods[tt.method](t.Context(), client); got != tt.want {
 			t.Errorf("%s %d %s: got %q, want %q", tt.method, tt.status, tt.body, got, tt.want)
 		}
+	}
+}
+
+// A manager hands a certificate out once, and may hand it out in a form that
+// only a later version reads.
+func TestReceivedAsItCame(t *testing.T) {
+	t.Parallel()
+	const body = "{\"status\":\"approved\", \"status\":7}\x00\xff\r\n"
+	for _, renewal := range []bool{false, true} {
+		client := New(&url.URL{Scheme: "https", Host: "host"}, canned{200, body}, canned{200, body}, "", error.Error)
+		method := map[bool]string{false: "poll", true: "renew"}[renewal]
+		_, a := methods[method](t.Context(), client)
+		is.New(t).Equal(a.Outcome, ports.IssueReceived{Received: ports.Received{Raw: ports.NewSecret(body), Renewal: renewal}})
 	}
 }
 
@@ -212,11 +207,11 @@ func TestURLs(t *testing.T) {
 		seen := new(recorder)
 		client := New(u, seen, seen, "", error.Error)
 		is.Equal(u.String(), base) // the caller's URL is not changed
-		client.Register(t.Context(), request)
-		client.Poll(t.Context(), ports.NewSecret("a/b c%41?#.."))
-		client.Poll(t.Context(), ports.NewSecret("plain"))
+		client.Submit(t.Context(), request)
+		client.Submit(t.Context(), ports.IssueRequest{Resume: ports.NewSecret("a/b c%41?#..")})
+		client.Submit(t.Context(), ports.IssueRequest{Resume: ports.NewSecret("plain")})
 		client.Renew(t.Context(), nil)
-		client.CRL(t.Context())
+		client.RevocationList(t.Context())
 		is.Equal(seen.urls, []string{
 			want + "/enroll", want + "/enroll/status/a%2Fb%20c%2541%3F%23..", want + "/enroll/status/plain",
 			want + "/enroll/renew", want + "/pki/crl.pem",
@@ -241,7 +236,7 @@ func TestRedirectToAnotherHost(t *testing.T) {
 			http.Redirect(w, r, other.URL+r.URL.EscapedPath()+"?token="+url.QueryEscape(pollingToken), status)
 		})
 		want := fmt.Sprintf("Unexpected %d a redirect to %s, which is not followed", status, other.URL)
-		for name, want := range map[string]string{"register": want, "poll": want, "renew": "Transient", "crl": "Transient"} {
+		for name, want := range map[string]string{"register": want, "poll": want, "renew": "Unavailable", "crl": "Unavailable"} {
 			got, _ := methods[name](t.Context(), client)
 			is.New(t).Equal(got, want)
 		}
@@ -256,7 +251,7 @@ func TestLargeBodies(t *testing.T) {
 		status int
 		limit  int
 		want   string
-	}{{"register", 202, 1 << 20, "Registered"}, {"poll", 200, 16 << 20, "PollAnswered"}, {"renew", 200, 16 << 20, "Renewed"}, {"crl", 200, 16 << 20, "CRL"}} {
+	}{{"register", 202, 1 << 20, "Pending"}, {"poll", 200, 16 << 20, "Received"}, {"renew", 200, 16 << 20, "Received"}, {"crl", 200, 16 << 20, "RevocationList"}} {
 		for _, announced := range []bool{true, false} {
 			size := tt.limit
 			client := serve(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -272,7 +267,7 @@ func TestLargeBodies(t *testing.T) {
 			is.New(t).Equal(got, tt.want)
 			size++
 			got, _ = methods[tt.method](t.Context(), client)
-			is.New(t).Equal(got, "Transient")
+			is.New(t).Equal(got, "Unavailable")
 		}
 	}
 }
@@ -283,7 +278,7 @@ func TestBodyThatNeverEnds(t *testing.T) {
 		method string
 		status int
 		want   string
-	}{{"register", 202, "Transient"}, {"register", 409, "HostExists"}, {"poll", 200, "Transient"}, {"poll", 404, "PollGone"}, {"renew", 200, "Transient"}, {"crl", 200, "Transient"}} {
+	}{{"register", 202, "Unavailable"}, {"register", 409, "Known"}, {"poll", 200, "Unavailable"}, {"poll", 404, "Unknown"}, {"renew", 200, "Unavailable"}, {"crl", 200, "Unavailable"}} {
 		t.Run(tt.method+strconv.Itoa(tt.status), func(t *testing.T) {
 			t.Parallel()
 			is := is.New(t)
@@ -296,7 +291,7 @@ func TestBodyThatNeverEnds(t *testing.T) {
 			is.Equal(client.timeout, 30*time.Second)
 			got := ""
 			for client.timeout = time.Second; got != tt.want && client.timeout < time.Minute; client.timeout *= 2 { // until a busy machine has the header
-				if got, _ = methods[tt.method](t.Context(), client); got != "Transient" {
+				if got, _ = methods[tt.method](t.Context(), client); got != "Unavailable" {
 					break
 				}
 			}
@@ -326,7 +321,7 @@ func TestBrokenConnections(t *testing.T) {
 		}),
 	} {
 		for method, call := range methods {
-			if got, _ := call(t.Context(), client); got != "Transient" {
+			if got, _ := call(t.Context(), client); got != "Unavailable" {
 				t.Errorf("%s: %s: %s", name, method, got)
 			}
 		}
@@ -349,7 +344,7 @@ func TestRegistrationIsSentOnce(t *testing.T) {
 	})
 	first, _ := methods["register"](t.Context(), client)
 	second, _ := methods["register"](t.Context(), client)
-	is.Equal([]string{first, second}, []string{"Registered", "Transient"})
+	is.Equal([]string{first, second}, []string{"Pending", "Unavailable"})
 	is.Equal(int(requests.Load()), 2)
 }
 
@@ -385,7 +380,7 @@ func (s *stopping) Read(p []byte) (int, error) {
 func TestWholeAnswerOutlivesItsContext(t *testing.T) {
 	t.Parallel()
 	const body = `{"polling_token":"x","ca_crt":"CA","server_crt":"leaf"}`
-	for method, want := range map[string]string{"register": "Registered", "poll": "PollAnswered", "renew": "Renewed", "crl": "CRL"} {
+	for method, want := range map[string]string{"register": "Pending", "poll": "Received", "renew": "Received", "crl": "RevocationList"} {
 		for _, tt := range []struct {
 			length int64
 			body   string
@@ -395,7 +390,7 @@ func TestWholeAnswerOutlivesItsContext(t *testing.T) {
 			{-1, body, want},
 			// What a server sends that sees its client hang up: the end of the
 			// body, too early.
-			{-1, body[:len(body)-1], "Transient"},
+			{-1, body[:len(body)-1], "Unavailable"},
 		} {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
@@ -410,7 +405,7 @@ func TestWholeAnswerOutlivesItsContext(t *testing.T) {
 		defer cancel()
 		transport := lastWord{canned{409, ""}, -1, cancel}
 		got, _ := methods[method](ctx, New(&url.URL{Scheme: "https", Host: "host"}, transport, transport, "", error.Error))
-		is.New(t).Equal(got, "Transient")
+		is.New(t).Equal(got, "Unavailable")
 	}
 }
 
@@ -426,7 +421,7 @@ func TestInterruptedWhileReading(t *testing.T) {
 				cancel()
 				<-r.Context().Done()
 			})
-			if got, _ := call(ctx, client); got != "Transient" {
+			if got, _ := call(ctx, client); got != "Unavailable" {
 				t.Errorf("%s %d: %s", method, status, got)
 			}
 		}
@@ -459,10 +454,10 @@ func TestReasonHoldsNoSecret(t *testing.T) {
 	base, err := url.Parse("https://host.example:8443/prefix")
 	is.NoErr(err)
 	client := New(base, failing{}, failing{}, "", error.Error)
-	reason := client.Poll(t.Context(), token).Outcome.(ports.PollTransient).Reason
+	reason := client.Submit(t.Context(), poll).Outcome.(ports.Unavailable).Reason
 	noPartOf(t, reason, pollingToken, url.PathEscape(pollingToken), "MHcCAQEEIB7tQm1kZyB3")
 	is.True(strings.HasPrefix(reason, `asking host.example:8443 for its decision failed: Get "https://host.example:8443/prefix/api/v1/enroll/status/[redacted]": lost: `))
-	reason = client.Register(t.Context(), request).Outcome.(ports.RegisterTransient).Reason
+	reason = client.Submit(t.Context(), request).Outcome.(ports.Unavailable).Reason
 	is.True(strings.HasPrefix(reason, `registering at host.example:8443 failed: Get "https://host.example:8443/prefix/api/v1/enroll": lost: `))
 	noPartOf(t, reason, "MHcCAQEEIB7tQm1kZyB3")
 
@@ -470,11 +465,11 @@ func TestReasonHoldsNoSecret(t *testing.T) {
 	client = New(&url.URL{Scheme: "https", Host: "bad\x7fhost"}, failing{}, failing{}, "", error.Error)
 	for method, call := range methods {
 		got, _ := call(t.Context(), client)
-		if got != "Transient" {
+		if got != "Unavailable" {
 			t.Errorf("%s: %s", method, got)
 		}
 	}
-	noPartOf(t, client.Poll(t.Context(), token).Outcome.(ports.PollTransient).Reason, pollingToken, url.PathEscape(pollingToken))
+	noPartOf(t, client.Submit(t.Context(), poll).Outcome.(ports.Unavailable).Reason, pollingToken, url.PathEscape(pollingToken))
 }
 
 // Every way in which a manager may send a secret back.
@@ -489,12 +484,13 @@ func TestEchoingManager(t *testing.T) {
 				canned := canned{status, fmt.Sprintf(template, echo)}
 				client := New(&url.URL{Scheme: "https", Host: "host"}, canned, canned, "", error.Error)
 				for _, words := range []string{
-					fmt.Sprintf("%+v", client.Poll(t.Context(), token)),
-					fmt.Sprintf("%+v", client.Interpret(ports.NewSecret(canned.body))),
+					fmt.Sprintf("%+v", client.Submit(t.Context(), poll)),
+					fmt.Sprintf("%+v", client.Interpret(ports.Received{Raw: ports.NewSecret(canned.body)})),
+					fmt.Sprintf("%+v", client.Interpret(ports.Received{Raw: ports.NewSecret(canned.body), Renewal: true})),
 				} {
 					noPartOf(t, words, pollingToken, url.PathEscape(pollingToken), "MHcCAQEEIB7tQm1kZyB3")
 				}
-				noPartOf(t, fmt.Sprintf("%+v", client.Register(t.Context(), request)), "MHcCAQEEIB7tQm1kZyB3")
+				noPartOf(t, fmt.Sprintf("%+v", client.Submit(t.Context(), request)), "MHcCAQEEIB7tQm1kZyB3")
 			}
 		}
 	}
@@ -524,32 +520,6 @@ func TestDetail(t *testing.T) {
 	is := is.New(t)
 	is.Equal(scrubber{}.detail("no token"), "no token")
 	is.Equal(scrubber{"a/b"}.detail("a/b and a%2Fb"), "[redacted] and [redacted]")
-}
-
-func FuzzInterpret(f *testing.F) {
-	f.Add([]byte(bundleBody))
-	f.Add([]byte(`{"status":"pending"}`))
-	f.Add([]byte(`{"status":"denied","status":"approved"}`))
-	f.Add([]byte(`{"status":"not_found"}`))
-	f.Add([]byte(`{"status":"` + pollingToken + `"}`))
-	f.Add([]byte("{\"status\":\"a\\ud800\xff\"}"))
-	f.Add([]byte(`{"status":"approved","ca_crt":{},"server_crt":[]}`))
-	client := New(&url.URL{Scheme: "https", Host: "host"}, nil, nil, "", nil)
-	f.Fuzz(func(t *testing.T, body []byte) {
-		switch d := client.Interpret(ports.NewSecret(string(body))).(type) {
-		case ports.DecisionApproved:
-			if len(d.Bundle.CA) == 0 || len(d.Bundle.Cert) == 0 {
-				t.Error("approved without a certificate")
-			}
-		case ports.DecisionPending, ports.DecisionDenied, ports.DecisionUnknown:
-		case ports.DecisionUnreadable:
-			if d.Reason == "" || utf8.RuneCountInString(d.Reason) > 200 || strings.ContainsFunc(d.Reason, unicode.IsControl) || !utf8.ValidString(d.Reason) {
-				t.Errorf("not fit for a log: %q", d.Reason)
-			}
-		default:
-			t.Fatalf("no decision: %T", d)
-		}
-	})
 }
 
 // canned is a transport with one answer.

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/matryer/is"
 
@@ -26,9 +27,12 @@ import (
 
 func TestContract(t *testing.T) {
 	t.Parallel()
-	contracttest.ManagerEnroller(t, func(t *testing.T, script contracttest.ManagerScript) contracttest.ScriptedManager {
+	contracttest.CertificateIssuer(t, func(t *testing.T, script contracttest.IssuerScript) contracttest.ScriptedIssuer {
+		if !manages(script) {
+			return contracttest.ScriptedIssuer{}
+		}
 		var mu sync.Mutex
-		var requests []contracttest.ManagerRequest
+		var requests []contracttest.IssuerRequest
 		over := make(chan struct{})
 		client := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			request := decodeRequest(t, r)
@@ -39,10 +43,10 @@ func TestContract(t *testing.T) {
 				<-over
 				return
 			}
-			answer(w, request.Kind, script)
+			follow(w, request.Kind, script)
 		})
 		t.Cleanup(func() { close(over) }) // before the server's own, which waits for its handlers
-		return contracttest.ScriptedManager{Enroller: client, Requests: func() []contracttest.ManagerRequest {
+		return contracttest.ScriptedIssuer{Issuer: client, Revocations: client, Requests: func() []contracttest.IssuerRequest {
 			mu.Lock()
 			defer mu.Unlock()
 			return slices.Clone(requests)
@@ -50,10 +54,29 @@ func TestContract(t *testing.T) {
 	})
 }
 
+// manages reports whether a manager has the answers of a script. Its operator
+// decides later, what they decide is in a received answer, and its CA comes
+// with each certificate.
+func manages(script contracttest.IssuerScript) bool {
+	switch script.CA.Outcome.(type) {
+	case ports.CACertificates, ports.Unavailable:
+		return false
+	}
+	switch script.Submit.Outcome.(type) {
+	case ports.IssueDenied, ports.IssueNeedsCredentials:
+		return false
+	case ports.IssuePending:
+		return !script.Resumed
+	case ports.IssueReceived:
+		return script.Resumed
+	}
+	return true
+}
+
 // The life is lived at the fake server, which is stricter than real ones.
 func TestLife(t *testing.T) {
 	t.Parallel()
-	contracttest.ManagerLife(t, func(t *testing.T, kind contracttest.ManagerKind) contracttest.LiveManager {
+	contracttest.IssuerLife(t, func(t *testing.T, kind contracttest.IssuerKind) contracttest.LiveIssuer {
 		is := is.New(t)
 		fake := &fakeserver.Server{Approval: fakeserver.Approval{Manual: true}, IgnoreCSR: kind.IgnoreCSR, NoRenew: kind.NoRenew}
 		is.NoErr(fake.Start(t.Context(), "127.0.0.1:0"))
@@ -86,10 +109,11 @@ func TestLife(t *testing.T) {
 				return deed(id)
 			}
 		}
-		return contracttest.LiveManager{
-			Enroller: New(base, transport, mtls, "muster/1.2.3 (linux; amd64)", error.Error),
-			Present:  func(c *tls.Certificate) { present.Store(c) },
-			Approve:  operator(fake.Approve), Deny: operator(fake.Deny), Remove: operator(fake.Remove), Revoke: operator(fake.RevokeCertificates),
+		client := New(base, transport, mtls, "muster/1.2.3 (linux; amd64)", error.Error)
+		return contracttest.LiveIssuer{
+			Issuer: client, Revocations: client,
+			Present: func(c *tls.Certificate) { present.Store(c) },
+			Approve: operator(fake.Approve), Deny: operator(fake.Deny), Remove: operator(fake.Remove), Revoke: operator(fake.RevokeCertificates),
 		}
 	})
 }
@@ -124,19 +148,19 @@ func (r renewals) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // decodeRequest accepts what docs/PROTOCOLS.md prescribes and nothing else.
-func decodeRequest(t *testing.T, r *http.Request) contracttest.ManagerRequest {
+func decodeRequest(t *testing.T, r *http.Request) contracttest.IssuerRequest {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		t.Error(err)
 	}
 	want := map[string]string{"Accept": "application/json", "User-Agent": "muster/1.2.3 (linux; amd64)"}
-	var request contracttest.ManagerRequest
+	var request contracttest.IssuerRequest
 	token, polls := strings.CutPrefix(r.URL.EscapedPath(), "/api/v1/enroll/status/")
 	switch path := r.URL.RequestURI(); {
 	case r.Method == http.MethodPost && path == "/api/v1/enroll":
-		request.Kind = "register"
-		request.Register = decodeRegister(t, body)
-		request.Register.IdempotencyKey = r.Header.Get("Idempotency-Key")
+		request.Kind = "submit"
+		request.Submit = decodeRegister(t, body)
+		request.Submit.IdempotencyKey = r.Header.Get("Idempotency-Key")
 	case r.Method == http.MethodPost && path == "/api/v1/enroll/renew":
 		request.Kind = "renew"
 		exactly(t, body, "csr_pem")
@@ -145,12 +169,12 @@ func decodeRequest(t *testing.T, r *http.Request) contracttest.ManagerRequest {
 		request.CSR = []byte(fields["csr_pem"])
 		want["Carried-By"] = "mtls"
 	case r.Method == http.MethodGet && polls && !strings.Contains(token, "/") && r.URL.RawQuery == "":
-		request.Kind = "poll"
+		request.Kind = "resume"
 		text, err := url.PathUnescape(token)
 		if err != nil {
 			t.Error(err)
 		}
-		request.Token = ports.NewSecret(text)
+		request.Submit.Resume = ports.NewSecret(text)
 	case r.Method == http.MethodGet && path == "/api/v1/pki/crl.pem":
 		request.Kind = "crl"
 	default:
@@ -161,7 +185,7 @@ func decodeRequest(t *testing.T, r *http.Request) contracttest.ManagerRequest {
 	} else if len(body) > 0 {
 		t.Errorf("a GET with the body %q", body)
 	}
-	if request.Kind != "register" {
+	if request.Kind != "submit" {
 		want["Idempotency-Key"] = ""
 	}
 	for _, name := range []string{"Accept", "User-Agent", "Content-Type", "Carried-By"} {
@@ -172,7 +196,7 @@ func decodeRequest(t *testing.T, r *http.Request) contracttest.ManagerRequest {
 	return request
 }
 
-func decodeRegister(t *testing.T, body []byte) ports.RegisterRequest {
+func decodeRegister(t *testing.T, body []byte) ports.IssueRequest {
 	var request struct {
 		MachineID string          `json:"machine_id"`
 		FQDN      string          `json:"fqdn"`
@@ -190,12 +214,12 @@ func decodeRegister(t *testing.T, body []byte) ports.RegisterRequest {
 	exactly(t, request.OS, "codename", "distro", "id_like", "kernel", "name", "version")
 	var os map[string]string
 	decodeInto(t, request.OS, &os)
-	r := ports.RegisterRequest{
-		MachineID: request.MachineID, FQDN: request.FQDN, IPAddress: request.IPAddress, Hostname: request.Hostname,
+	r := ports.IssueRequest{MachineID: request.MachineID, Host: ports.HostFacts{
+		FQDN: request.FQDN, IPAddress: request.IPAddress, Hostname: request.Hostname,
 		OS: ports.OSDetails{
 			Distro: os["distro"], Name: os["name"], Version: os["version"], Codename: os["codename"], IDLike: os["id_like"], Kernel: os["kernel"],
 		},
-	}
+	}}
 	if request.CSR != nil {
 		r.CSR = []byte(*request.CSR)
 	}
@@ -216,71 +240,55 @@ func decodeInto(t *testing.T, data []byte, into any) {
 	}
 }
 
-// answer sends what the client is to understand as the script's.
-func answer(w http.ResponseWriter, kind string, script contracttest.ManagerScript) {
-	// What a transient outcome is made of: with a Retry-After, of a 503.
-	transient := func(retryAfter string) int {
-		if retryAfter == "" {
-			return http.StatusInternalServerError
-		}
-		return http.StatusServiceUnavailable
-	}
-	head := ports.CRLAnswer{ServerTime: script.CRL.ServerTime, RetryAfter: script.CRL.RetryAfter}
-	status, body, fields := 0, "", map[string]any{"unknown": []int{1}}
+// follow sends what the client is to understand as the script's answer to a
+// kind of request.
+func follow(w http.ResponseWriter, kind string, script contracttest.IssuerScript) {
+	var outcome any
+	var date time.Time
+	var retryAfter string
 	switch kind {
-	case "register":
-		head.ServerTime, head.RetryAfter = script.Register.ServerTime, script.Register.RetryAfter
-		switch o := script.Register.Outcome.(type) {
-		case ports.Registered:
-			status, fields["polling_token"] = http.StatusAccepted, o.Token.Reveal()
-		case ports.HostExists:
-			status, fields["error"] = http.StatusConflict, o.Detail
-		case ports.RegisterRateLimited:
-			status = http.StatusTooManyRequests
-		case ports.RegisterUnexpected:
-			status, fields["detail"] = o.Status, o.Detail
-		default:
-			status = transient(head.RetryAfter)
-		}
-	case "poll":
-		head.ServerTime, head.RetryAfter = script.Poll.ServerTime, script.Poll.RetryAfter
-		switch o := script.Poll.Outcome.(type) {
-		case ports.PollAnswered:
-			status, body = http.StatusOK, o.Body.Reveal()
-		case ports.PollGone:
-			status = http.StatusNotFound
-		case ports.PollUnexpected:
-			status, fields["message"] = o.Status, o.Detail
-		default:
-			status = transient(head.RetryAfter)
-		}
+	case "submit", "resume":
+		outcome, date, retryAfter = script.Submit.Outcome, script.Submit.ServerTime, script.Submit.RetryAfter
 	case "renew":
-		head.ServerTime, head.RetryAfter = script.Renew.ServerTime, script.Renew.RetryAfter
-		switch o := script.Renew.Outcome.(type) {
-		case ports.Renewed:
-			status = http.StatusOK
-			fields["ca_crt"], fields["server_crt"] = string(o.Bundle.CA), string(o.Bundle.Cert)
-			if o.Bundle.Chain != nil {
-				fields["ca_chain"], fields["crl_pem"] = string(o.Bundle.Chain), string(o.Bundle.CRL)
-			}
-		case ports.RenewNotOffered:
-			status = o.Status
-		default:
-			status = transient(head.RetryAfter)
-		}
+		outcome, date, retryAfter = script.Renew.Outcome, script.Renew.ServerTime, script.Renew.RetryAfter
 	case "crl":
-		if status = http.StatusOK; script.CRL.Reason != "" {
-			status = transient(head.RetryAfter)
+		outcome, date, retryAfter = script.Revocations.Outcome, script.Revocations.ServerTime, script.Revocations.RetryAfter
+	}
+	status, body := http.StatusInternalServerError, ""
+	if retryAfter != "" {
+		status = http.StatusServiceUnavailable
+	}
+	fields := map[string]any{"unknown": []int{1}}
+	switch o := outcome.(type) {
+	case ports.IssuePending:
+		status, fields["polling_token"] = http.StatusAccepted, o.Resume.Reveal()
+	case ports.IssueKnown:
+		status, fields["error"] = http.StatusConflict, o.Detail
+	case ports.IssueUnknown:
+		status = http.StatusNotFound
+	case ports.IssueBusy:
+		status = http.StatusTooManyRequests
+	case ports.IssueUnexpected:
+		status, fields["detail"] = o.Status, o.Detail
+	case ports.RenewNotOffered:
+		status = o.Status
+	case ports.RevocationList:
+		status, body = http.StatusOK, string(o.PEM)
+	case ports.IssueReceived:
+		status = http.StatusOK
+		if _, unreadable := script.Decision.(ports.IssueUnreadable); unreadable {
+			body = "nonsense"
 		}
-		body = string(script.CRL.PEM)
+		decide(fields, script.Decision, kind == "renew")
 	}
-	if !head.ServerTime.IsZero() {
-		w.Header().Set("Date", head.ServerTime.Format(http.TimeFormat))
+	if !date.IsZero() {
+		w.Header().Set("Date", date.Format(http.TimeFormat))
 	}
-	// An ignored header wherever it means nothing.
-	w.Header().Set("Retry-After", "99")
-	if head.RetryAfter != "" {
-		w.Header().Set("Retry-After", head.RetryAfter)
+	switch {
+	case retryAfter != "":
+		w.Header().Set("Retry-After", retryAfter)
+	case status != http.StatusAccepted && status != http.StatusTooManyRequests:
+		w.Header().Set("Retry-After", "99") // it means nothing there
 	}
 	w.WriteHeader(status)
 	if body == "" {
@@ -291,4 +299,30 @@ func answer(w http.ResponseWriter, kind string, script contracttest.ManagerScrip
 		body = string(text)
 	}
 	_, _ = io.WriteString(w, body) // a client that is told to stop has gone
+}
+
+// decide puts a decision into the answer that holds it. One to a renewal has no
+// status.
+func decide(fields map[string]any, d ports.IssueDecision, renewal bool) {
+	status := ""
+	switch d := d.(type) {
+	case ports.IssuePending:
+		status = "pending"
+	case ports.IssueDenied:
+		status = "denied"
+	case ports.IssueUnknown:
+		status = "notfound"
+	case ports.Issued:
+		status = "approved"
+		fields["ca_crt"], fields["server_crt"] = string(d.Bundle.CA), string(d.Bundle.Cert)
+		if d.Bundle.Chain != nil {
+			fields["ca_chain"], fields["crl_pem"] = string(d.Bundle.Chain), string(d.Bundle.CRL)
+		}
+		if !d.Bundle.Key.Empty() {
+			fields["server_key"] = d.Bundle.Key.Reveal()
+		}
+	}
+	if !renewal {
+		fields["status"] = status
+	}
 }

@@ -27,16 +27,15 @@ import (
 const csrPEM = "-----BEGIN CERTIFICATE REQUEST-----\nTUlJQg==\n-----END CERTIFICATE REQUEST-----\n"
 
 var (
-	plain = ports.RegisterRequest{
+	plain = ports.IssueRequest{
 		MachineID:      "00112233445566778899aabbccddeeff",
-		FQDN:           "web-3.example.org",
-		Hostname:       "web-3",
+		Host:           ports.HostFacts{FQDN: "web-3.example.org", Hostname: "web-3"},
 		IdempotencyKey: "5f0e7c64-0f5b-4d0c-9d43-2f9a7a2b6c11",
 	}
-	full = func() ports.RegisterRequest {
+	full = func() ports.IssueRequest {
 		r := plain
-		r.IPAddress, r.CSR = "10.20.0.7", []byte(csrPEM)
-		r.OS = ports.OSDetails{Distro: "Debian GNU/Linux", Name: "debian", Version: "12", Codename: "bookworm", Kernel: "6.1.0-18-amd64"}
+		r.Host.IPAddress, r.CSR = "10.20.0.7", []byte(csrPEM)
+		r.Host.OS = ports.OSDetails{Distro: "Debian GNU/Linux", Name: "debian", Version: "12", Codename: "bookworm", Kernel: "6.1.0-18-amd64"}
 		return r
 	}()
 	// pollingToken is one that changes when it is put into a URL.
@@ -46,11 +45,13 @@ var (
 func TestGoldenRequests(t *testing.T) {
 	t.Parallel()
 	for name, ask := range map[string]func(context.Context, *managerapi.Client){
-		"register":        func(ctx context.Context, c *managerapi.Client) { c.Register(ctx, full) },
-		"register-no-csr": func(ctx context.Context, c *managerapi.Client) { c.Register(ctx, plain) },
-		"poll":            func(ctx context.Context, c *managerapi.Client) { c.Poll(ctx, pollingToken) },
-		"renew":           func(ctx context.Context, c *managerapi.Client) { c.Renew(ctx, []byte(csrPEM)) },
-		"crl":             func(ctx context.Context, c *managerapi.Client) { c.CRL(ctx) },
+		"register":        func(ctx context.Context, c *managerapi.Client) { c.Submit(ctx, full) },
+		"register-no-csr": func(ctx context.Context, c *managerapi.Client) { c.Submit(ctx, plain) },
+		"poll": func(ctx context.Context, c *managerapi.Client) {
+			c.Submit(ctx, ports.IssueRequest{Resume: pollingToken})
+		},
+		"renew": func(ctx context.Context, c *managerapi.Client) { c.Renew(ctx, []byte(csrPEM)) },
+		"crl":   func(ctx context.Context, c *managerapi.Client) { c.RevocationList(ctx) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -61,8 +62,8 @@ func TestGoldenRequests(t *testing.T) {
 	}
 }
 
-// What a poll's 200 says, after Interpret.
-type decided struct{ ports.PollDecision }
+// What a received answer says, after Interpret.
+type decided struct{ ports.IssueDecision }
 
 func TestGoldenAnswers(t *testing.T) {
 	t.Parallel()
@@ -80,39 +81,39 @@ func TestGoldenAnswers(t *testing.T) {
 		outcome    any // of the method that the name begins with
 		retryAfter string
 	}{
-		"register-202":                       {ports.Registered{Token: pollingToken}, "60"},
-		"register-202-unknown-fields":        {ports.Registered{Token: pollingToken}, ""},
-		"register-202-no-token":              {ports.RegisterTransient{}, ""},
-		"register-202-token-of-another-type": {ports.RegisterTransient{}, ""},
-		"register-409":                       {ports.HostExists{Detail: "this host exists already"}, ""},
-		"register-429":                       {ports.RegisterRateLimited{}, "60"},
-		"register-503":                       {ports.RegisterTransient{}, "30"},
-		"register-403":                       {ports.RegisterUnexpected{Status: 403, Detail: "this network may not register"}, ""},
-		"register-200":                       {ports.RegisterUnexpected{Status: 200}, ""},
+		"register-202":                       {ports.IssuePending{Resume: pollingToken}, "60"},
+		"register-202-unknown-fields":        {ports.IssuePending{Resume: pollingToken}, ""},
+		"register-202-no-token":              {ports.Unavailable{}, ""},
+		"register-202-token-of-another-type": {ports.Unavailable{}, ""},
+		"register-409":                       {ports.IssueKnown{Detail: "this host exists already"}, ""},
+		"register-429":                       {ports.IssueBusy{}, "60"},
+		"register-503":                       {ports.Unavailable{}, "30"},
+		"register-403":                       {ports.IssueUnexpected{Status: 403, Detail: "this network may not register"}, ""},
+		"register-200":                       {ports.IssueUnexpected{Status: 200}, ""},
 
-		"poll-pending":                 {decided{ports.DecisionPending{}}, ""},
-		"poll-pending-unknown-fields":  {decided{ports.DecisionPending{}}, ""},
-		"poll-approved":                {decided{ports.DecisionApproved{Bundle: bundle(key, chain, crl)}}, ""},
-		"poll-approved-least":          {decided{ports.DecisionApproved{Bundle: bundle("", "", "")}}, ""},
-		"poll-approved-empty-options":  {decided{ports.DecisionApproved{Bundle: bundle(key, "", "")}}, ""},
-		"poll-approved-no-certificate": {decided{ports.DecisionUnreadable{}}, ""},
-		"poll-approved-no-ca":          {decided{ports.DecisionUnreadable{}}, ""},
-		"poll-denied":                  {decided{ports.DecisionDenied{}}, ""},
-		"poll-notfound":                {decided{ports.DecisionUnknown{}}, ""},
-		"poll-not_found":               {decided{ports.DecisionUnknown{}}, ""},
-		"poll-unknown-status":          {decided{ports.DecisionUnreadable{}}, ""},
-		"poll-404":                     {ports.PollGone{}, ""},
-		"poll-429":                     {ports.PollTransient{}, "120"},
-		"poll-403":                     {ports.PollUnexpected{Status: 403, Detail: "not from here"}, ""},
+		"poll-pending":                 {decided{ports.IssuePending{}}, ""},
+		"poll-pending-unknown-fields":  {decided{ports.IssuePending{}}, ""},
+		"poll-approved":                {decided{ports.Issued{Bundle: bundle(key, chain, crl)}}, ""},
+		"poll-approved-least":          {decided{ports.Issued{Bundle: bundle("", "", "")}}, ""},
+		"poll-approved-empty-options":  {decided{ports.Issued{Bundle: bundle(key, "", "")}}, ""},
+		"poll-approved-no-certificate": {decided{ports.IssueUnreadable{}}, ""},
+		"poll-approved-no-ca":          {decided{ports.IssueUnreadable{}}, ""},
+		"poll-denied":                  {decided{ports.IssueDenied{}}, ""},
+		"poll-notfound":                {decided{ports.IssueUnknown{}}, ""},
+		"poll-not_found":               {decided{ports.IssueUnknown{}}, ""},
+		"poll-unknown-status":          {decided{ports.IssueUnreadable{}}, ""},
+		"poll-404":                     {ports.IssueUnknown{}, ""},
+		"poll-429":                     {ports.IssueBusy{}, "120"},
+		"poll-403":                     {ports.IssueUnexpected{Status: 403, Detail: "not from here"}, ""},
 
-		"renew-200":       {ports.Renewed{Bundle: bundle("", chain, crl)}, ""},
-		"renew-200-least": {ports.Renewed{Bundle: bundle("", "", "")}, ""},
+		"renew-200":       {decided{ports.Issued{Bundle: bundle("", chain, crl)}}, ""},
+		"renew-200-least": {decided{ports.Issued{Bundle: bundle("", "", "")}}, ""},
 		"renew-404":       {ports.RenewNotOffered{Status: 404}, ""},
 		"renew-409":       {ports.RenewNotOffered{Status: 409}, ""},
-		"renew-429":       {ports.RenewTransient{}, "60"},
+		"renew-429":       {ports.Unavailable{}, "60"},
 
-		"crl-200": {ports.CRLAnswer{PEM: []byte(crl)}, ""},
-		"crl-503": {ports.CRLAnswer{}, "30"},
+		"crl-200": {ports.RevocationList{PEM: []byte(crl)}, ""},
+		"crl-503": {ports.Unavailable{}, "30"},
 	}
 	files, err := filepath.Glob("testdata/*.response.http")
 	is.New(t).NoErr(err)
@@ -136,45 +137,42 @@ func TestGoldenAnswers(t *testing.T) {
 func ask(ctx context.Context, c *managerapi.Client, method string) (outcome any, serverTime time.Time, retryAfter string) {
 	switch method {
 	case "register":
-		a := c.Register(ctx, full)
-		return a.Outcome, a.ServerTime, a.RetryAfter
+		a := c.Submit(ctx, full)
+		outcome, serverTime, retryAfter = a.Outcome, a.ServerTime, a.RetryAfter
 	case "poll":
-		a := c.Poll(ctx, pollingToken)
-		if answered, ok := a.Outcome.(ports.PollAnswered); ok {
-			return decided{c.Interpret(answered.Body)}, a.ServerTime, a.RetryAfter
-		}
-		return a.Outcome, a.ServerTime, a.RetryAfter
+		a := c.Submit(ctx, ports.IssueRequest{Resume: pollingToken})
+		outcome, serverTime, retryAfter = a.Outcome, a.ServerTime, a.RetryAfter
 	case "renew":
 		a := c.Renew(ctx, []byte(csrPEM))
-		return a.Outcome, a.ServerTime, a.RetryAfter
+		outcome, serverTime, retryAfter = a.Outcome, a.ServerTime, a.RetryAfter
 	default:
-		a := c.CRL(ctx)
-		return ports.CRLAnswer{PEM: a.PEM, Reason: a.Reason}, a.ServerTime, a.RetryAfter
+		a := c.RevocationList(ctx)
+		outcome, serverTime, retryAfter = a.Outcome, a.ServerTime, a.RetryAfter
 	}
+	if r, ok := outcome.(ports.IssueReceived); ok {
+		outcome = decided{c.Interpret(r.Received)}
+	}
+	return outcome, serverTime, retryAfter
 }
 
-// wordless is an outcome without its reason, which must be there and whose
-// words are not the protocol's.
+// wordless is an outcome without the words that are not the protocol's, which
+// must be there.
 func wordless(t *testing.T, outcome any) any {
 	t.Helper()
-	reason := "none is wanted"
+	words := "none are wanted"
 	switch o := outcome.(type) {
-	case ports.RegisterTransient:
-		outcome, reason = ports.RegisterTransient{}, o.Reason
-	case ports.PollTransient:
-		outcome, reason = ports.PollTransient{}, o.Reason
-	case ports.RenewTransient:
-		outcome, reason = ports.RenewTransient{}, o.Reason
+	case ports.Unavailable:
+		outcome, words = ports.Unavailable{}, o.Reason
+	case ports.IssueBusy:
+		outcome, words = ports.IssueBusy{}, o.Reason
+	case ports.IssueUnexpected:
+		outcome, words = ports.IssueUnexpected{Status: o.Status, Detail: o.Detail}, o.Check
 	case decided:
-		if unreadable, ok := o.PollDecision.(ports.DecisionUnreadable); ok {
-			outcome, reason = decided{ports.DecisionUnreadable{}}, unreadable.Reason
-		}
-	case ports.CRLAnswer:
-		if o.PEM == nil {
-			outcome, reason = ports.CRLAnswer{}, o.Reason
+		if unreadable, ok := o.IssueDecision.(ports.IssueUnreadable); ok {
+			outcome, words = decided{ports.IssueUnreadable{}}, unreadable.Reason
 		}
 	}
-	is.New(t).True(reason != "")
+	is.New(t).True(words != "")
 	return outcome
 }
 

@@ -8,7 +8,7 @@ import (
 
 const (
 	// detailLimit is how many characters of a manager's words are passed on
-	// (ports.ManagerEnroller).
+	// (ports.CertificateIssuer).
 	detailLimit = 200
 	// fragment is the length from which a part of the polling token counts as
 	// the token: whatever is shorter helps nobody to guess the rest.

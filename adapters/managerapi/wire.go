@@ -33,20 +33,21 @@ type renewRequest struct {
 	CSR string `json:"csr_pem"`
 }
 
-func encodeRegister(r ports.RegisterRequest) []byte {
+func encodeRegister(r ports.IssueRequest) []byte {
+	host := r.Host
 	return encode(registerRequest{
 		MachineID: r.MachineID,
-		FQDN:      r.FQDN,
-		IPAddress: r.IPAddress,
+		FQDN:      host.FQDN,
+		IPAddress: host.IPAddress,
 		OS: osDetails{
-			Distro:   r.OS.Distro,
-			Name:     r.OS.Name,
-			Version:  r.OS.Version,
-			Codename: r.OS.Codename,
-			IDLike:   r.OS.IDLike,
-			Kernel:   r.OS.Kernel,
+			Distro:   host.OS.Distro,
+			Name:     host.OS.Name,
+			Version:  host.OS.Version,
+			Codename: host.OS.Codename,
+			IDLike:   host.OS.IDLike,
+			Kernel:   host.OS.Kernel,
 		},
-		Hostname: r.Hostname,
+		Hostname: host.Hostname,
 		CSR:      string(r.CSR),
 	})
 }
@@ -99,15 +100,6 @@ func decodeToken(body string) (ports.Secret, error) {
 		return ports.Secret{}, errors.New("holds no usable polling_token")
 	}
 	return ports.NewSecret(token), nil
-}
-
-// decodeRenewed reads the answer to a renewal.
-func decodeRenewed(body string) (ports.Bundle, error) {
-	o, err := decode(body)
-	if err != nil {
-		return ports.Bundle{}, err
-	}
-	return o.bundle()
 }
 
 // bundle reads what an approval and a renewal have in common. What may be

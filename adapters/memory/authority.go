@@ -48,17 +48,17 @@ func newAuthority(now time.Time) (*authority, error) {
 }
 
 // issue makes a certificate for the names of a registration.
-func (a *authority) issue(r ports.RegisterRequest, public any, lifetime time.Duration) (*x509.Certificate, error) {
+func (a *authority) issue(r ports.IssueRequest, public any, lifetime time.Duration) (*x509.Certificate, error) {
 	a.serial++
 	now := time.Now().Truncate(time.Second)
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(a.serial), Subject: pkix.Name{CommonName: r.FQDN},
+		SerialNumber: big.NewInt(a.serial), Subject: pkix.Name{CommonName: r.Host.FQDN},
 		NotBefore: now, NotAfter: now.Add(lifetime),
 		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-		DNSNames:    []string{r.FQDN},
+		DNSNames:    []string{r.Host.FQDN},
 	}
-	if ip := net.ParseIP(r.IPAddress); ip != nil {
+	if ip := net.ParseIP(r.Host.IPAddress); ip != nil {
 		template.IPAddresses = []net.IP{ip}
 	}
 	return sign(template, a.intermediate, public, a.key)

@@ -11,6 +11,6 @@ package memory
 
 import "time"
 
-// requestLimit is how long ports.SiteEnroller and ports.ManagerEnroller let a
+// requestLimit is how long ports.SiteEnroller and ports.CertificateIssuer let a
 // request take, and ports.RelayDialer a handshake.
 const requestLimit = 30 * time.Second

@@ -15,52 +15,52 @@ func (d *Disk) Rejected() []ports.ReceivedBundle {
 	return slices.Clone(d.rejected)
 }
 
-// LoadPending implements ports.ManagerJournal.
-func (s *Store) LoadPending(ctx context.Context) (ports.PendingEnrollment, error) {
+// LoadPending implements ports.IssueJournal.
+func (s *Store) LoadPending(ctx context.Context) (ports.PendingIssue, error) {
 	return load(ctx, s.disk, Pending, func(f Faults) error { return f.LoadPending }, clonePending)
 }
 
-// SavePending implements ports.ManagerJournal.
-func (s *Store) SavePending(ctx context.Context, e ports.PendingEnrollment) error {
+// SavePending implements ports.IssueJournal.
+func (s *Store) SavePending(ctx context.Context, e ports.PendingIssue) error {
 	return save(ctx, s.disk, Pending, func(f Faults) error { return f.SavePending }, clonePending, e)
 }
 
-// LoadKey implements ports.ManagerJournal.
+// LoadKey implements ports.IssueJournal.
 func (s *Store) LoadKey(ctx context.Context) (ports.Secret, error) {
 	return load(ctx, s.disk, Key, func(f Faults) error { return f.LoadKey }, cloneKey)
 }
 
-// SaveKey implements ports.ManagerJournal.
+// SaveKey implements ports.IssueJournal.
 func (s *Store) SaveKey(ctx context.Context, key ports.Secret) error {
 	return save(ctx, s.disk, Key, func(f Faults) error { return f.SaveKey }, cloneKey, key)
 }
 
-// EraseKey implements ports.ManagerJournal.
+// EraseKey implements ports.IssueJournal.
 func (s *Store) EraseKey(ctx context.Context) error {
 	return s.erase(ctx, Key, func(f Faults) error { return f.EraseKey })
 }
 
-// ReserveBundle implements ports.ManagerJournal. There is always room.
+// ReserveBundle implements ports.IssueJournal. There is always room.
 func (s *Store) ReserveBundle(ctx context.Context) error {
 	return s.disk.call(ctx, func(f Faults) error { return f.ReserveBundle }, nil)
 }
 
-// LoadBundle implements ports.ManagerJournal.
+// LoadBundle implements ports.IssueJournal.
 func (s *Store) LoadBundle(ctx context.Context) (ports.ReceivedBundle, error) {
 	return load(ctx, s.disk, Bundle, func(f Faults) error { return f.LoadBundle }, cloneReceived)
 }
 
-// SaveBundle implements ports.ManagerJournal.
+// SaveBundle implements ports.IssueJournal.
 func (s *Store) SaveBundle(ctx context.Context, b ports.ReceivedBundle) error {
 	return save(ctx, s.disk, Bundle, func(f Faults) error { return f.SaveBundle }, cloneReceived, b)
 }
 
-// EraseBundle implements ports.ManagerJournal.
+// EraseBundle implements ports.IssueJournal.
 func (s *Store) EraseBundle(ctx context.Context) error {
 	return s.erase(ctx, Bundle, func(f Faults) error { return f.EraseBundle })
 }
 
-// RejectBundle implements ports.ManagerJournal. All are kept; see
+// RejectBundle implements ports.IssueJournal. All are kept; see
 // Disk.Rejected.
 func (s *Store) RejectBundle(ctx context.Context) (where string, err error) {
 	d := s.disk
@@ -77,8 +77,8 @@ func (s *Store) RejectBundle(ctx context.Context) (where string, err error) {
 	return where, err
 }
 
-func clonePending(e ports.PendingEnrollment) ports.PendingEnrollment {
-	e.RegisteredAt = onDisk(e.RegisteredAt)
+func clonePending(e ports.PendingIssue) ports.PendingIssue {
+	e.SubmittedAt = onDisk(e.SubmittedAt)
 	return e
 }
 
@@ -86,12 +86,12 @@ func cloneKey(key ports.Secret) ports.Secret { return key } // nothing can chang
 
 func cloneReceived(b ports.ReceivedBundle) ports.ReceivedBundle {
 	b.ReceivedAt = onDisk(b.ReceivedAt)
-	if b.Renewed != nil {
-		r := *b.Renewed
+	if b.Interpreted != nil {
+		r := *b.Interpreted
 		for _, text := range []*[]byte{&r.CA, &r.Cert, &r.Chain, &r.CRL} {
 			*text = slices.Clone(*text)
 		}
-		b.Renewed = &r
+		b.Interpreted = &r
 	}
 	return b
 }

@@ -32,7 +32,7 @@ func (m *Service) change(ctx context.Context, f func() error) error {
 	case m.Absent:
 		return ports.ErrNoServiceManager
 	case m.NoRights:
-		return ports.ErrNeedsRights
+		return ports.ErrForbidden
 	}
 	if m.Packaged && m.state == "" {
 		m.state = ports.ServiceStopped

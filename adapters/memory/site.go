@@ -16,10 +16,10 @@ type Site struct {
 	// Answer, if set, decides every answer. It may block until ctx is done,
 	// as a silent server does (see SilentSite); no outcome is a transient failure.
 	// Set it before the first request.
-	Answer func(ctx context.Context, request ports.SiteRequest) ports.SiteAnswer
+	Answer func(ctx context.Context, request ports.SiteRequest) ports.Answer[ports.SiteOutcome]
 
 	mu       sync.Mutex
-	script   []ports.SiteAnswer
+	script   []ports.Answer[ports.SiteOutcome]
 	requests []SiteRequest
 	minted   int
 	keys     map[string]ports.Secret
@@ -36,7 +36,7 @@ type SiteRequest struct {
 // Script queues answers. They are given before anything else, one to each
 // request.
 func (e *Site) Script(outcomes ...ports.SiteOutcome) {
-	answers := make([]ports.SiteAnswer, len(outcomes))
+	answers := make([]ports.Answer[ports.SiteOutcome], len(outcomes))
 	for i, o := range outcomes {
 		answers[i].Outcome = o
 	}
@@ -44,20 +44,20 @@ func (e *Site) Script(outcomes ...ports.SiteOutcome) {
 }
 
 // ScriptAnswers is Script for answers that have more than an outcome.
-func (e *Site) ScriptAnswers(answers ...ports.SiteAnswer) {
+func (e *Site) ScriptAnswers(answers ...ports.Answer[ports.SiteOutcome]) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.script = append(e.script, answers...)
 }
 
 // SilentSite is an Answer: the server takes every request and never answers.
-func SilentSite(ctx context.Context, _ ports.SiteRequest) ports.SiteAnswer {
+func SilentSite(ctx context.Context, _ ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
 	<-ctx.Done()
-	return ports.SiteAnswer{}
+	return ports.Answer[ports.SiteOutcome]{}
 }
 
 // Enroll implements ports.SiteEnroller.
-func (e *Site) Enroll(ctx context.Context, request ports.SiteRequest) ports.SiteAnswer {
+func (e *Site) Enroll(ctx context.Context, request ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
 	limited, cancel := context.WithTimeout(ctx, requestLimit)
 	defer cancel()
 	if limited.Err() != nil {
@@ -88,7 +88,7 @@ func redactSite(outcome ports.SiteOutcome, key ports.Secret) ports.SiteOutcome {
 }
 
 // take notes a request and returns what answers it.
-func (e *Site) take(request ports.SiteRequest) func(context.Context, ports.SiteRequest) ports.SiteAnswer {
+func (e *Site) take(request ports.SiteRequest) func(context.Context, ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	request.Labels.Tags = slices.Clone(request.Labels.Tags)
@@ -96,10 +96,12 @@ func (e *Site) take(request ports.SiteRequest) func(context.Context, ports.SiteR
 	if len(e.script) > 0 {
 		answer := e.script[0]
 		e.script = e.script[1:]
-		return func(context.Context, ports.SiteRequest) ports.SiteAnswer { return e.learn(request, answer) }
+		return func(context.Context, ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
+			return e.learn(request, answer)
+		}
 	}
 	if e.Answer != nil {
-		return func(ctx context.Context, request ports.SiteRequest) ports.SiteAnswer {
+		return func(ctx context.Context, request ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
 			return e.learn(request, e.Answer(ctx, request))
 		}
 	}
@@ -122,20 +124,20 @@ func (e *Site) Key(machineUID string) ports.Secret {
 }
 
 // mint answers as a healthy server does.
-func (e *Site) mint(_ context.Context, request ports.SiteRequest) ports.SiteAnswer {
+func (e *Site) mint(_ context.Context, request ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
 	e.mu.Lock()
 	e.minted++
 	key := ports.NewSecret(fmt.Sprintf("cak_memory%012d", e.minted))
 	_, known := e.keys[request.MachineUID]
 	e.mu.Unlock()
 	if known {
-		return e.learn(request, ports.SiteAnswer{Outcome: ports.SiteEnrolledAgain{Key: key}})
+		return e.learn(request, ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteEnrolledAgain{Key: key}})
 	}
-	return e.learn(request, ports.SiteAnswer{Outcome: ports.SiteEnrolledNew{Key: key}})
+	return e.learn(request, ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteEnrolledNew{Key: key}})
 }
 
 // learn keeps the key of an answer.
-func (e *Site) learn(request ports.SiteRequest, answer ports.SiteAnswer) ports.SiteAnswer {
+func (e *Site) learn(request ports.SiteRequest, answer ports.Answer[ports.SiteOutcome]) ports.Answer[ports.SiteOutcome] {
 	key := ports.Secret{}
 	if o, ok := answer.Outcome.(ports.SiteEnrolledNew); ok {
 		key = o.Key
@@ -153,10 +155,10 @@ func (e *Site) learn(request ports.SiteRequest, answer ports.SiteAnswer) ports.S
 	return answer
 }
 
-func siteFailed(ctx context.Context) ports.SiteAnswer {
+func siteFailed(ctx context.Context) ports.Answer[ports.SiteOutcome] {
 	reason := "enrolling failed: timed out"
 	if ctx.Err() != nil {
 		reason = "enrolling failed: interrupted"
 	}
-	return ports.SiteAnswer{Outcome: ports.SiteTransient{Reason: reason}}
+	return ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteTransient{Reason: reason}}
 }

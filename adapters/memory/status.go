@@ -88,7 +88,7 @@ func askAgent[T any](ctx context.Context, e *StatusEndpoint, call func(*statusSe
 		return answer, notAnswering(err)
 	}
 	if e.Forbidden {
-		return answer, fmt.Errorf("asking the agent in memory: %w", ports.ErrNeedsRights)
+		return answer, fmt.Errorf("asking the agent in memory: %w", ports.ErrForbidden)
 	}
 	e.mu.Lock()
 	s := e.server

@@ -13,7 +13,7 @@ import (
 )
 
 // Store is a process's view of a Disk. It implements ports.CredentialStore,
-// ports.IdentityStore, ports.RetryStore, ports.ManagerJournal and
+// ports.IdentityStore, ports.RetryStore, ports.IssueJournal and
 // ports.StateDirectory.
 type Store struct{ disk *Disk }
 
@@ -146,7 +146,7 @@ func cloneRetries(r ports.RetryRecord) ports.RetryRecord {
 		e.Attempts = cloneMap(e.Attempts)
 		for _, t := range []*time.Time{
 			&e.LastAttempt, &e.NotBefore, &e.Next, &e.Since,
-			&e.Refusal.Since, &e.Refusal.CodeSince, &e.Refusal.LastEnroll,
+			&e.Refusal.Since, &e.Refusal.CodeSince,
 		} {
 			*t = onDisk(*t)
 		}

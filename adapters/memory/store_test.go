@@ -29,7 +29,7 @@ func TestFaults(t *testing.T) {
 		"SaveRetries":  {Faults{SaveRetries: ports.ErrNotWritten}, func() error { return s.SaveRetries(t.Context(), ports.RetryRecord{}) }},
 
 		"LoadPending":   {Faults{LoadPending: ports.ErrUnreadable}, func() error { _, err := s.LoadPending(t.Context()); return err }},
-		"SavePending":   {Faults{SavePending: ports.ErrNotWritten}, func() error { return s.SavePending(t.Context(), ports.PendingEnrollment{}) }},
+		"SavePending":   {Faults{SavePending: ports.ErrNotWritten}, func() error { return s.SavePending(t.Context(), ports.PendingIssue{}) }},
 		"LoadKey":       {Faults{LoadKey: ports.ErrUnreadable}, func() error { _, err := s.LoadKey(t.Context()); return err }},
 		"SaveKey":       {Faults{SaveKey: ports.ErrNotWritten}, func() error { return s.SaveKey(t.Context(), ports.Secret{}) }},
 		"EraseKey":      {Faults{EraseKey: ports.ErrNotWritten}, func() error { return s.EraseKey(t.Context()) }},
@@ -53,7 +53,7 @@ func TestFaults(t *testing.T) {
 		}},
 	}
 	is.New(t).NoErr(s.Save(t.Context(), ports.Credential{SiteCode: "old"}))
-	is.New(t).NoErr(s.SaveBundle(t.Context(), ports.ReceivedBundle{ManagerURL: "old"}))
+	is.New(t).NoErr(s.SaveBundle(t.Context(), ports.ReceivedBundle{Issuer: "old"}))
 	is.New(t).NoErr(certs.Install(t.Context(), ports.CertificateSet{CA: []byte("old")}))
 	for name, c := range calls {
 		p.Inject(c.fault)
@@ -65,7 +65,7 @@ func TestFaults(t *testing.T) {
 		if got, err := s.Load(t.Context()); err != nil || got.SiteCode != "old" {
 			t.Errorf("%s: after the fault Load gives %+v, %v", name, got, err)
 		}
-		if got, err := s.LoadBundle(t.Context()); err != nil || got.ManagerURL != "old" {
+		if got, err := s.LoadBundle(t.Context()); err != nil || got.Issuer != "old" {
 			t.Errorf("%s: after the fault LoadBundle gives %+v, %v", name, got, err)
 		}
 		if got, err := certs.Read(t.Context()); err != nil || string(got.CA.PEM) != "old" {
@@ -130,5 +130,5 @@ func disks[S any](open func(*Disk) S) func(*testing.T) func() S {
 func TestCredentialStore(t *testing.T) { contracttest.CredentialStore(t, disks(OpenStore)) }
 func TestIdentityStore(t *testing.T)   { contracttest.IdentityStore(t, disks(OpenStore)) }
 func TestRetryStore(t *testing.T)      { contracttest.RetryStore(t, disks(OpenStore)) }
-func TestManagerJournal(t *testing.T)  { contracttest.ManagerJournal(t, disks(OpenStore)) }
+func TestIssueJournal(t *testing.T)    { contracttest.IssueJournal(t, disks(OpenStore)) }
 func TestStateDirectory(t *testing.T)  { contracttest.StateDirectory(t, disks(OpenStore)) }

@@ -44,10 +44,10 @@ func New(base *url.URL, transport http.RoundTripper, userAgent string, describe 
 }
 
 // Enroll implements ports.SiteEnroller.
-func (c *Client) Enroll(ctx context.Context, r ports.SiteRequest) ports.SiteAnswer {
+func (c *Client) Enroll(ctx context.Context, r ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
 	scrub := scrubber{r.EnrollmentKey.Reveal()}
-	fail := func(reason string) ports.SiteAnswer {
-		return ports.SiteAnswer{Outcome: ports.SiteTransient{
+	fail := func(reason string) ports.Answer[ports.SiteOutcome] {
+		return ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteTransient{
 			Reason: fmt.Sprintf("enrolling at %s failed: %s", c.endpoint.Host, scrub.secret(reason)),
 		}}
 	}
@@ -81,8 +81,10 @@ func (c *Client) Enroll(ctx context.Context, r ports.SiteRequest) ports.SiteAnsw
 // decides; of the body only a key and, for a person, the server's words are
 // taken. What has come in full counts though ctx be done: a key is shown only
 // once.
-func (c *Client) judge(ctx context.Context, resp *http.Response, scrub scrubber, fail func(string) ports.SiteAnswer) ports.SiteAnswer {
-	answer := func(o ports.SiteOutcome) ports.SiteAnswer { return ports.SiteAnswer{Outcome: o} }
+func (c *Client) judge(ctx context.Context, resp *http.Response, scrub scrubber, fail func(string) ports.Answer[ports.SiteOutcome]) ports.Answer[ports.SiteOutcome] {
+	answer := func(o ports.SiteOutcome) ports.Answer[ports.SiteOutcome] {
+		return ports.Answer[ports.SiteOutcome]{Outcome: o}
+	}
 	status := resp.StatusCode
 	switch {
 	case status == http.StatusCreated || status == http.StatusOK:

@@ -124,7 +124,7 @@ func decode(t *testing.T, data []byte, into any) {
 }
 
 // answer sends what the client is to understand as a.
-func answer(w http.ResponseWriter, a ports.SiteAnswer) {
+func answer(w http.ResponseWriter, a ports.Answer[ports.SiteOutcome]) {
 	if !a.ServerTime.IsZero() {
 		w.Header().Set("Date", a.ServerTime.Format(http.TimeFormat))
 	}

@@ -53,7 +53,7 @@ func TestGoldenRequests(t *testing.T) {
 func TestGoldenAnswers(t *testing.T) {
 	t.Parallel()
 	key := ports.NewSecret("cak_9c41f2b86e0d75aa")
-	tests := map[string]ports.SiteAnswer{
+	tests := map[string]ports.Answer[ports.SiteOutcome]{
 		"201-new":                 {Outcome: ports.SiteEnrolledNew{Key: key}, ServerTime: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)},
 		"201-new-unknown-fields":  {Outcome: ports.SiteEnrolledNew{Key: key}},
 		"200-again":               {Outcome: ports.SiteEnrolledAgain{Key: key}},

@@ -19,12 +19,18 @@ const bundleRoom = 64 << 10
 // rejectedPrefix and rejectedSuffix stand around the time of rejection.
 const rejectedPrefix, rejectedSuffix = "bundle-", ".json"
 
+// bundleFormat is 3 since a renewal's answer is kept as it came (2 is
+// protectedFormat). Format 1 kept the bundle that had been read from it, in
+// Renewed.
+const bundleFormat = 3
+
 // receivedJSON holds bytes as base64, since nothing has been judged: not even
 // whether they are text.
 type receivedJSON struct {
 	ManagerURL   string      `json:"manager_url"`
 	ReceivedAt   time.Time   `json:"received_at,omitzero"`
 	PreviousKept bool        `json:"previous_kept,omitempty"`
+	Renewal      bool        `json:"renewal,omitempty"`
 	Body         []byte      `json:"body,omitempty"`
 	Renewed      *bundleJSON `json:"renewed,omitempty"`
 }
@@ -51,12 +57,13 @@ func (j receivedJSON) check() error {
 
 func receivedToJSON(b ports.ReceivedBundle) receivedJSON {
 	j := receivedJSON{
-		ManagerURL:   b.ManagerURL,
+		ManagerURL:   b.Issuer,
 		ReceivedAt:   b.ReceivedAt.UTC(),
 		PreviousKept: b.PreviousKept,
-		Body:         []byte(b.Body.Reveal()), // into the file that protects it
+		Renewal:      b.Renewal,
+		Body:         []byte(b.Raw.Reveal()), // into the file that protects it
 	}
-	if r := b.Renewed; r != nil {
+	if r := b.Interpreted; r != nil {
 		j.Renewed = &bundleJSON{CA: r.CA, Cert: r.Cert, Key: []byte(r.Key.Reveal()), Chain: r.Chain, CRL: r.CRL}
 	}
 	return j
@@ -64,20 +71,20 @@ func receivedToJSON(b ports.ReceivedBundle) receivedJSON {
 
 func (j receivedJSON) received() ports.ReceivedBundle {
 	b := ports.ReceivedBundle{
-		Body:         ports.NewSecret(string(j.Body)),
-		ManagerURL:   j.ManagerURL,
+		Received:     ports.Received{Raw: ports.NewSecret(string(j.Body)), Renewal: j.Renewal},
+		Issuer:       j.ManagerURL,
 		ReceivedAt:   j.ReceivedAt.UTC(),
 		PreviousKept: j.PreviousKept,
 	}
 	if r := j.Renewed; r != nil {
-		b.Renewed = &ports.Bundle{CA: r.CA, Cert: r.Cert, Key: ports.NewSecret(string(r.Key)), Chain: r.Chain, CRL: r.CRL}
+		b.Interpreted = &ports.Bundle{CA: r.CA, Cert: r.Cert, Key: ports.NewSecret(string(r.Key)), Chain: r.Chain, CRL: r.CRL}
 	}
 	return b
 }
 
 func bundleRecord(d *Dir) record[ports.ReceivedBundle] {
 	return record[ports.ReceivedBundle]{
-		dir: d, folder: enrollmentFolder, name: bundleFile, format: 1, private: true, readBack: true, room: bundleRoom,
+		dir: d, folder: enrollmentFolder, name: bundleFile, format: bundleFormat, private: true, readBack: true, room: bundleRoom,
 		purpose: "bundle", machineUID: func(ports.ReceivedBundle) string { return d.machineUID() },
 		marshal: func(b ports.ReceivedBundle) ([]byte, error) {
 			j := receivedToJSON(b)
@@ -99,7 +106,7 @@ func bundleRecord(d *Dir) record[ports.ReceivedBundle] {
 	}
 }
 
-// ReserveBundle implements ports.ManagerJournal. Where this process has left
+// ReserveBundle implements ports.IssueJournal. Where this process has left
 // room before, it only looks whether that is still there.
 func (d *Dir) ReserveBundle(ctx context.Context) error {
 	end, err := d.beginWrite(ctx)
@@ -113,7 +120,7 @@ func (d *Dir) ReserveBundle(ctx context.Context) error {
 	return d.bundle.reserve()
 }
 
-// LoadBundle implements ports.ManagerJournal.
+// LoadBundle implements ports.IssueJournal.
 func (d *Dir) LoadBundle(ctx context.Context) (ports.ReceivedBundle, error) {
 	end, err := d.begin(ctx)
 	if err != nil {
@@ -123,8 +130,8 @@ func (d *Dir) LoadBundle(ctx context.Context) (ports.ReceivedBundle, error) {
 	return d.bundle.load()
 }
 
-// SaveBundle implements ports.ManagerJournal. A bundle without a manager's URL,
-// or with both an answer of a poll and of a renewal, is refused with
+// SaveBundle implements ports.IssueJournal. A bundle without a manager's URL,
+// or with both an answer and a bundle that was read from one, is refused with
 // ErrNotWritten.
 func (d *Dir) SaveBundle(ctx context.Context, b ports.ReceivedBundle) error {
 	end, err := d.beginWrite(ctx)
@@ -135,7 +142,7 @@ func (d *Dir) SaveBundle(ctx context.Context, b ports.ReceivedBundle) error {
 	return d.bundle.save(b)
 }
 
-// EraseBundle implements ports.ManagerJournal. What was rejected or set aside
+// EraseBundle implements ports.IssueJournal. What was rejected or set aside
 // stays.
 func (d *Dir) EraseBundle(ctx context.Context) error {
 	end, err := d.beginWrite(ctx)
@@ -146,7 +153,7 @@ func (d *Dir) EraseBundle(ctx context.Context) error {
 	return d.bundle.remove()
 }
 
-// RejectBundle implements ports.ManagerJournal. A crash in the middle leaves
+// RejectBundle implements ports.IssueJournal. A crash in the middle leaves
 // the bundle where it was, where it goes, or (after a power cut) in both
 // places. An error is of the kinds of LoadBundle, or ErrNotWritten; the bundle
 // then is where it was.

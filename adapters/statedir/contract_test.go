@@ -35,7 +35,7 @@ func TestContracts(t *testing.T) {
 			t.Run("CredentialStore", func(t *testing.T) { contracttest.CredentialStore(t, place) })
 			t.Run("IdentityStore", func(t *testing.T) { contracttest.IdentityStore(t, place) })
 			t.Run("RetryStore", func(t *testing.T) { contracttest.RetryStore(t, place) })
-			t.Run("ManagerJournal", func(t *testing.T) { contracttest.ManagerJournal(t, place) })
+			t.Run("IssueJournal", func(t *testing.T) { contracttest.IssueJournal(t, place) })
 			t.Run("StateDirectory", func(t *testing.T) { contracttest.StateDirectory(t, place) })
 			t.Run("StoreTroubles", func(t *testing.T) { contracttest.StoreTroubles(t, troubled) })
 		})

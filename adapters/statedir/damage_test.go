@@ -300,7 +300,7 @@ func TestNewerFormatIsLeftAlone(t *testing.T) {
 				path := newDir(t)
 				var got recoveries
 				d := open(t, path, Options{Recovered: got.add})
-				newer, err := seal(protectedFormat+1, "9.8.7", []byte(`"a form not known yet"`))
+				newer, err := seal(bundleFormat+1, "9.8.7", []byte(`"a form not known yet"`))
 				is.NoErr(err)
 				file := filepath.Join(path, name)
 				write(t, file, newer)
@@ -402,15 +402,15 @@ func FuzzLoadRecord(f *testing.F) {
 		must(f, err)
 		f.Add(data)
 	}
-	renewed := received(1)
-	renewed.Body, renewed.Renewed = ports.Secret{}, &ports.Bundle{CA: []byte("ca"), Cert: []byte("cert"), Key: privateKey(2)}
+	interpreted := received(1)
+	interpreted.Raw, interpreted.Interpreted = ports.Secret{}, &ports.Bundle{CA: []byte("ca"), Cert: []byte("cert"), Key: privateKey(2)}
 	for _, payload := range []func() ([]byte, error){
 		func() ([]byte, error) { return d.credential.marshal(credential(1)) },
 		func() ([]byte, error) { return d.identity.marshal(identity(1)) },
 		func() ([]byte, error) { return d.retries.marshal(retries(1)) },
 		func() ([]byte, error) { return d.pending.marshal(pending(1)) },
 		func() ([]byte, error) { return d.bundle.marshal(received(1)) },
-		func() ([]byte, error) { return d.bundle.marshal(renewed) },
+		func() ([]byte, error) { return d.bundle.marshal(interpreted) },
 	} {
 		data, err := payload()
 		must(f, err)
@@ -424,8 +424,10 @@ func FuzzLoadRecord(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		contents := [][]byte{data}
 		// The same as a payload, since no fuzzer finds a checksum.
-		if sealed, err := seal(1, "1", data); err == nil {
-			contents = append(contents, sealed)
+		for _, format := range []int{1, bundleFormat} {
+			if sealed, err := seal(format, "1", data); err == nil {
+				contents = append(contents, sealed)
+			}
 		}
 		for _, content := range contents {
 			judged(t, &d.credential, content)

@@ -66,7 +66,7 @@ type Options struct {
 }
 
 // Dir is a state directory. It implements ports.CredentialStore,
-// ports.IdentityStore, ports.RetryStore, ports.ManagerJournal and
+// ports.IdentityStore, ports.RetryStore, ports.IssueJournal and
 // ports.StateDirectory. Its methods may be called concurrently; each takes
 // effect as a whole.
 type Dir struct {
@@ -78,7 +78,7 @@ type Dir struct {
 	credential record[ports.Credential]
 	identity   record[ports.Identity]
 	retries    record[ports.RetryRecord]
-	pending    record[ports.PendingEnrollment]
+	pending    record[ports.PendingIssue]
 	key        record[ports.Secret]
 	bundle     record[ports.ReceivedBundle]
 	reports    []ports.Recovery // not yet passed to Recovered

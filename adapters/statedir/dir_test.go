@@ -52,12 +52,13 @@ func retries(n int) ports.RetryRecord {
 	}
 }
 
-func pending(n int) ports.PendingEnrollment {
-	return ports.PendingEnrollment{
-		ManagerURL:     "https://manager.example.org",
+func pending(n int) ports.PendingIssue {
+	return ports.PendingIssue{
+		Issuer:         "https://manager.example.org",
+		Phase:          ports.PhasePending,
 		IdempotencyKey: "0d6e5a0c-6a40-4b0f-8f53-0c8a3f5d7e11",
-		Token:          ports.NewSecret(fmt.Sprintf("%s%d", canary, n)),
-		RegisteredAt:   time.Date(2026, 1, 2, 3, 4, 5, n, time.UTC),
+		Resume:         ports.NewSecret(fmt.Sprintf("%s%d", canary, n)),
+		SubmittedAt:    time.Date(2026, 1, 2, 3, 4, 5, n, time.UTC),
 		Polls:          n,
 	}
 }
@@ -69,8 +70,8 @@ func privateKey(n int) ports.Secret {
 
 func received(n int) ports.ReceivedBundle {
 	return ports.ReceivedBundle{
-		Body:       ports.NewSecret(fmt.Sprintf(`{"status":"approved","server_key":"%s%d"}`, canary, n)),
-		ManagerURL: "https://manager.example.org",
+		Received:   ports.Received{Raw: ports.NewSecret(fmt.Sprintf(`{"status":"approved","server_key":"%s%d"}`, canary, n)), Renewal: n%2 == 0},
+		Issuer:     "https://manager.example.org",
 		ReceivedAt: time.Date(2026, 1, 2, 3, 4, 5, n, time.UTC),
 	}
 }

@@ -12,12 +12,14 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/muster-agent/muster/adapters/statedir"
+	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
 )
 
-// What testdata/format-1 holds, a state directory written by hand. Each release
-// reads every older version (docs/SPEC.md, "A newer version's files"): these files
-// do not change.
+// What testdata holds, written by hand: format-1 is a state directory of version
+// 1, version-2 has the records that version 2 writes otherwise. Each release
+// reads every older version (docs/SPEC.md, "A newer version's files"): these
+// files do not change.
 var (
 	noon     = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	identity = ports.Identity{
@@ -32,13 +34,12 @@ var (
 		Key: ports.NewSecret("cak_9c41f2b86e0d75aa"), ServerURL: "https://enroll.example.org", SiteCode: "ACME-HQ",
 		MachineUID: identity.MachineUID, StoredAt: noon.Add(1), Identity: identity,
 	}
-	pending = ports.PendingEnrollment{
-		ManagerURL: "https://manager.example.org", IdempotencyKey: "5f0e7c64-0f5b-4d0c-9d43-2f9a7a2b6c11",
-		Token: ports.NewSecret("ept_3f/a?b"), RegisteredAt: noon, Polls: 7,
+	pending = ports.PendingIssue{
+		Issuer: "https://manager.example.org", Phase: ports.PhasePending, Resume: ports.NewSecret("ept_3f/a?b"), SubmittedAt: noon, Polls: 7,
 	}
 	received = ports.ReceivedBundle{
-		ManagerURL: "https://manager.example.org", ReceivedAt: noon, PreviousKept: true,
-		Renewed: &ports.Bundle{CA: []byte("CA"), Cert: []byte("LEAF"), Key: ports.NewSecret("KEY"), Chain: []byte("INTER"), CRL: []byte("CRL")},
+		Received: ports.Received{Raw: ports.NewSecret("{\"ca_crt\":\"CA\",\"server_crt\":\"LEAF\",\"server_key\":\"KEY\"}\n"), Renewal: true},
+		Issuer:   "https://manager.example.org", ReceivedAt: noon, PreviousKept: true,
 	}
 	retries = ports.RetryRecord{
 		Activities: map[ports.Activity]ports.RetryEntry{
@@ -47,8 +48,7 @@ var (
 				LastAttempt: noon, NotBefore: noon.Add(time.Minute), Next: noon.Add(2 * time.Minute), Class: ports.Transient,
 				Since: noon.Add(-time.Hour), State: "refused", LastError: "status 401",
 				Refusal: ports.Refusal{
-					Since: noon.Add(-time.Hour), Code: ports.RefusedUnknownAgent, Count: 2,
-					CodeSince: noon.Add(-30 * time.Minute), LastEnroll: noon.Add(-2 * time.Hour),
+					Since: noon.Add(-time.Hour), Code: ports.RefusedUnknownAgent, Count: 2, CodeSince: noon.Add(-30 * time.Minute),
 				},
 			},
 			ports.ActivitySite: {Attempts: map[ports.DelayClass]int{ports.Pending: 3}},
@@ -58,65 +58,109 @@ var (
 	privateKey = ports.NewSecret("-----BEGIN PRIVATE KEY-----\nS0VZ\n-----END PRIVATE KEY-----\n")
 )
 
-const written = "testdata/format-1"
+const version1, version2 = "testdata/format-1", "testdata/version-2"
 
 func TestGoldenFilesAreRead(t *testing.T) {
 	t.Parallel()
+	pending1, received1 := pending, received
+	pending1.IdempotencyKey = "5f0e7c64-0f5b-4d0c-9d43-2f9a7a2b6c11"
+	received1.Received, received1.Interpreted = ports.Received{}, &ports.Bundle{
+		CA: []byte("CA"), Cert: []byte("LEAF"), Key: ports.NewSecret("KEY"), Chain: []byte("INTER"), CRL: []byte("CRL"),
+	}
+	for _, tt := range []struct {
+		name     string
+		folders  []string // the later over the earlier
+		pending  ports.PendingIssue
+		received ports.ReceivedBundle
+	}{
+		{"version 1", []string{version1}, pending1, received1},
+		{"version 2", []string{version1, version2}, pending, received},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			is := is.New(t)
+			path := filepath.Join(t.TempDir(), "state")
+			for _, folder := range tt.folders {
+				place(t, folder, path)
+			}
+			readAll := func(p ports.Protector) {
+				d := openDir(t, path, "2.0.0", p)
+				gotIdentity, err := d.LoadIdentity(t.Context())
+				is.NoErr(err)
+				is.Equal(gotIdentity, identity)
+				gotCredential, err := d.Load(t.Context())
+				is.NoErr(err)
+				is.Equal(gotCredential, credential)
+				gotPending, err := d.LoadPending(t.Context())
+				is.NoErr(err)
+				is.Equal(gotPending, tt.pending)
+				gotKey, err := d.LoadKey(t.Context())
+				is.NoErr(err)
+				is.Equal(gotKey, privateKey)
+				gotReceived, err := d.LoadBundle(t.Context())
+				is.NoErr(err)
+				is.Equal(gotReceived, tt.received)
+				gotRetries, err := d.LoadRetries(t.Context())
+				is.NoErr(err)
+				is.Equal(gotRetries, retries)
+			}
+			readAll(nil)
+			// A system with a protection takes them over, and reads them again.
+			p := contracttest.NewMemoryProtector()
+			readAll(p)
+			for _, name := range []string{"credentials/agent.cak", "enrollment/pending.json", "enrollment/key.pem", "enrollment/bundle.json"} {
+				is.True(bytes.Contains(content(t, path, name), []byte(`"protected_by":"dpapi"`))) // name
+			}
+			readAll(p)
+		})
+	}
+}
+
+// place lays a folder of testdata over the directory at path.
+func place(t *testing.T, folder, path string) {
+	t.Helper()
 	is := is.New(t)
-	path := filepath.Join(t.TempDir(), "state")
-	d := openDir(t, path)
-	is.NoErr(filepath.WalkDir(written, func(from string, entry fs.DirEntry, err error) error {
-		name, relErr := filepath.Rel(written, from)
-		is.NoErr(relErr)
-		if err != nil || entry.IsDir() {
-			is.NoErr(os.MkdirAll(filepath.Join(path, name), 0o700))
-			return err
+	is.NoErr(filepath.WalkDir(folder, func(from string, entry fs.DirEntry, err error) error {
+		is.NoErr(err)
+		name, err := filepath.Rel(folder, from)
+		is.NoErr(err)
+		if entry.IsDir() {
+			return os.MkdirAll(filepath.Join(path, name), 0o700)
 		}
 		data, err := os.ReadFile(from)
 		is.NoErr(err)
 		return os.WriteFile(filepath.Join(path, name), data, 0o600)
 	}))
-	gotIdentity, err := d.LoadIdentity(t.Context())
-	is.NoErr(err)
-	is.Equal(gotIdentity, identity)
-	gotCredential, err := d.Load(t.Context())
-	is.NoErr(err)
-	is.Equal(gotCredential, credential)
-	gotPending, err := d.LoadPending(t.Context())
-	is.NoErr(err)
-	is.Equal(gotPending, pending)
-	gotKey, err := d.LoadKey(t.Context())
-	is.NoErr(err)
-	is.Equal(gotKey, privateKey)
-	gotReceived, err := d.LoadBundle(t.Context())
-	is.NoErr(err)
-	is.Equal(gotReceived, received)
-	gotRetries, err := d.LoadRetries(t.Context())
-	is.NoErr(err)
-	is.Equal(gotRetries, retries)
 }
 
 func TestGoldenFilesAreWritten(t *testing.T) {
 	t.Parallel()
-	is := is.New(t)
-	path := filepath.Join(t.TempDir(), "state")
-	d := openDir(t, path)
-	is.NoErr(d.SaveIdentity(t.Context(), identity))
-	is.NoErr(d.Save(t.Context(), credential))
-	is.NoErr(d.SavePending(t.Context(), pending))
-	is.NoErr(d.SaveKey(t.Context(), privateKey))
-	is.NoErr(d.SaveBundle(t.Context(), received))
-	is.NoErr(d.SaveRetries(t.Context(), retries))
-	for _, name := range []string{"identity.json", "credentials/agent.cak", "enrollment/pending.json", "enrollment/bundle.json", "enrollment/retry.json"} {
-		is.Equal(record(t, path, name), record(t, written, name)) // as in testdata
+	for _, tt := range []struct {
+		folder, version string
+		files           []string
+	}{
+		{version1, "1.0.0", []string{"identity.json", "credentials/agent.cak"}},
+		{version2, "2.0.0", []string{"enrollment/pending.json", "enrollment/bundle.json", "enrollment/retry.json"}},
+	} {
+		is := is.New(t)
+		path := filepath.Join(t.TempDir(), "state")
+		d := openDir(t, path, tt.version, nil)
+		is.NoErr(d.SaveIdentity(t.Context(), identity))
+		is.NoErr(d.Save(t.Context(), credential))
+		is.NoErr(d.SavePending(t.Context(), pending))
+		is.NoErr(d.SaveKey(t.Context(), privateKey))
+		is.NoErr(d.SaveBundle(t.Context(), received))
+		is.NoErr(d.SaveRetries(t.Context(), retries))
+		for _, name := range tt.files {
+			is.Equal(record(t, path, name), record(t, tt.folder, name)) // as in testdata
+		}
+		is.True(bytes.Equal(content(t, path, "enrollment/key.pem"), content(t, version1, "enrollment/key.pem")))
 	}
-	is.True(bytes.Equal(content(t, path, "enrollment/key.pem"), content(t, written, "enrollment/key.pem")))
 }
 
-func openDir(t *testing.T, path string) *statedir.Dir {
+func openDir(t *testing.T, path, version string, p ports.Protector) *statedir.Dir {
 	t.Helper()
 	d, err := statedir.Open(path, statedir.Options{
-		Version: "1.0.0", Recovered: func(r ports.Recovery) { t.Errorf("recovered from %+v", r) },
+		Version: version, Protector: p, Recovered: func(r ports.Recovery) { t.Errorf("recovered from %+v", r) },
 	})
 	is.New(t).NoErr(err)
 	return d

@@ -116,12 +116,12 @@ func TestReserveBundleCostsNothingTwice(t *testing.T) {
 
 	// A bundle larger than the room.
 	large := received(2)
-	large.Body = ports.NewSecret(strings.Repeat("0123456789abcdef", bundleRoom/8))
+	large.Raw = ports.NewSecret(strings.Repeat("0123456789abcdef", bundleRoom/8))
 	is.NoErr(d.ReserveBundle(t.Context()))
 	is.NoErr(d.SaveBundle(t.Context(), large))
 	got, err := open(t, path, Options{}).LoadBundle(t.Context())
 	is.NoErr(err)
-	is.True(got.Body.Equal(large.Body))
+	is.True(got.Raw.Equal(large.Raw))
 }
 
 func TestRejectBundle(t *testing.T) {
@@ -140,7 +140,7 @@ func TestRejectBundle(t *testing.T) {
 		is.NoErr(err)
 		b, err := d.bundle.judge(where, read(t, where))
 		is.NoErr(err)
-		is.True(b.Body.Equal(received(n).Body))
+		is.True(b.Raw.Equal(received(n).Raw))
 		_, err = d.LoadBundle(t.Context())
 		is.True(errors.Is(err, ports.ErrNotStored))
 	}
@@ -194,7 +194,7 @@ func TestRejectBundleFails(t *testing.T) {
 		}
 		is.True(errors.Is(err, ports.ErrNotWritten) || errors.Is(err, ports.ErrUnreadable))
 		is.NoErr(loadErr)
-		is.True(b.Body.Equal(received(1).Body))
+		is.True(b.Raw.Equal(received(1).Raw))
 	}
 }
 
@@ -246,11 +246,13 @@ func TestJournalRefusesWhatCouldNotBeLoaded(t *testing.T) {
 	d := open(t, path, Options{})
 	block := privateKey(1).Reveal()
 	both, nobody := received(1), received(1)
-	both.Renewed = &ports.Bundle{CA: []byte("x")}
-	nobody.ManagerURL = ""
-	unfit, unbound := pending(1), pending(1)
-	unfit.Token = ports.NewSecret(canary + "\xff")
-	unbound.ManagerURL = ""
+	both.Interpreted = &ports.Bundle{CA: []byte("x")}
+	nobody.Issuer = ""
+	unfit, unbound, unknown, tokenless := pending(1), pending(1), pending(1), pending(1)
+	unfit.Resume = ports.NewSecret(canary + "\xff")
+	unbound.Issuer = ""
+	unknown.Phase = "waiting"
+	tokenless.Resume = ports.Secret{}
 	for name, err := range map[string]error{
 		"no key":                 d.SaveKey(t.Context(), ports.Secret{}),
 		"text before the key":    d.SaveKey(t.Context(), ports.NewSecret("x\n"+block)),
@@ -260,6 +262,9 @@ func TestJournalRefusesWhatCouldNotBeLoaded(t *testing.T) {
 		"a bundle of nobody":     d.SaveBundle(t.Context(), nobody),
 		"a token that is bytes":  d.SavePending(t.Context(), unfit),
 		"a token without a host": d.SavePending(t.Context(), unbound),
+		"an unknown phase":       d.SavePending(t.Context(), unknown),
+		"no phase":               d.SavePending(t.Context(), ports.PendingIssue{Issuer: "https://manager.example.org"}),
+		"pending without token":  d.SavePending(t.Context(), tokenless),
 	} {
 		if !errors.Is(err, ports.ErrNotWritten) {
 			t.Errorf("%s: %v", name, err)
@@ -268,4 +273,33 @@ func TestJournalRefusesWhatCouldNotBeLoaded(t *testing.T) {
 		}
 	}
 	is.True(slices.Equal(tree(t, path), nil))
+}
+
+// TestPhase shows that a record of format 1 says its phase by what it holds, and
+// one of this format in so many words only.
+func TestPhase(t *testing.T) {
+	t.Parallel()
+	path := newDir(t)
+	for _, tt := range []struct {
+		format int
+		member string
+		want   ports.IssuePhase // "" for damaged
+	}{
+		{1, `"idempotency_key":"k","polling_token":"t"`, ports.PhasePending},
+		{1, `"polling_token":"t"`, ports.PhasePending},
+		{1, `"idempotency_key":"k","polls":3`, ports.PhaseSubmitted},
+		{1, `"polls":3`, ports.PhaseIdle},
+		{3, `"phase":"idle","polling_token":"t"`, ports.PhaseIdle},
+		{3, `"polling_token":"t"`, ""},
+		{3, `"phase":"waiting","polling_token":"t"`, ""},
+		{3, `"phase":"pending"`, ""},
+	} {
+		data, err := seal(tt.format, "1.0.0", []byte(`{"manager_url":"https://manager.example.org",`+tt.member+`}`))
+		must(t, err)
+		write(t, filepath.Join(path, "enrollment/pending.json"), data)
+		got, err := open(t, path, Options{}).LoadPending(t.Context())
+		if got.Phase != tt.want || errors.Is(err, ports.ErrDamaged) != (tt.want == "") {
+			t.Errorf("format %d with %s: phase %q, %v", tt.format, tt.member, got.Phase, err)
+		}
+	}
 }

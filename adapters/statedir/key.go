@@ -55,7 +55,7 @@ func keyRecord(d *Dir) record[ports.Secret] {
 	}
 }
 
-// LoadKey implements ports.ManagerJournal.
+// LoadKey implements ports.IssueJournal.
 func (d *Dir) LoadKey(ctx context.Context) (ports.Secret, error) {
 	end, err := d.begin(ctx)
 	if err != nil {
@@ -65,7 +65,7 @@ func (d *Dir) LoadKey(ctx context.Context) (ports.Secret, error) {
 	return d.key.load()
 }
 
-// SaveKey implements ports.ManagerJournal. What is not one PEM block is refused
+// SaveKey implements ports.IssueJournal. What is not one PEM block is refused
 // with ErrNotWritten.
 func (d *Dir) SaveKey(ctx context.Context, key ports.Secret) error {
 	end, err := d.beginWrite(ctx)
@@ -76,7 +76,7 @@ func (d *Dir) SaveKey(ctx context.Context, key ports.Secret) error {
 	return d.key.save(key)
 }
 
-// EraseKey implements ports.ManagerJournal. What was set aside stays.
+// EraseKey implements ports.IssueJournal. What was set aside stays.
 func (d *Dir) EraseKey(ctx context.Context) error {
 	end, err := d.beginWrite(ctx)
 	if err != nil {

@@ -10,31 +10,57 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
+// pendingFormat is 3 since the record says its phase (2 is protectedFormat). In
+// format 1 the token and the idempotency key said it.
+const pendingFormat = 3
+
 type pendingJSON struct {
-	ManagerURL     string    `json:"manager_url"`
-	IdempotencyKey string    `json:"idempotency_key,omitempty"`
-	Token          string    `json:"polling_token,omitempty"`
-	RegisteredAt   time.Time `json:"registered_at,omitzero"`
-	Polls          int       `json:"polls,omitempty"`
+	ManagerURL     string           `json:"manager_url"`
+	Phase          ports.IssuePhase `json:"phase"`
+	IdempotencyKey string           `json:"idempotency_key,omitempty"`
+	Token          string           `json:"polling_token,omitempty"`
+	RegisteredAt   time.Time        `json:"registered_at,omitzero"`
+	Polls          int              `json:"polls,omitempty"`
 }
 
 func (p pendingJSON) check() error {
 	if p.ManagerURL == "" {
 		return errors.New("the enrollment's record does not say at which manager it is")
 	}
-	return nil
+	switch p.Phase {
+	case ports.PhaseIdle, ports.PhaseSubmitted:
+		return nil
+	case ports.PhasePending:
+		if p.Token == "" {
+			return errors.New("the enrollment's record awaits a decision and has nothing to ask for it with")
+		}
+		return nil
+	}
+	return errors.New("the enrollment's record is of no phase that this version knows")
 }
 
-func pendingRecord(d *Dir) record[ports.PendingEnrollment] {
-	return record[ports.PendingEnrollment]{
-		dir: d, folder: enrollmentFolder, name: pendingFile, format: 1, private: true, readBack: true,
-		purpose: "pending enrollment", machineUID: func(ports.PendingEnrollment) string { return d.machineUID() },
-		marshal: func(p ports.PendingEnrollment) ([]byte, error) {
+// phase1 is the phase of a record of format 1.
+func (p pendingJSON) phase1() ports.IssuePhase {
+	switch {
+	case p.Token != "":
+		return ports.PhasePending
+	case p.IdempotencyKey != "":
+		return ports.PhaseSubmitted
+	}
+	return ports.PhaseIdle
+}
+
+func pendingRecord(d *Dir) record[ports.PendingIssue] {
+	return record[ports.PendingIssue]{
+		dir: d, folder: enrollmentFolder, name: pendingFile, format: pendingFormat, private: true, readBack: true,
+		purpose: "pending enrollment", machineUID: func(ports.PendingIssue) string { return d.machineUID() },
+		marshal: func(p ports.PendingIssue) ([]byte, error) {
 			j := pendingJSON{
-				ManagerURL:     p.ManagerURL,
+				ManagerURL:     p.Issuer,
+				Phase:          p.Phase,
 				IdempotencyKey: p.IdempotencyKey,
-				Token:          p.Token.Reveal(), // into the file that protects it
-				RegisteredAt:   p.RegisteredAt.UTC(),
+				Token:          p.Resume.Reveal(), // into the file that protects it
+				RegisteredAt:   p.SubmittedAt.UTC(),
 				Polls:          p.Polls,
 			}
 			if !utf8.ValidString(j.Token) {
@@ -45,38 +71,42 @@ func pendingRecord(d *Dir) record[ports.PendingEnrollment] {
 			}
 			return json.Marshal(j)
 		},
-		unmarshal: func(_ int, payload []byte) (ports.PendingEnrollment, error) {
+		unmarshal: func(format int, payload []byte) (ports.PendingIssue, error) {
 			var j pendingJSON
 			if json.Unmarshal(payload, &j) != nil { // its message quotes what it read
-				return ports.PendingEnrollment{}, errors.New("it holds no record of an enrollment")
+				return ports.PendingIssue{}, errors.New("it holds no record of an enrollment")
+			}
+			if format == 1 {
+				j.Phase = j.phase1()
 			}
 			if err := j.check(); err != nil {
-				return ports.PendingEnrollment{}, err
+				return ports.PendingIssue{}, err
 			}
-			return ports.PendingEnrollment{
-				ManagerURL:     j.ManagerURL,
+			return ports.PendingIssue{
+				Issuer:         j.ManagerURL,
+				Phase:          j.Phase,
 				IdempotencyKey: j.IdempotencyKey,
-				Token:          ports.NewSecret(j.Token),
-				RegisteredAt:   j.RegisteredAt.UTC(),
+				Resume:         ports.NewSecret(j.Token),
+				SubmittedAt:    j.RegisteredAt.UTC(),
 				Polls:          j.Polls,
 			}, nil
 		},
 	}
 }
 
-// LoadPending implements ports.ManagerJournal.
-func (d *Dir) LoadPending(ctx context.Context) (ports.PendingEnrollment, error) {
+// LoadPending implements ports.IssueJournal.
+func (d *Dir) LoadPending(ctx context.Context) (ports.PendingIssue, error) {
 	end, err := d.begin(ctx)
 	if err != nil {
-		return ports.PendingEnrollment{}, err
+		return ports.PendingIssue{}, err
 	}
 	defer end()
 	return d.pending.load()
 }
 
-// SavePending implements ports.ManagerJournal. An enrollment without a
-// manager's URL is refused with ErrNotWritten.
-func (d *Dir) SavePending(ctx context.Context, p ports.PendingEnrollment) error {
+// SavePending implements ports.IssueJournal. A request without an issuer's URL
+// or a phase is refused with ErrNotWritten.
+func (d *Dir) SavePending(ctx context.Context, p ports.PendingIssue) error {
 	end, err := d.beginWrite(ctx)
 	if err != nil {
 		return err

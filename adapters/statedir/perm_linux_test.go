@@ -274,7 +274,7 @@ func TestFullDiskBundle(t *testing.T) {
 		path := filepath.Join(mount, "state")
 		d := open(t, path, Options{})
 		bundle := received(1)
-		bundle.Body = ports.NewSecret(strings.Repeat("x", 40<<10))
+		bundle.Raw = ports.NewSecret(strings.Repeat("x", 40<<10))
 		if err := d.ReserveBundle(t.Context()); err != nil {
 			t.Error(err)
 		}
@@ -288,7 +288,7 @@ func TestFullDiskBundle(t *testing.T) {
 		if err := d.ReserveBundle(t.Context()); !errors.Is(err, ports.ErrNotWritten) || !errors.Is(err, syscall.ENOSPC) {
 			t.Errorf("reserve on a full disk: %v", err)
 		}
-		if b, err := open(t, path, Options{}).LoadBundle(t.Context()); err != nil || !b.Body.Equal(bundle.Body) {
+		if b, err := open(t, path, Options{}).LoadBundle(t.Context()); err != nil || !b.Raw.Equal(bundle.Raw) {
 			t.Errorf("load: %v", err)
 		}
 		free()

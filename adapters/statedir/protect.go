@@ -29,14 +29,14 @@ func (r *record[T]) protects() bool { return r.purpose != "" && r.dir.opts.Prote
 
 // protected reports whether the sound content of a file is something that was
 // protected. Of what is damaged it may say either.
-func protected(data []byte) bool {
+func (r *record[T]) protected(data []byte) bool {
 	if !bytes.HasPrefix(data, []byte("{")) {
 		return false
 	}
 	var e struct {
 		Format int `json:"format"`
 	}
-	return json.Unmarshal(data, &e) != nil || e.Format >= protectedFormat
+	return json.Unmarshal(data, &e) != nil || e.Format >= protectedFormat && e.Format != r.format
 }
 
 // protect wraps a payload, which is wiped.

@@ -93,7 +93,7 @@ func TestProtected(t *testing.T) {
 				write(t, file, altered(t, sound, change))
 				s.damaged(t, d, path, name)
 			}
-			write(t, file, altered(t, sound, func(j *protectedJSON) { j.Format = protectedFormat + 1 }))
+			write(t, file, altered(t, sound, func(j *protectedJSON) { j.Format = bundleFormat + 1 }))
 			_, err = s.load(d)
 			is.True(errors.Is(err, ports.ErrNewerFormat))
 			is.True(strings.Contains(err.Error(), "1.2.3")) // which says who wrote it
@@ -206,7 +206,7 @@ func TestThePlaceholderHoldsAProtectedRecord(t *testing.T) {
 	is.NoErr(d.Save(t.Context(), full))
 	is.True(size("credentials/agent.cak") <= room)
 	big := received(1)
-	big.Body = ports.NewSecret(strings.Repeat("b", 48<<10))
+	big.Raw = ports.NewSecret(strings.Repeat("b", 48<<10))
 	is.NoErr(d.SaveBundle(t.Context(), big))
 	is.True(size("enrollment/bundle.json") <= bundleSize)
 }

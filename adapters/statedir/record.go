@@ -42,7 +42,7 @@ func (r *record[T]) load() (T, error) {
 	}
 	defer f.close()
 	v, data, err := r.settle(f)
-	if err == nil && r.protects() && !protected(data) && !r.reserved && !r.dir.opts.ReadOnly {
+	if err == nil && r.protects() && !r.protected(data) && !r.reserved && !r.dir.opts.ReadOnly {
 		_ = r.save(v) // an earlier version wrote it; if not now, the next load does
 	}
 	return v, err
@@ -217,7 +217,7 @@ func (r *record[T]) look(f *folder, name string) (v T, data []byte, err error) {
 // *damage.
 func (r *record[T]) judge(path string, data []byte) (v T, err error) {
 	e := envelope{Format: r.format, Payload: data}
-	if !r.bare || r.protects() && protected(data) {
+	if !r.bare || r.protects() && r.protected(data) {
 		if e, err = unseal(data); err != nil {
 			return v, err
 		}

@@ -28,11 +28,10 @@ type retryEntryJSON struct {
 }
 
 type refusalJSON struct {
-	Since      time.Time `json:"since,omitzero"`
-	Code       string    `json:"code,omitempty"`
-	Count      int       `json:"count,omitempty"`
-	CodeSince  time.Time `json:"code_since,omitzero"`
-	LastEnroll time.Time `json:"last_enroll,omitzero"`
+	Since     time.Time `json:"since,omitzero"`
+	Code      string    `json:"code,omitempty"`
+	Count     int       `json:"count,omitempty"`
+	CodeSince time.Time `json:"code_since,omitzero"`
 }
 
 func retryToJSON(r ports.RetryRecord) retryJSON {
@@ -49,11 +48,10 @@ func retryToJSON(r ports.RetryRecord) retryJSON {
 			State:       e.State,
 			LastError:   e.LastError,
 			Refusal: refusalJSON{
-				Since:      e.Refusal.Since.UTC(),
-				Code:       e.Refusal.Code,
-				Count:      e.Refusal.Count,
-				CodeSince:  e.Refusal.CodeSince.UTC(),
-				LastEnroll: e.Refusal.LastEnroll.UTC(),
+				Since:     e.Refusal.Since.UTC(),
+				Code:      e.Refusal.Code,
+				Count:     e.Refusal.Count,
+				CodeSince: e.Refusal.CodeSince.UTC(),
 			},
 		}
 	}
@@ -80,11 +78,10 @@ func (j retryJSON) record() ports.RetryRecord {
 			State:       e.State,
 			LastError:   e.LastError,
 			Refusal: ports.Refusal{
-				Since:      e.Refusal.Since.UTC(),
-				Code:       e.Refusal.Code,
-				Count:      e.Refusal.Count,
-				CodeSince:  e.Refusal.CodeSince.UTC(),
-				LastEnroll: e.Refusal.LastEnroll.UTC(),
+				Since:     e.Refusal.Since.UTC(),
+				Code:      e.Refusal.Code,
+				Count:     e.Refusal.Count,
+				CodeSince: e.Refusal.CodeSince.UTC(),
 			},
 		}
 	}

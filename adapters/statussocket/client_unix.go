@@ -26,7 +26,7 @@ func dial(ctx context.Context, dir string) (conn net.Conn, err error) {
 	})
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return nil, ports.ErrNeedsRights
+		return nil, ports.ErrForbidden
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOTSOCK), errors.Is(err, syscall.ENOTDIR):
 		return nil, ports.ErrNotRunning
 	case err != nil:

@@ -38,7 +38,7 @@ func dial(ctx context.Context, dir string) (conn, error) {
 			case <-time.After(busyPause):
 			}
 		case errors.Is(err, windows.ERROR_ACCESS_DENIED):
-			return nil, fmt.Errorf("%w: ask from an administrator's prompt", ports.ErrNeedsRights)
+			return nil, fmt.Errorf("%w: ask from an administrator's prompt", ports.ErrForbidden)
 		case errors.Is(err, windows.ERROR_FILE_NOT_FOUND):
 			return nil, ports.ErrNotRunning
 		default:

@@ -32,8 +32,8 @@ func TestGolden(t *testing.T) {
 			Site: ports.SiteStatus{
 				State: ports.SiteStateConflict, Since: noon, NextAttempt: noon.Add(15 * time.Minute), LastError: "another site",
 			},
-			Manager: ports.ManagerStatus{
-				State: ports.ManagerStatePending, Polls: 3, NextAttempt: noon.Add(time.Minute), LastError: "an operator has not decided",
+			Issuer: ports.IssuerStatus{
+				State: ports.IssuerStatePending, Polls: 3, NextAttempt: noon.Add(time.Minute), LastError: "an operator has not decided",
 			},
 			Certificate: ports.CertificateReport{
 				Status: ports.CertExpiringSoon, NotBefore: noon.AddDate(0, -1, 0), NotAfter: noon.AddDate(0, 0, 1),
@@ -45,7 +45,7 @@ func TestGolden(t *testing.T) {
 		"status-unknown": {
 			State:       ports.StateStopped,
 			Site:        ports.SiteStatus{State: ports.SiteStateNotConfigured},
-			Manager:     ports.ManagerStatus{State: ports.ManagerStateNotConfigured},
+			Issuer:      ports.IssuerStatus{State: ports.IssuerStateNotConfigured},
 			Certificate: ports.CertificateReport{Status: ports.CertNotConfigured},
 			Relay:       ports.RelayStatus{State: ports.RelayStateNotConfigured},
 		},

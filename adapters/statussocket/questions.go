@@ -53,8 +53,15 @@ type renewalJSON struct {
 	Line string `json:"line"`
 }
 
+// renewCodes are the ends of a renewal as the wire has them.
+var renewCodes = map[ports.RenewEnd]int{ports.RenewDone: 0, ports.RenewFailed: 1, ports.RenewPending: 2}
+
 func encodeRenewal(r ports.RenewResult) []byte {
-	line, err := json.Marshal(renewalJSON(r))
+	code, known := renewCodes[r.End]
+	if !known {
+		code = renewCodes[ports.RenewFailed]
+	}
+	line, err := json.Marshal(renewalJSON{code, r.Line})
 	if err != nil { // a number and a string always encode
 		return nil
 	}
@@ -66,5 +73,10 @@ func decodeRenewal(line []byte) (ports.RenewResult, error) {
 	if err := json.Unmarshal(line, &j); err != nil {
 		return ports.RenewResult{}, fmt.Errorf("the agent's answer cannot be read: %w", err)
 	}
-	return ports.RenewResult(j), nil
+	for end, code := range renewCodes {
+		if code == j.Code {
+			return ports.RenewResult{End: end, Line: j.Line}, nil
+		}
+	}
+	return ports.RenewResult{}, fmt.Errorf("the agent's answer cannot be read: there is no code %d", j.Code)
 }

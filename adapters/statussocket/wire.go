@@ -83,7 +83,7 @@ func Encode(s ports.Status) []byte {
 		},
 		Enrollment: enrollmentJSON{
 			Site:    siteJSON{string(s.Site.State), moment(s.Site.Since), moment(s.Site.NextAttempt), known(s.Site.LastError)},
-			Manager: managerJSON{string(s.Manager.State), s.Manager.Polls, moment(s.Manager.NextAttempt), known(s.Manager.LastError)},
+			Manager: managerJSON{string(s.Issuer.State), s.Issuer.Polls, moment(s.Issuer.NextAttempt), known(s.Issuer.LastError)},
 		},
 		Certificate: certificateJSON{
 			Status: string(s.Certificate.Status), NotBefore: moment(s.Certificate.NotBefore), NotAfter: moment(s.Certificate.NotAfter),
@@ -121,8 +121,8 @@ func Decode(line []byte) (ports.Status, error) {
 			State: ports.SiteState(j.Enrollment.Site.State), Since: value(j.Enrollment.Site.Since),
 			NextAttempt: value(j.Enrollment.Site.NextAttempt), LastError: value(j.Enrollment.Site.LastError),
 		},
-		Manager: ports.ManagerStatus{
-			State: ports.ManagerState(j.Enrollment.Manager.State), Polls: j.Enrollment.Manager.Polls,
+		Issuer: ports.IssuerStatus{
+			State: ports.IssuerState(j.Enrollment.Manager.State), Polls: j.Enrollment.Manager.Polls,
 			NextAttempt: value(j.Enrollment.Manager.NextAttempt), LastError: value(j.Enrollment.Manager.LastError),
 		},
 		Certificate: ports.CertificateReport{

@@ -210,7 +210,7 @@ func (m *Manager) mayChange(ctx context.Context) error {
 	err := syscall.Access(m.path(unitFolder), write)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return ports.ErrNeedsRights
+		return ports.ErrForbidden
 	case err != nil:
 		return fmt.Errorf("%s cannot be written: %w", m.path(unitFolder), err)
 	}

@@ -376,7 +376,7 @@ func (m *Manager) change(ctx context.Context, doing string, do func(*mgr.Mgr) er
 func kind(err error) error {
 	switch {
 	case errors.Is(err, windows.ERROR_ACCESS_DENIED):
-		return fmt.Errorf("%w: use an administrator's prompt", ports.ErrNeedsRights)
+		return fmt.Errorf("%w: use an administrator's prompt", ports.ErrForbidden)
 	case errors.Is(err, windows.RPC_S_SERVER_UNAVAILABLE):
 		return fmt.Errorf("%w: %w", ports.ErrNoServiceManager, err)
 	}

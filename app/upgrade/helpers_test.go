@@ -206,25 +206,28 @@ func (h *host) start() *agent {
 	ctx, cancel := context.WithCancel(h.t.Context())
 	a := &agent{h: h, cancel: cancel, done: make(chan error, 1)}
 	store := h.store(false)
-	w := app.World{
-		Settings: h.settings, Version: "test", Hostname: recordedHostname,
-		Signals: h.signals, Identities: store, Credentials: store, Retries: store, State: store, Lock: processlock.New(h.dir),
-		Supervisor: unsupervised.Supervisor{}, StatusServer: a,
-		Log:    slog.New(slog.NewTextHandler(&h.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Wall:   h.now,
-		Chance: func() float64 { return 0.5 },
-		Random: func(b []byte) {
-			for i := range b {
-				b[i] = byte(i)
-			}
+	w := app.Deps{
+		Settings: h.settings, Version: "test",
+		Log: slog.New(slog.NewTextHandler(&h.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Machine: app.Machine{
+			Hostname: recordedHostname, Signals: h.signals, Wall: h.now,
+			Chance: func() float64 { return 0.5 },
+			Random: func(b []byte) {
+				for i := range b {
+					b[i] = byte(i)
+				}
+			},
 		},
+		State: app.State{Identities: store, Credentials: store, Retries: store, Directory: store, Lock: processlock.New(h.dir)},
+		Host:  app.Host{Supervisor: unsupervised.Supervisor{}, StatusServer: a},
 	}
 	if h.settings.ServerURL != nil {
 		w.Site, w.Relay = siteapi.New(h.settings.ServerURL, &h.servers, "muster/test", error.Error), &h.relay
 	}
 	if h.settings.ManagerURL != nil {
-		w.Manager = managerapi.New(h.settings.ManagerURL, &h.servers, &h.servers, "muster/test", error.Error)
-		w.Host = memory.Host{Hostname: recordedHostname, FQDN: "web-3.example.org", IPAddress: "192.0.2.7"}
+		manager := managerapi.New(h.settings.ManagerURL, &h.servers, &h.servers, "muster/test", error.Error)
+		w.Issuer, w.Revocations = manager, manager
+		w.Describer = memory.Host{Hostname: recordedHostname, FQDN: "web-3.example.org", IPAddress: "192.0.2.7"}
 		w.Certificates, w.InUse, w.Journal = &h.files, &h.inUse, store
 	}
 	go func() { a.done <- app.New(w).Run(ctx) }()

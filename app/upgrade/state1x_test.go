@@ -45,7 +45,7 @@ func TestAnEnrolledMachineGoesOnAsItWas(t *testing.T) {
 		is.Equal(st.State, ports.StateConnected)
 		is.Equal(st.Credential.Source, ports.CredentialStored)
 		is.Equal(st.Site.State, ports.SiteStateEnrolled)
-		is.Equal(st.Manager.State, ports.ManagerStateApproved)
+		is.Equal(st.Issuer.State, ports.IssuerStateApproved)
 		is.Equal(st.Certificate.Status, ports.CertValid)
 
 		// The relay's wish of a moment ago was obeyed by the former release.
@@ -198,11 +198,11 @@ func TestRefusalsAreCountedFromTheFirst(t *testing.T) {
 func TestRetryAfterIsWaitedOut(t *testing.T) {
 	for moment, test := range map[string]struct {
 		activity map[string]string // to its endpoint
-		state    ports.ManagerState
+		state    ports.IssuerState
 	}{
-		"retry-after":         {map[string]string{"site": enrollPath, "register": registerPath}, ports.ManagerStateRetrying},
-		"pending-retry-after": {map[string]string{"poll": pollPath}, ports.ManagerStatePending},
-		"renewal-retry-after": {map[string]string{"renew": renewPath}, ports.ManagerStateRetrying},
+		"retry-after":         {map[string]string{"site": enrollPath, "register": registerPath}, ports.IssuerStateRetrying},
+		"pending-retry-after": {map[string]string{"poll": pollPath}, ports.IssuerStatePending},
+		"renewal-retry-after": {map[string]string{"renew": renewPath}, ports.IssuerStateRetrying},
 	} {
 		t.Run(moment, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -214,8 +214,8 @@ func TestRetryAfterIsWaitedOut(t *testing.T) {
 				a := h.start()
 				defer a.stop()
 				st := a.status()
-				is.Equal(st.Manager.State, test.state)
-				is.True(st.Manager.LastError != "") // what the former release met
+				is.Equal(st.Issuer.State, test.state)
+				is.True(st.Issuer.LastError != "") // what the former release met
 				pass(time.Hour)
 				for activity, endpoint := range test.activity {
 					got := h.servers.got(endpoint)
@@ -255,7 +255,7 @@ func TestARegistrationWhoseAnswerWasLostIsTheSame(t *testing.T) {
 		h.read("enrollment/pending.json", &pending)
 		is.True(pending.IdempotencyKey != "")
 		is.Equal(registered[0].idempotent, pending.IdempotencyKey)
-		is.Equal(a.status().Manager.State, ports.ManagerStatePending)
+		is.Equal(a.status().Issuer.State, ports.IssuerStatePending)
 		h.isAsRecorded("identity.json", "enrollment/key.pem")
 		h.expectRecovered()
 	})
@@ -280,8 +280,8 @@ func TestAPendingEnrollmentIsPolledAndInstalled(t *testing.T) {
 		h.read("enrollment/pending.json", &pending)
 		is.Equal(pending.Polls, 3)
 		st := a.status()
-		is.Equal(st.Manager.State, ports.ManagerStatePending)
-		is.Equal(st.Manager.Polls, 4) // counted on
+		is.Equal(st.Issuer.State, ports.IssuerStatePending)
+		is.Equal(st.Issuer.Polls, 4) // counted on
 		approved.Store(true)
 		pass(2 * time.Minute)
 		for _, q := range h.servers.asked() {
@@ -304,8 +304,8 @@ func (h *host) installed(a *agent, leaf *x509.Certificate) {
 	h.isAsRecorded("identity.json")
 	st := a.status()
 	is.Equal(st.Certificate.Status, ports.CertValid)
-	is.Equal(st.Manager.State, ports.ManagerStateApproved)
-	is.Equal(st.Manager.LastError, "")
+	is.Equal(st.Issuer.State, ports.IssuerStateApproved)
+	is.Equal(st.Issuer.LastError, "")
 	is.Equal(st.State, ports.StateServing)
 
 	// Nor of the registration, for whoever reads the journal next.
@@ -371,8 +371,8 @@ func TestDenialsAreCountedOn(t *testing.T) {
 		a := h.start()
 		defer a.stop()
 		st, note := a.status(), h.noted("poll")
-		is.Equal(st.Manager.State, ports.ManagerStateDenied)
-		is.True(st.Manager.Since.Equal(note.Since))                           // when the former release met it
+		is.Equal(st.Issuer.State, ports.IssuerStateDenied)
+		is.True(st.Issuer.Since.Equal(note.Since))                            // when the former release met it
 		is.True(strings.Contains(h.log.String(), "class=operator attempt=1")) // why it is held back
 		pass(time.Hour)
 		registered := h.servers.got(registerPath)
@@ -394,7 +394,7 @@ func TestWhatIsNotOfferedIsNotAskedForAgain(t *testing.T) {
 		}
 		a := h.start()
 		defer a.stop()
-		is.Equal(a.status().Manager.State, ports.ManagerStateConflict)
+		is.Equal(a.status().Issuer.State, ports.IssuerStateConflict)
 		h.serves(h.leaf("certs/server.pem"))
 		pass(time.Hour)
 		asked := h.servers.asked()
@@ -410,27 +410,27 @@ func TestWhatIsNotOfferedIsNotAskedForAgain(t *testing.T) {
 func TestTheStatusFromDisk(t *testing.T) {
 	for moment, want := range map[string]struct {
 		site    ports.SiteState
-		manager ports.ManagerState
+		manager ports.IssuerState
 		cert    ports.CertificateStatus
 	}{
-		"enrolled":                 {ports.SiteStateEnrolled, ports.ManagerStateApproved, ports.CertValid},
-		"key-arriving":             {ports.SiteStateEnrolled, ports.ManagerStateRetrying, ports.CertMissing},
-		"site-answer-lost":         {ports.SiteStateRetrying, ports.ManagerStateRetrying, ports.CertMissing},
-		"refused":                  {ports.SiteStateEnrolled, ports.ManagerStateRetrying, ports.CertMissing},
-		"relay-retry-after":        {ports.SiteStateEnrolled, ports.ManagerStateRetrying, ports.CertMissing},
-		"retry-after":              {ports.SiteStateRetrying, ports.ManagerStateRetrying, ports.CertMissing},
-		"registration-answer-lost": {ports.SiteStateRetrying, ports.ManagerStateRetrying, ports.CertMissing},
-		"pending":                  {ports.SiteStateRetrying, ports.ManagerStatePending, ports.CertMissing},
-		"pending-retry-after":      {ports.SiteStateRetrying, ports.ManagerStatePending, ports.CertMissing},
-		"denied":                   {ports.SiteStateRetrying, ports.ManagerStateDenied, ports.CertMissing},
-		"bundle-arriving":          {ports.SiteStateRetrying, ports.ManagerStatePending, ports.CertMissing},
-		"bundle-received":          {ports.SiteStateRetrying, ports.ManagerStatePending, ports.CertMissing},
-		"installing":               {ports.SiteStateRetrying, ports.ManagerStatePending, ports.CertMissing},
-		"renewal-received":         {ports.SiteStateRetrying, ports.ManagerStateApproved, ports.CertValid},
-		"renewal-installing":       {ports.SiteStateRetrying, ports.ManagerStateRetrying, ports.CertKeyMismatch},
-		"renewal-leftovers":        {ports.SiteStateRetrying, ports.ManagerStateApproved, ports.CertValid},
-		"renewal-retry-after":      {ports.SiteStateRetrying, ports.ManagerStateRetrying, ports.CertExpiringSoon},
-		"not-renewed":              {ports.SiteStateRetrying, ports.ManagerStateConflict, ports.CertExpiringSoon},
+		"enrolled":                 {ports.SiteStateEnrolled, ports.IssuerStateApproved, ports.CertValid},
+		"key-arriving":             {ports.SiteStateEnrolled, ports.IssuerStateRetrying, ports.CertMissing},
+		"site-answer-lost":         {ports.SiteStateRetrying, ports.IssuerStateRetrying, ports.CertMissing},
+		"refused":                  {ports.SiteStateEnrolled, ports.IssuerStateRetrying, ports.CertMissing},
+		"relay-retry-after":        {ports.SiteStateEnrolled, ports.IssuerStateRetrying, ports.CertMissing},
+		"retry-after":              {ports.SiteStateRetrying, ports.IssuerStateRetrying, ports.CertMissing},
+		"registration-answer-lost": {ports.SiteStateRetrying, ports.IssuerStateRetrying, ports.CertMissing},
+		"pending":                  {ports.SiteStateRetrying, ports.IssuerStatePending, ports.CertMissing},
+		"pending-retry-after":      {ports.SiteStateRetrying, ports.IssuerStatePending, ports.CertMissing},
+		"denied":                   {ports.SiteStateRetrying, ports.IssuerStateDenied, ports.CertMissing},
+		"bundle-arriving":          {ports.SiteStateRetrying, ports.IssuerStatePending, ports.CertMissing},
+		"bundle-received":          {ports.SiteStateRetrying, ports.IssuerStatePending, ports.CertMissing},
+		"installing":               {ports.SiteStateRetrying, ports.IssuerStatePending, ports.CertMissing},
+		"renewal-received":         {ports.SiteStateRetrying, ports.IssuerStateApproved, ports.CertValid},
+		"renewal-installing":       {ports.SiteStateRetrying, ports.IssuerStateRetrying, ports.CertKeyMismatch},
+		"renewal-leftovers":        {ports.SiteStateRetrying, ports.IssuerStateApproved, ports.CertValid},
+		"renewal-retry-after":      {ports.SiteStateRetrying, ports.IssuerStateRetrying, ports.CertExpiringSoon},
+		"not-renewed":              {ports.SiteStateRetrying, ports.IssuerStateConflict, ports.CertExpiringSoon},
 	} {
 		t.Run(moment, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -441,7 +441,7 @@ func TestTheStatusFromDisk(t *testing.T) {
 				is.Equal(st.Blocked, "")
 				is.Equal(st.MachineUID, recordedUID)
 				is.Equal(st.Site.State, want.site)
-				is.Equal(st.Manager.State, want.manager)
+				is.Equal(st.Issuer.State, want.manager)
 				is.Equal(st.Certificate.Status, want.cert)
 				for _, name := range h.all() {
 					h.isAsRecorded(name)

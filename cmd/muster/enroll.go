@@ -70,7 +70,7 @@ func (p *program) enroll(cmd *cobra.Command, args []string, flags enrollFlags) e
 		return stopFirst(err)
 	}
 	defer p.release(unlock)
-	p.code = app.New(world).Enroll(ctx, app.EnrollOptions{
+	p.code = app.Enroll(ctx, world, app.EnrollOptions{
 		Force: flags.force, Wait: flags.wait, Patient: cmd.Flags().Changed("wait"), Say: p.say,
 	})
 	return nil

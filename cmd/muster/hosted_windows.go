@@ -63,7 +63,7 @@ func (p *program) hosted() error {
 func prepareLogs(dir string, events slog.Handler) error {
 	_, guard := protection()
 	told := func(r ports.Recovery) {
-		slog.New(events).Warn(r.File+" was "+r.Action+": "+r.Reason, event("store.recovered"))
+		slog.New(events).Warn(r.File+" was "+r.Action+": "+r.Reason, ports.EventStoreRecovered.Attr())
 	}
 	for _, path := range []string{filepath.Dir(dir), dir} {
 		if err := claimOrMake(guard, path, told); err != nil {

@@ -25,7 +25,7 @@ func (p *program) identifyCommand() *cobra.Command {
 				return err
 			}
 			err = p.identify(cmd.Context(), config, save, asJSON)
-			if err != nil && save && p.partOfUnit() && !errors.Is(err, app.ErrNeedsRights) {
+			if err != nil && save && p.partOfUnit() && !errors.Is(err, app.ErrSignalDenied) {
 				_, _ = fmt.Fprintf(p.stderr, "muster: %v\nmuster: the service starts all the same and goes on by itself\n", err)
 				return nil
 			}
@@ -73,36 +73,25 @@ func (p *program) whoIsThis(ctx context.Context, config *configuration, save boo
 		case err == nil:
 			defer p.release(unlock)
 		case errors.Is(err, ports.ErrLocked):
-			onlooker, lookErr := p.onlooker(config)
-			if lookErr != nil {
-				return ports.Identity{}, lookErr
-			}
-			id, stored, lookErr := onlooker.Look(ctx)
+			id, stored, lookErr := p.look(ctx, config, true)
 			if lookErr == nil && stored {
 				return id, nil
-			}
-			if lookErr == nil {
-				lookErr = onlooker.HandOver(ctx)
 			}
 			return id, stopFirst(errors.Join(err, lookErr))
 		default:
 			return ports.Identity{}, err
 		}
-		return app.New(world).Identify(ctx)
+		return app.Identify(ctx, world)
 	}
-	onlooker, err := p.onlooker(config)
-	if err != nil {
-		return ports.Identity{}, err
-	}
-	id, _, err := onlooker.Look(ctx)
+	id, _, err := p.look(ctx, config, false)
 	return id, err
 }
 
-// onlooker is an agent that changes nothing in the state directory.
-func (p *program) onlooker(config *configuration) (*app.Agent, error) {
+// look finds out the identity and changes nothing in the state directory.
+func (p *program) look(ctx context.Context, config *configuration, handOver bool) (id ports.Identity, stored bool, err error) {
 	world, err := p.world(config, slog.New(slog.DiscardHandler), true)
 	if err != nil {
-		return nil, err
+		return ports.Identity{}, false, err
 	}
-	return app.New(world), nil
+	return app.Look(ctx, world, handOver)
 }

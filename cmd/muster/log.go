@@ -27,6 +27,3 @@ func (p *program) logger(settings ports.Settings) *slog.Logger {
 	}
 	return slog.New(handler)
 }
-
-// event is the attribute that makes a log line stable to search for.
-func event(name string) slog.Attr { return slog.String("event", name) }

@@ -14,7 +14,7 @@ import (
 // keepRunning runs the agent until ctx is done. At each reload the
 // configuration is read again: one that is good and not the same is what
 // another agent goes on with, in this process and under the same lock.
-func (p *program) keepRunning(ctx context.Context, config *configuration, world app.World, reloads <-chan os.Signal) {
+func (p *program) keepRunning(ctx context.Context, config *configuration, world app.Deps, reloads <-chan os.Signal) {
 	lock := &keptLock{ProcessLock: world.Lock}
 	defer func() {
 		if lock.unlock != nil {
@@ -32,7 +32,7 @@ func (p *program) keepRunning(ctx context.Context, config *configuration, world 
 			err = <-ended
 		}
 		if err != nil {
-			world.Log.Error(err.Error(), event("stopping"))
+			world.Log.Error(err.Error(), ports.EventStopping.Attr())
 			p.code = exitcode.Error
 		}
 		if err != nil || next == nil {
@@ -45,12 +45,12 @@ func (p *program) keepRunning(ctx context.Context, config *configuration, world 
 // replacement is what another agent goes on with.
 type replacement struct {
 	config *configuration
-	world  app.World
+	world  app.Deps
 }
 
 // untilReplaced serves reloads until one of them brings a replacement, or until
 // the agent has ended, with its error.
-func (p *program) untilReplaced(config *configuration, world app.World, reloads <-chan os.Signal, ended <-chan error) (*replacement, error) {
+func (p *program) untilReplaced(config *configuration, world app.Deps, reloads <-chan os.Signal, ended <-chan error) (*replacement, error) {
 	for {
 		select {
 		case err := <-ended:
@@ -59,7 +59,7 @@ func (p *program) untilReplaced(config *configuration, world app.World, reloads 
 		}
 		tell := func(err error) {
 			if err != nil {
-				world.Log.Debug("telling the supervisor: "+err.Error(), event("supervisor"))
+				world.Log.Debug("telling the supervisor: "+err.Error(), ports.EventSupervisor.Attr())
 			}
 		}
 		tell(world.Supervisor.Reloading())
@@ -73,12 +73,12 @@ func (p *program) untilReplaced(config *configuration, world app.World, reloads 
 // reload reads the configuration again; nil if the one in force stays.
 func (p *program) reload(old *configuration, log *slog.Logger) *replacement {
 	stays := func(why string) *replacement {
-		log.Error("the configuration was read again and cannot be used; the one before stays in force: "+why, event("configuration"))
+		log.Error("the configuration was read again and cannot be used; the one before stays in force: "+why, ports.EventConfiguration.Attr())
 		return nil
 	}
 	config, err := p.configure("")
 	if err == nil && config.settings.StateDir != old.settings.StateDir {
-		log.Warn("MUSTER_STATE_DIR is another now, which needs a restart of the service: "+old.settings.StateDir+" stays in use", event("configuration"))
+		log.Warn("MUSTER_STATE_DIR is another now, which needs a restart of the service: "+old.settings.StateDir+" stays in use", ports.EventConfiguration.Attr())
 		config, err = p.configureAt(old.settings.StateDir, "")
 	}
 	switch {
@@ -87,7 +87,7 @@ func (p *program) reload(old *configuration, log *slog.Logger) *replacement {
 	case config.nothingToDo(context.Background()):
 		return stays("nothing is configured any more; to end the service, stop it")
 	case config.same(old):
-		log.Info("the configuration was read again: nothing has changed", event("configuration"))
+		log.Info("the configuration was read again: nothing has changed", ports.EventConfiguration.Attr())
 		return nil
 	}
 	log = p.logger(config.settings)
@@ -95,7 +95,7 @@ func (p *program) reload(old *configuration, log *slog.Logger) *replacement {
 	if err != nil {
 		return stays(err.Error())
 	}
-	log.Info("the configuration was read again: what has changed takes effect", event("configuration"))
+	log.Info("the configuration was read again: what has changed takes effect", ports.EventConfiguration.Attr())
 	return &replacement{config, world}
 }
 

@@ -39,7 +39,7 @@ func (p *program) renew(ctx context.Context) error {
 	switch {
 	case err == nil:
 		defer p.release(unlock)
-		p.code = app.New(world).RenewCertificates(ctx, p.say)
+		p.code = exitcode.OfRenew(app.RenewCertificates(ctx, world, p.say))
 		return nil
 	case errors.As(err, &held) && (held.Command == "run" || held.Command == ""):
 		result, err := statussocket.NewClient(config.settings.StateDir).RenewCertificates(ctx)
@@ -47,7 +47,7 @@ func (p *program) renew(ctx context.Context) error {
 			return err
 		}
 		p.say(result.Line)
-		p.code = exitcode.Code(result.Code)
+		p.code = exitcode.OfRenew(result.End)
 		return nil
 	default:
 		return err

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/muster-agent/muster/adapters/envconfig"
+	"github.com/muster-agent/muster/ports"
 )
 
 func (p *program) runCommand() *cobra.Command {
@@ -31,7 +32,7 @@ func (p *program) service(ctx context.Context) error {
 	log := p.logger(config.settings)
 	if config.nothingToDo(ctx) {
 		config.logWarnings(log) // a misspelt name may be why
-		log.Info(p.adviceToConfigure(), event("not_configured"))
+		log.Info(p.adviceToConfigure(), ports.EventNotConfigured.Attr())
 		p.nothingToSupervise(log)
 		return nil
 	}
@@ -39,7 +40,7 @@ func (p *program) service(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	log.Info("muster "+version+" starts", event("starting"), slog.String("state_dir", config.settings.StateDir))
+	log.Info("muster "+version+" starts", ports.EventStarting.Attr(), slog.String("state_dir", config.settings.StateDir))
 	p.keepRunning(ctx, config, world, reloads)
 	return nil
 }
@@ -49,7 +50,7 @@ func (p *program) service(ctx context.Context) error {
 func (p *program) nothingToSupervise(log *slog.Logger) {
 	s := p.supervisor()
 	if err := errors.Join(s.Ready(), s.Status(p.adviceToConfigure()), s.Stopping()); err != nil {
-		log.Debug("telling the supervisor: "+err.Error(), event("supervisor"))
+		log.Debug("telling the supervisor: "+err.Error(), ports.EventSupervisor.Attr())
 	}
 }
 

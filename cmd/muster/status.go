@@ -15,7 +15,7 @@ import (
 	"github.com/muster-agent/muster/adapters/statussocket"
 	"github.com/muster-agent/muster/app"
 	"github.com/muster-agent/muster/domain/exitcode"
-	"github.com/muster-agent/muster/domain/standing"
+	"github.com/muster-agent/muster/domain/health"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -81,7 +81,7 @@ func (p *program) statusFromDisk(ctx context.Context, settings ports.Settings) (
 
 // describe prints a status for a person.
 func (p *program) describe(st ports.Status) {
-	p.say(standing.Sentence(st, time.Now()))
+	p.say(health.Sentence(st, time.Now()))
 	row := func(name, text string) {
 		if text != "" {
 			p.say(fmt.Sprintf("  %-12s %s", name, text))
@@ -117,7 +117,7 @@ func (p *program) describe(st ports.Status) {
 		row("key", "none")
 	}
 	row("site", join(string(st.Site.State), with("since", at(st.Site.Since)), with("next attempt", at(st.Site.NextAttempt)), st.Site.LastError))
-	row("manager", join(string(st.Manager.State), with("next attempt", at(st.Manager.NextAttempt)), st.Manager.LastError))
+	row("manager", join(string(st.Issuer.State), with("next attempt", at(st.Issuer.NextAttempt)), st.Issuer.LastError))
 	row("certificate", join(string(st.Certificate.Status), with("until", at(st.Certificate.NotAfter)), with("renewal", at(st.Certificate.RenewAt)), st.Certificate.Detail))
 	row("relay", join(string(st.Relay.State), with("since", at(st.Relay.Since)), st.Relay.LastError))
 	row("listener", st.ListenerAddr)

@@ -104,10 +104,10 @@ func enrolledAt(dir string) *url.URL {
 		return nil
 	}
 	pending, err := store.LoadPending(context.Background())
-	if err != nil || pending.ManagerURL == "" {
+	if err != nil || pending.Issuer == "" {
 		return nil
 	}
-	manager, err := url.Parse(pending.ManagerURL)
+	manager, err := url.Parse(pending.Issuer)
 	if err != nil {
 		return nil
 	}
@@ -117,7 +117,7 @@ func enrolledAt(dir string) *url.URL {
 // logWarnings logs what is odd about the configuration, and no error.
 func (c *configuration) logWarnings(log *slog.Logger) {
 	for _, warning := range c.Warnings {
-		log.Warn(warning, event("configuration"))
+		log.Warn(warning, ports.EventConfiguration.Attr())
 	}
 }
 
@@ -157,33 +157,36 @@ func credentialStored(dir string) bool {
 
 // world is everything that an agent with this configuration reaches. With
 // readOnly nothing on disk is changed.
-func (p *program) world(config *configuration, log *slog.Logger, readOnly bool) (app.World, error) {
+func (p *program) world(config *configuration, log *slog.Logger, readOnly bool) (app.Deps, error) {
 	settings := config.settings
 	config.logWarnings(log)
 	store, err := p.open(settings, log, readOnly)
 	if err != nil {
-		return app.World{}, err
+		return app.Deps{}, err
 	}
 	files := certificateFiles(settings)
 	files.Recovered = p.recovered(log)
 	hostname, err := os.Hostname()
 	if err != nil {
-		return app.World{}, fmt.Errorf("finding this machine's hostname: %w", err)
+		return app.Deps{}, fmt.Errorf("finding this machine's hostname: %w", err)
 	}
-	w := app.World{
-		Settings: settings, Version: version, Hostname: hostname,
-		Signals: hwid.New("/"), Identities: store, Credentials: store, Retries: store, State: store,
-		Lock:         processLock(settings.StateDir),
-		Certificates: files, Journal: store,
-		Supervisor: p.supervisor(), StatusServer: statussocket.NewServer(settings.StateDir),
-		Log: log, Wall: time.Now, Chance: mathrand.Float64,
-		Random: func(b []byte) { _, _ = rand.Read(b) }, // never fails: crypto/rand crashes instead
+	w := app.Deps{
+		Settings: settings, Version: version, Log: log,
+		Machine: app.Machine{
+			Hostname: hostname, Signals: hwid.New("/"), Wall: time.Now, Chance: mathrand.Float64,
+			Random: func(b []byte) { _, _ = rand.Read(b) }, // never fails: crypto/rand crashes instead
+		},
+		State: app.State{
+			Identities: store, Credentials: store, Retries: store, Directory: store, Lock: processLock(settings.StateDir),
+			Certificates: files, Journal: store,
+		},
+		Host: app.Host{Supervisor: p.supervisor(), StatusServer: statussocket.NewServer(settings.StateDir)},
 	}
 	if place := config.EnrollmentKeyPlace(); settings.ForgetEnrollmentKey && place != nil && !readOnly {
 		w.EnrollmentKey = place
 	}
 	if w.Handover, err = p.handover(); err != nil {
-		return app.World{}, err
+		return app.Deps{}, err
 	}
 	return w, p.connect(&w)
 }
@@ -232,7 +235,7 @@ func (p *program) open(settings ports.Settings, log *slog.Logger, readOnly bool)
 // recovered logs what a store did by itself.
 func (p *program) recovered(log *slog.Logger) func(ports.Recovery) {
 	return func(r ports.Recovery) {
-		attrs := []slog.Attr{event("store.recovered"), slog.String("file", r.File), slog.String("action", r.Action), slog.String("reason", r.Reason)}
+		attrs := []slog.Attr{ports.EventStoreRecovered.Attr(), slog.String("file", r.File), slog.String("action", r.Action), slog.String("reason", r.Reason)}
 		if r.SetAside != "" {
 			attrs = append(attrs, slog.String("set_aside", r.SetAside))
 		}
@@ -241,7 +244,7 @@ func (p *program) recovered(log *slog.Logger) func(ports.Recovery) {
 }
 
 // connect gives the agent its ways to the servers, and its peers theirs to it.
-func (p *program) connect(w *app.World) error {
+func (p *program) connect(w *app.Deps) error {
 	s := &w.Settings
 	userAgent := fmt.Sprintf("muster/%s (%s; %s)", version, runtime.GOOS, runtime.GOARCH)
 	to, err := transport.New(transport.Options{
@@ -281,8 +284,9 @@ func (p *program) connect(w *app.World) error {
 	if err != nil {
 		return fmt.Errorf("the trust in the manager: %w", err)
 	}
-	w.Manager = managerapi.New(s.ManagerURL, plain, proven, userAgent, options.Variables.Describe)
-	w.Host = hostfacts.New(hostfacts.Options{Address: s.ReportIP, Interface: s.ReportInterface})
+	manager := managerapi.New(s.ManagerURL, plain, proven, userAgent, options.Variables.Describe)
+	w.Issuer, w.Revocations = manager, manager
+	w.Describer = hostfacts.New(hostfacts.Options{Address: s.ReportIP, Interface: s.ReportInterface})
 	return nil
 }
 

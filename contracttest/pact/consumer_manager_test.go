@@ -3,7 +3,6 @@
 package pact_test
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
 	"testing"
@@ -97,21 +96,21 @@ func fetchingCRL() interaction {
 	}}
 }
 
-// registers checks what Register makes of the answer.
-func registers[T any](check func(*testing.T, ports.RegisterAnswer, T)) func(*testing.T, agent) {
+// registers checks what Submit makes of the answer to a registration.
+func registers[T any](check func(*testing.T, ports.Answer[ports.SubmitOutcome], T)) func(*testing.T, agent) {
 	return func(t *testing.T, a agent) {
-		answer := a.manager.Register(t.Context(), ports.RegisterRequest{
-			MachineID: machineID, FQDN: fqdn, IPAddress: address, OS: osDetails, Hostname: hostname,
+		answer := a.manager.Submit(t.Context(), ports.IssueRequest{
+			MachineID: machineID, Host: ports.HostFacts{FQDN: fqdn, IPAddress: address, OS: osDetails, Hostname: hostname},
 			CSR: []byte(csr), IdempotencyKey: idempotencyKey,
 		})
 		check(t, answer, outcome[T](t, answer.Outcome))
 	}
 }
 
-// polls checks what Poll makes of the answer.
-func polls[T any](check func(*testing.T, ports.PollAnswer, T)) func(*testing.T, agent) {
+// polls checks what Submit makes of the answer to a poll.
+func polls[T any](check func(*testing.T, ports.Answer[ports.SubmitOutcome], T)) func(*testing.T, agent) {
 	return func(t *testing.T, a agent) {
-		answer := a.manager.Poll(t.Context(), ports.NewSecret(pollingToken))
+		answer := a.manager.Submit(t.Context(), ports.IssueRequest{Resume: ports.NewSecret(pollingToken)})
 		check(t, answer, outcome[T](t, answer.Outcome))
 	}
 }
@@ -119,17 +118,34 @@ func polls[T any](check func(*testing.T, ports.PollAnswer, T)) func(*testing.T, 
 // decides checks what Interpret makes of a poll's 200.
 func decides[T any](check func(*testing.T, T)) func(*testing.T, agent) {
 	return func(t *testing.T, a agent) {
-		polls(func(t *testing.T, _ ports.PollAnswer, o ports.PollAnswered) {
-			check(t, outcome[T](t, a.manager.Interpret(o.Body)))
+		polls(func(t *testing.T, _ ports.Answer[ports.SubmitOutcome], o ports.IssueReceived) {
+			check(t, outcome[T](t, a.manager.Interpret(o.Received)))
 		})(t, a)
 	}
 }
 
 // renews checks what Renew makes of the answer.
-func renews[T any](check func(*testing.T, ports.RenewAnswer, T)) func(*testing.T, agent) {
+func renews[T any](check func(*testing.T, ports.Answer[ports.RenewOutcome], T)) func(*testing.T, agent) {
 	return func(t *testing.T, a agent) {
 		answer := a.manager.Renew(t.Context(), []byte(csr))
 		check(t, answer, outcome[T](t, answer.Outcome))
+	}
+}
+
+// renewed checks what Interpret makes of a renewal's 200.
+func renewed[T any](check func(*testing.T, T)) func(*testing.T, agent) {
+	return func(t *testing.T, a agent) {
+		renews(func(t *testing.T, _ ports.Answer[ports.RenewOutcome], o ports.IssueReceived) {
+			check(t, outcome[T](t, a.manager.Interpret(o.Received)))
+		})(t, a)
+	}
+}
+
+// unexpected checks an answer that a manager does not give.
+func unexpected(status int, detail string) func(*testing.T, ports.Answer[ports.SubmitOutcome], ports.IssueUnexpected) {
+	return func(t *testing.T, _ ports.Answer[ports.SubmitOutcome], o ports.IssueUnexpected) {
+		o.Check = "" // the words are not the contract's
+		is(t, o, ports.IssueUnexpected{Status: status, Detail: detail})
 	}
 }
 
@@ -160,7 +176,9 @@ func managerInteractions() []interaction {
 		return answers(200, body)
 	}
 	key, cert, list := examplePEM(privateKey), examplePEM(certificate), examplePEM(crlKind)
-	registered := registers(func(t *testing.T, _ ports.RegisterAnswer, o ports.Registered) { isSecret(t, o.Token, pollingToken) })
+	registered := registers(func(t *testing.T, _ ports.Answer[ports.SubmitOutcome], o ports.IssuePending) {
+		isSecret(t, o.Resume, pollingToken)
+	})
 	token := answers(202, map[string]any{"polling_token": form(pollingToken, `^.*\S.*$`)})
 	optional := func(i interaction) interaction { i.in = managerOptional; return i }
 
@@ -170,7 +188,7 @@ func managerInteractions() []interaction {
 			answered(token, registered),
 		registering().
 			as("register: a host that exists", "the manager has the host", host).
-			answered(response{status: 409}, registers(func(*testing.T, ports.RegisterAnswer, ports.HostExists) {})),
+			answered(response{status: 409}, registers(func(*testing.T, ports.Answer[ports.SubmitOutcome], ports.IssueKnown) {})),
 		optional(registering()).
 			as("register: again with the same Idempotency-Key", "the host registered with this Idempotency-Key",
 				with(host, "idempotency_key", idempotencyKey, "csr_pem", csr)).
@@ -178,44 +196,41 @@ func managerInteractions() []interaction {
 
 		polling().
 			as("poll: not decided", "a registration waits for an operator", host).
-			answered(status("pending"), decides(func(*testing.T, ports.DecisionPending) {})),
+			answered(status("pending"), decides(func(*testing.T, ports.IssuePending) {})),
 		polling().
 			as("poll: approved", "a registration was approved", host).
 			answered(bundle(map[string]any{"status": "approved", "server_key": pem(privateKey, anyKey)}),
-				decides(func(t *testing.T, o ports.DecisionApproved) { bundled(t, o.Bundle, key, "", "") })),
+				decides(func(t *testing.T, o ports.Issued) { bundled(t, o.Bundle, key, "", "") })),
 		optional(polling()).
 			as("poll: approved, with all that may be missing", "a registration was approved", host).
 			answered(bundle(map[string]any{
 				"status": "approved", "server_key": pem(privateKey, anyKey), "ca_chain": pem(certificate, certificate),
 				"crl_pem": pem(crlKind, crlKind), "repo_config": matchers.Like(map[string]any{}),
-			}), decides(func(t *testing.T, o ports.DecisionApproved) { bundled(t, o.Bundle, key, cert, list) })),
+			}), decides(func(t *testing.T, o ports.Issued) { bundled(t, o.Bundle, key, cert, list) })),
 		optional(polling()).
 			as("poll: approved, by the CSR, without a server_key", "a registration with a CSR was approved", with(host, "csr_pem", csr)).
 			answered(bundle(map[string]any{"status": "approved"}),
-				decides(func(t *testing.T, o ports.DecisionApproved) { bundled(t, o.Bundle, "", "", "") })),
+				decides(func(t *testing.T, o ports.Issued) { bundled(t, o.Bundle, "", "", "") })),
 		polling().
 			as("poll: denied", "a registration was denied", host).
-			answered(status("denied"), decides(func(*testing.T, ports.DecisionDenied) {})),
+			answered(status("denied"), decides(func(*testing.T, ports.IssueDenied) {})),
 		polling().
 			as("poll: a used token", "the bundle of a registration was fetched", host).
 			answered(answers(200, map[string]any{"status": form("notfound", `^not_?found$`)}),
-				decides(func(*testing.T, ports.DecisionUnknown) {})),
+				decides(func(*testing.T, ports.IssueUnknown) {})),
 
 		renewing().
 			as("renew: by the present certificate", "the host has a certificate", host).
-			answered(bundle(nil), renews(func(t *testing.T, _ ports.RenewAnswer, o ports.Renewed) { bundled(t, o.Bundle, "", "", "") })),
+			answered(bundle(nil), renewed(func(t *testing.T, o ports.Issued) { bundled(t, o.Bundle, "", "", "") })),
 		renewing().
 			as("renew: with all that may be missing", "the host has a certificate", host).
 			answered(bundle(map[string]any{"ca_chain": pem(certificate, certificate), "crl_pem": pem(crlKind, crlKind)}),
-				renews(func(t *testing.T, _ ports.RenewAnswer, o ports.Renewed) { bundled(t, o.Bundle, "", cert, list) })),
+				renewed(func(t *testing.T, o ports.Issued) { bundled(t, o.Bundle, "", cert, list) })),
 
 		fetchingCRL().
 			as("crl: the list", "the manager has a revocation list", nil).
-			answered(response{status: 200, raw: list, rawForm: pemForm(crlKind)}, fetchesCRL(func(t *testing.T, a ports.CRLAnswer) {
-				is(t, a.Reason, "")
-				if !bytes.Equal(a.PEM, []byte(list)) {
-					t.Errorf("the adapter returns %q, want %q", a.PEM, list)
-				}
+			answered(response{status: 200, raw: list, rawForm: pemForm(crlKind)}, fetchesCRL(func(t *testing.T, _ ports.Answer[ports.RevocationOutcome], o ports.RevocationList) {
+				is(t, string(o.PEM), list)
 			})),
 	}
 }
@@ -232,17 +247,12 @@ func managerFaultInteractions() (list []interaction) {
 	const redirected = "a redirect to https://other.example.org, which is not followed"
 
 	noToken := func(reason, retryAfter string) func(*testing.T, agent) {
-		return registers(func(t *testing.T, a ports.RegisterAnswer, o ports.RegisterTransient) {
+		return registers(func(t *testing.T, a ports.Answer[ports.SubmitOutcome], o ports.Unavailable) {
 			contains(t, o.Reason, reason)
 			is(t, a.RetryAfter, retryAfter)
 		})
 	}
-	unregistered := func(status int, detail string) func(*testing.T, agent) {
-		return registers(func(t *testing.T, _ ports.RegisterAnswer, o ports.RegisterUnexpected) {
-			is(t, o, ports.RegisterUnexpected{Status: status, Detail: detail})
-		})
-	}
-	add(registering(), "register: too many", tooMany(), registers(func(t *testing.T, a ports.RegisterAnswer, _ ports.RegisterRateLimited) {
+	add(registering(), "register: too many", tooMany(), registers(func(t *testing.T, a ports.Answer[ports.SubmitOutcome], _ ports.IssueBusy) {
 		is(t, a.RetryAfter, "2")
 	}))
 	add(registering(), "register: an error of the manager", response{status: 500}, noToken("500", ""))
@@ -250,28 +260,26 @@ func managerFaultInteractions() (list []interaction) {
 	add(registering(), "register: 202 that is not JSON", page(202), noToken("is not a JSON object", ""))
 	add(registering(), "register: 202 without a token", answers(202, map[string]any{"polling_token": ""}), noToken("holds no usable polling_token", ""))
 	for _, status := range []int{200, 400, 403, 404} {
-		add(registering(), "register: "+statusName(status), refusal(status), unregistered(status, "not like this"))
+		add(registering(), "register: "+statusName(status), refusal(status), registers(unexpected(status, "not like this")))
 	}
-	add(registering(), "register: a redirect", redirect(), unregistered(302, redirected))
+	add(registering(), "register: a redirect", redirect(), registers(unexpected(302, redirected)))
 
 	noDecision := func(reason, retryAfter string) func(*testing.T, agent) {
-		return polls(func(t *testing.T, a ports.PollAnswer, o ports.PollTransient) {
+		return polls(func(t *testing.T, a ports.Answer[ports.SubmitOutcome], o ports.Unavailable) {
 			contains(t, o.Reason, reason)
 			is(t, a.RetryAfter, retryAfter)
 		})
 	}
 	unreadable := func(reason string) func(*testing.T, agent) {
-		return decides(func(t *testing.T, o ports.DecisionUnreadable) { contains(t, o.Reason, reason) })
-	}
-	undecided := func(status int, detail string) func(*testing.T, agent) {
-		return polls(func(t *testing.T, _ ports.PollAnswer, o ports.PollUnexpected) {
-			is(t, o, ports.PollUnexpected{Status: status, Detail: detail})
-		})
+		return decides(func(t *testing.T, o ports.IssueUnreadable) { contains(t, o.Reason, reason) })
 	}
 	add(poll, "poll: not_found, as the manual writes it", answers(200, map[string]any{"status": "not_found"}),
-		decides(func(*testing.T, ports.DecisionUnknown) {}))
-	add(poll, "poll: 404", refusal(404), polls(func(*testing.T, ports.PollAnswer, ports.PollGone) {}))
-	add(poll, "poll: too many", tooMany(), noDecision("429", "2"))
+		decides(func(*testing.T, ports.IssueUnknown) {}))
+	add(poll, "poll: 404", refusal(404), polls(func(*testing.T, ports.Answer[ports.SubmitOutcome], ports.IssueUnknown) {}))
+	add(poll, "poll: too many", tooMany(), polls(func(t *testing.T, a ports.Answer[ports.SubmitOutcome], o ports.IssueBusy) {
+		contains(t, o.Reason, "429")
+		is(t, a.RetryAfter, "2")
+	}))
 	add(poll, "poll: an error of the manager", response{status: 500}, noDecision("500", ""))
 	add(poll, "poll: the manager is unavailable", unavailable(), noDecision("503", "2"))
 	add(poll, "poll: 200 that is not JSON", page(200), unreadable("is not a JSON object"))
@@ -281,20 +289,23 @@ func managerFaultInteractions() (list []interaction) {
 	add(poll, "poll: approved, with empty members", answers(200, map[string]any{
 		"status": "approved", "ca_crt": examplePEM(certificate), "server_crt": examplePEM(certificate), "server_key": examplePEM(privateKey),
 		"ca_chain": "", "crl_pem": "", "repo_config": map[string]any{},
-	}), decides(func(t *testing.T, o ports.DecisionApproved) { bundled(t, o.Bundle, examplePEM(privateKey), "", "") }))
+	}), decides(func(t *testing.T, o ports.Issued) { bundled(t, o.Bundle, examplePEM(privateKey), "", "") }))
 	for _, status := range []int{400, 403} {
-		add(poll, "poll: "+statusName(status), refusal(status), undecided(status, "not like this"))
+		add(poll, "poll: "+statusName(status), refusal(status), polls(unexpected(status, "not like this")))
 	}
-	add(poll, "poll: a redirect", redirect(), undecided(302, redirected))
+	add(poll, "poll: a redirect", redirect(), polls(unexpected(302, redirected)))
 
 	notRenewed := func(reason, retryAfter string) func(*testing.T, agent) {
-		return renews(func(t *testing.T, a ports.RenewAnswer, o ports.RenewTransient) {
+		return renews(func(t *testing.T, a ports.Answer[ports.RenewOutcome], o ports.Unavailable) {
 			contains(t, o.Reason, reason)
 			is(t, a.RetryAfter, retryAfter)
 		})
 	}
+	notBundled := func(reason string) func(*testing.T, agent) {
+		return renewed(func(t *testing.T, o ports.IssueUnreadable) { contains(t, o.Reason, reason) })
+	}
 	for _, status := range []int{401, 403, 404, 405, 409} {
-		add(renewing(), "renew: not offered, "+statusName(status), refusal(status), renews(func(t *testing.T, _ ports.RenewAnswer, o ports.RenewNotOffered) {
+		add(renewing(), "renew: not offered, "+statusName(status), refusal(status), renews(func(t *testing.T, _ ports.Answer[ports.RenewOutcome], o ports.RenewNotOffered) {
 			is(t, o.Status, status)
 		}))
 	}
@@ -302,15 +313,14 @@ func managerFaultInteractions() (list []interaction) {
 	add(renewing(), "renew: too many", tooMany(), notRenewed("429", "2"))
 	add(renewing(), "renew: an error of the manager", response{status: 500}, notRenewed("500", ""))
 	add(renewing(), "renew: the manager is unavailable", unavailable(), notRenewed("503", "2"))
-	add(renewing(), "renew: 200 that is not JSON", page(200), notRenewed("is not a JSON object", ""))
-	add(renewing(), "renew: 200 without a certificate", answers(200, map[string]any{"ca_crt": examplePEM(certificate)}), notRenewed("holds no server_crt", ""))
+	add(renewing(), "renew: 200 that is not JSON", page(200), notBundled("is not a JSON object"))
+	add(renewing(), "renew: 200 without a certificate", answers(200, map[string]any{"ca_crt": examplePEM(certificate)}), notBundled("holds no server_crt"))
 	add(renewing(), "renew: a redirect", redirect(), notRenewed("302", ""))
 
 	noList := func(reason, retryAfter string) func(*testing.T, agent) {
-		return fetchesCRL(func(t *testing.T, a ports.CRLAnswer) {
-			contains(t, a.Reason, reason)
+		return fetchesCRL(func(t *testing.T, a ports.Answer[ports.RevocationOutcome], o ports.Unavailable) {
+			contains(t, o.Reason, reason)
 			is(t, a.RetryAfter, retryAfter)
-			is(t, len(a.PEM), 0)
 		})
 	}
 	add(fetchingCRL(), "crl: 404", refusal(404), noList("404", ""))
@@ -321,8 +331,12 @@ func managerFaultInteractions() (list []interaction) {
 	return list
 }
 
-func fetchesCRL(check func(*testing.T, ports.CRLAnswer)) func(*testing.T, agent) {
-	return func(t *testing.T, a agent) { check(t, a.manager.CRL(t.Context())) }
+// fetchesCRL checks what RevocationList makes of the answer.
+func fetchesCRL[T any](check func(*testing.T, ports.Answer[ports.RevocationOutcome], T)) func(*testing.T, agent) {
+	return func(t *testing.T, a agent) {
+		answer := a.manager.RevocationList(t.Context())
+		check(t, answer, outcome[T](t, answer.Outcome))
+	}
 }
 
 // with is params and more of them.

@@ -61,7 +61,7 @@ func (i interaction) answered(r response, check func(*testing.T, agent)) interac
 }
 
 // enrolls checks what Enroll makes of the answer.
-func enrolls[T any](code string, l ports.Labels, check func(*testing.T, ports.SiteAnswer, T)) func(*testing.T, agent) {
+func enrolls[T any](code string, l ports.Labels, check func(*testing.T, ports.Answer[ports.SiteOutcome], T)) func(*testing.T, agent) {
 	return func(t *testing.T, a agent) {
 		answer := a.site.Enroll(t.Context(), ports.SiteRequest{
 			SiteCode: code, EnrollmentKey: ports.NewSecret(enrollmentKey), MachineUID: machineUID, Hostname: siteHostname, Labels: l,
@@ -75,7 +75,9 @@ func siteInteractions() []interaction {
 		return map[string]any{"site_code": code, "machine_uid": machineUID, "hostname": siteHostname}
 	}
 	withKey := map[string]any{"key": form(apiKey, apiKeyForm)}
-	enrolledNew := func(t *testing.T, _ ports.SiteAnswer, o ports.SiteEnrolledNew) { isSecret(t, o.Key, apiKey) }
+	enrolledNew := func(t *testing.T, _ ports.Answer[ports.SiteOutcome], o ports.SiteEnrolledNew) {
+		isSecret(t, o.Key, apiKey)
+	}
 	refusal := func(status int, code string) response {
 		return answers(status, map[string]any{"error": matchers.Like("the server's words"), "code": code})
 	}
@@ -88,27 +90,27 @@ func siteInteractions() []interaction {
 			answered(answers(201, withKey), enrolls(siteCode, ports.Labels{}, enrolledNew)),
 		enrolling(siteCode, labels).
 			as("site enrollment: a known machine", "the site knows the machine", params(siteCode)).
-			answered(answers(200, withKey), enrolls(siteCode, labels, func(t *testing.T, _ ports.SiteAnswer, o ports.SiteEnrolledAgain) {
+			answered(answers(200, withKey), enrolls(siteCode, labels, func(t *testing.T, _ ports.Answer[ports.SiteOutcome], o ports.SiteEnrolledAgain) {
 				isSecret(t, o.Key, apiKey)
 			})),
 		enrolling(siteCode, labels).
 			as("site enrollment: a collision", "another machine of the same machine_uid is active", params(siteCode)).
 			answered(answers(202, map[string]any{"state": "collision_pending"}),
-				enrolls(siteCode, labels, func(*testing.T, ports.SiteAnswer, ports.SiteCollisionPending) {})),
+				enrolls(siteCode, labels, func(*testing.T, ports.Answer[ports.SiteOutcome], ports.SiteCollisionPending) {})),
 		enrolling(siteCode, labels).
 			as("site enrollment: a rotated key", "the site's enrollment key was rotated", params(siteCode)).
-			answered(refusal(401, "ENROLL_REJECTED"), enrolls(siteCode, labels, func(t *testing.T, _ ports.SiteAnswer, o ports.SiteRejected) {
+			answered(refusal(401, "ENROLL_REJECTED"), enrolls(siteCode, labels, func(t *testing.T, _ ports.Answer[ports.SiteOutcome], o ports.SiteRejected) {
 				is(t, o.Detail, "ENROLL_REJECTED: the server's words")
 			})),
 		enrolling(noSiteCode, labels).
 			as("site enrollment: an unknown site", "there is no such site", params(noSiteCode)).
-			answered(refusal(401, "ENROLL_REJECTED"), enrolls(noSiteCode, labels, func(t *testing.T, _ ports.SiteAnswer, o ports.SiteRejected) {
+			answered(refusal(401, "ENROLL_REJECTED"), enrolls(noSiteCode, labels, func(t *testing.T, _ ports.Answer[ports.SiteOutcome], o ports.SiteRejected) {
 				is(t, o.Detail, "ENROLL_REJECTED: the server's words")
 			})),
 		enrolling(siteCode, labels).
 			as("site enrollment: a machine of another site", "the machine belongs to another site",
 				map[string]any{"site_code": siteCode, "other_site_code": otherSiteCode, "machine_uid": machineUID, "hostname": siteHostname}).
-			answered(refusal(409, "ENROLL_SITE_CONFLICT"), enrolls(siteCode, labels, func(t *testing.T, _ ports.SiteAnswer, o ports.SiteConflict) {
+			answered(refusal(409, "ENROLL_SITE_CONFLICT"), enrolls(siteCode, labels, func(t *testing.T, _ ports.Answer[ports.SiteOutcome], o ports.SiteConflict) {
 				is(t, o.Detail, "ENROLL_SITE_CONFLICT: the server's words")
 			})),
 	}
@@ -120,17 +122,17 @@ func siteInteractions() []interaction {
 		list = append(list, fault(usual, "site enrollment: "+name, r, check))
 	}
 	transient := func(reason, retryAfter string) func(*testing.T, agent) {
-		return enrolls(siteCode, labels, func(t *testing.T, a ports.SiteAnswer, o ports.SiteTransient) {
+		return enrolls(siteCode, labels, func(t *testing.T, a ports.Answer[ports.SiteOutcome], o ports.SiteTransient) {
 			contains(t, o.Reason, reason)
 			is(t, a.RetryAfter, retryAfter)
 		})
 	}
 	unexpected := func(status int, detail string) func(*testing.T, agent) {
-		return enrolls(siteCode, labels, func(t *testing.T, _ ports.SiteAnswer, o ports.SiteUnexpected) {
+		return enrolls(siteCode, labels, func(t *testing.T, _ ports.Answer[ports.SiteOutcome], o ports.SiteUnexpected) {
 			is(t, o, ports.SiteUnexpected{Status: status, Detail: detail})
 		})
 	}
-	add("too many", tooMany(), enrolls(siteCode, labels, func(t *testing.T, a ports.SiteAnswer, _ ports.SiteRateLimited) {
+	add("too many", tooMany(), enrolls(siteCode, labels, func(t *testing.T, a ports.Answer[ports.SiteOutcome], _ ports.SiteRateLimited) {
 		is(t, a.RetryAfter, "2")
 	}))
 	add("an error of the server", response{status: 500}, transient("500", ""))

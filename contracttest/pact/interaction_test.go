@@ -73,7 +73,7 @@ const rawType = "text/plain"
 // agent are the adapters that speak to the server.
 type agent struct {
 	site    ports.SiteEnroller
-	manager ports.ManagerEnroller
+	manager *managerapi.Client
 }
 
 // write has the adapter ask pact's mock server and, if all is as it should

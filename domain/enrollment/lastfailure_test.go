@@ -14,9 +14,9 @@ func TestLastFailure(t *testing.T) {
 	entry := func(minute int, state string) ports.RetryEntry {
 		return ports.RetryEntry{LastAttempt: at(minute), State: state}
 	}
-	token := ports.PendingEnrollment{Token: ports.NewSecret("a-token"), RegisteredAt: at(10)}
+	token := ports.PendingIssue{Phase: ports.PhasePending, Resume: ports.NewSecret("a-token"), SubmittedAt: at(10)}
 	for name, tt := range map[string]struct {
-		pending        ports.PendingEnrollment
+		pending        ports.PendingIssue
 		register, poll ports.RetryEntry
 		state          string
 	}{

@@ -66,3 +66,15 @@ func OfService(state ports.ServiceState) Code {
 	}
 	return Error
 }
+
+// OfRenew is the code of the command renew-certs.
+func OfRenew(end ports.RenewEnd) Code {
+	switch end {
+	case ports.RenewDone:
+		return Clean
+	case ports.RenewPending:
+		return InProgress
+	case ports.RenewFailed:
+	}
+	return Error
+}

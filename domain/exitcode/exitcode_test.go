@@ -44,3 +44,10 @@ func TestOfService(t *testing.T) {
 		is.Equal(OfService(state), Error)
 	}
 }
+
+func TestOfRenew(t *testing.T) {
+	is := is.New(t)
+	is.Equal(OfRenew(ports.RenewDone), Clean)
+	is.Equal(OfRenew(ports.RenewPending), InProgress)
+	is.Equal(OfRenew(ports.RenewFailed), Error)
+}

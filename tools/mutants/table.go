@@ -60,8 +60,11 @@ func managerAgent() []mutant {
 			swap("poll: token not escaped", `url.PathEscape(token.Reveal())`, `token.Reveal()`),
 			swap("polling token in an error", `"asking " + c.host + " for its decision"`, `"asking " + c.host + " for its decision on " + token.Reveal()`),
 			swap("crl: another path", `"/pki/crl.pem"`, `"/pki/crl"`),
-			swap("a registration's 409 taken for a failure", `ports.HostExists{Detail: reply.detail}`, `ports.RegisterTransient{Reason: reply.detail}`),
-			swap("a poll's 404 taken for a failure", `ports.PollGone{}`, `ports.PollTransient{Reason: "404"}`),
+			swap("a registration's 409 taken for a failure", `ports.IssueKnown{Detail: reply.detail}`, `ports.Unavailable{Reason: reply.detail}`),
+			swap("a poll's 404 taken for a failure", `ports.IssueUnknown{}`, `ports.Unavailable{Reason: "404"}`),
+			swap("a 429 taken for a failure", `ports.IssueBusy{`, `ports.Unavailable{`),
+			swap("a renewal's answer not kept as it came", `ports.NewSecret(reply.body), Renewal`, `ports.NewSecret(strings.TrimSpace(reply.body)), Renewal`),
+			swap("a renewal's answer not marked as one", `, Renewal: true}`, `}`),
 			swap("/api/v1 twice", `strings.TrimSuffix(strings.TrimRight(u.String(), "/"), version)`, `strings.TrimRight(u.String(), "/")`),
 		),
 		in("adapters/managerapi/exchange.go", s,
@@ -73,7 +76,7 @@ func managerAgent() []mutant {
 			swap("token in a transport's error", `scrub.secret(reason)`, `reason`),
 		),
 		in("adapters/managerapi/interpret.go", s,
-			swap("denied treated as notfound", `return ports.DecisionDenied{}`, `return ports.DecisionUnknown{}`),
+			swap("denied treated as notfound", `return ports.IssueDenied{}`, `return ports.IssueUnknown{}`),
 			swap("not_found not known", `case "notfound", "not_found":`, `case "notfound":`),
 			swap("approved without a certificate", `if err != nil {
 			return unreadable("is approved`, `if err != nil && false {
@@ -114,11 +117,15 @@ func relayAgent() []mutant {
 			swap("rename next_attempt of the status", "NextAttempt *time.Time `json:\"next_attempt\"`\n\t\tLastError   *string    `json:\"last_error\"`\n\t}\n\tmanagerJSON", "NextAttempt *time.Time `json:\"next\"`\n\t\tLastError   *string    `json:\"last_error\"`\n\t}\n\tmanagerJSON"),
 			swap("unknown status value left out", `"listener"`, `"listener,omitzero"`),
 		),
+		in("adapters/statussocket/questions.go", tests("Renewal", "./adapters/statussocket"),
+			swap("another number for a renewal that waits", `ports.RenewPending: 2`, `ports.RenewPending: 3`),
+		),
 	)
 }
 
 // What the agent makes of it.
 func decisions() []mutant {
+	m := tests("[oO]therManager|CouldNotBeStored|CannotBeStoredAtFirst|AManagerThatIsDown", "./app")
 	return slices.Concat(
 		in("domain/enrollment/site.go", tests("", "./domain/enrollment"),
 			swap("a conflict taken for a transient failure", `Class: ports.Operator, State: ports.SiteStateConflict`, `Class: ports.Transient, State: ports.SiteStateConflict`),
@@ -127,25 +134,30 @@ func decisions() []mutant {
 			swap("key sent to another server", `CanonicalURL(c.ServerURL) != CanonicalURL(serverURL)`, `c.ServerURL == ""`),
 			swap("enroll over a record that cannot be read", `return BlockedUnreadable`, `return Enroll`),
 		),
-		in("domain/backoff/retryafter.go", tests("", "./domain/backoff"),
+		in("domain/retry/retryafter.go", tests("", "./domain/retry"),
 			swap("Retry-After undercut", `return max(wait, between(`, `return min(wait, between(`),
 		),
-		in("app/manager.go", tests("[oO]therManager|CouldNotBeStored|CannotBeStoredAtFirst|AManagerThatIsDown", "./app"),
-			swap("polling token sent to another manager", `credential.CanonicalManagerURL(pending.ManagerURL) == credential.CanonicalManagerURL(m.url())`, `pending.ManagerURL != ""`),
-			swap("no room made for a bundle", `m.w.Journal.ReserveBundle(ctx)`, `error(nil)`),
+		in("app/internal/issue/keeper.go", m,
+			swap("polling token sent to another manager", `credential.CanonicalManagerURL(pending.Issuer) == credential.CanonicalManagerURL(k.url())`, `credential.CanonicalManagerURL(pending.Issuer) != ""`),
+			swap("another manager's polling token lost before there is one", `if k.elsewhere && !k.Pending() {`, `if false {`),
+		),
+		in("app/internal/issue/request.go", m,
+			swap("no room made for a bundle", `k.Journal.ReserveBundle(ctx)`, `error(nil)`),
+			swap("Idempotency-Key not kept", `if !submitted {
+		k.pending.Phase`, `if true {
+		k.pending.Phase`),
+		),
+		in("app/internal/issue/received.go", m,
 			swap("a bundle not kept before it is looked at", `if kept {
-		m.keep(`, `if false {
-		m.keep(`),
-			swap("Idempotency-Key not kept", `m.pending.IdempotencyKey == "" {
-		m.pending.IdempotencyKey = newUUID`, `true {
-		m.pending.IdempotencyKey = newUUID`),
+		k.keep(`, `if false {
+		k.keep(`),
 		),
-		in("app/site.go", tests("WithoutRoomForAKey|CannotBeStoredIsUsed", "./app"),
-			swap("no room made for a key", `s.w.Credentials.Reserve(ctx)`, `error(nil)`),
-			swap("a key that cannot be stored is dropped", `done.stored = a.saveLater(ctx, *done.unsaved)`, `done.stored = true`),
+		in("app/internal/site/keeper.go", tests("WithoutRoomForAKey|CannotBeStoredIsUsed", "./app"),
+			swap("no room made for a key", `k.Credentials.Reserve(ctx)`, `error(nil)`),
+			swap("a key that cannot be stored is dropped", `if !k.storeLater(ctx, result.Credential) {`, `if false {`),
 		),
-		in("app/pulse.go", tests("Supervis|Watchdog|Hang|FirstStart", "./app"),
-			swap("watchdog not fed", `a.told(a.w.Supervisor.Alive())`, ``),
+		in("app/supervise.go", tests("Supervis|Watchdog|Hang|FirstStart", "./app"),
+			swap("watchdog not fed", `a.notify(a.deps.Supervisor.Alive())`, ``),
 			swap("watchdog fed while a part hangs", `case hung == "":`, `case true:`),
 		),
 		in("ports/secret.go", tests("", "./ports"),
@@ -158,7 +170,7 @@ func decisions() []mutant {
 
 // What is on disk.
 func stores() []mutant {
-	s := tests("Golden|Contracts|Modes|Syncs|NewerFormat|Reserve|ReadBack|Erase|EveryByte|Exposed|ModeComes|RemovalIs|RemoveEnrollment", "./adapters/statedir")
+	s := tests("Golden|Phase|Contracts|Modes|Syncs|NewerFormat|Reserve|ReadBack|Erase|EveryByte|Exposed|ModeComes|RemovalIs|RemoveEnrollment", "./adapters/statedir")
 	c := tests("Contract|Troubles|TestModes|TestErase|NoRoom|OnDisk", "./adapters/certfiles")
 	return slices.Concat(
 		in("adapters/statedir/replace.go", s,
@@ -212,9 +224,19 @@ func (f *folder) create`),
 			swap("checksum not looked at", `e.SHA256 != e.sum()`, `e.SHA256 == ""`),
 		),
 		in("adapters/statedir/pending.go", s,
-			swap("pending.json without a format version", `name: pendingFile, format: 1,`, `name: pendingFile, format: 1, bare: true,`),
+			swap("pending.json without a format version", `name: pendingFile, format: pendingFormat,`, `name: pendingFile, format: pendingFormat, bare: true,`),
+			swap("phase of version 1's record not read", `if format == 1 {`, `if false {`),
+			swap("a request of version 1 made with another Idempotency-Key", `return ports.PhaseSubmitted`, `return ports.PhaseIdle`),
+			swap("phase guessed in a record that says it", `if format == 1 {`, `if j.Phase == "" {`),
 			swap("rename polling_token on disk", `"polling_token,omitempty"`, `"token,omitempty"`),
 			swap("polls forgotten", `Polls:          j.Polls,`, ``),
+		),
+		in("adapters/statedir/bundle.go", s,
+			swap("rename body on disk", `"body,omitempty"`, `"raw,omitempty"`),
+			swap("a renewal on disk taken for a poll's answer", `Renewal:      b.Renewal,`, ``),
+		),
+		in("adapters/statedir/protect.go", s,
+			swap("a plain record taken for a protected one", ` && e.Format != r.format`, ``),
 		),
 		in("adapters/statedir/credential.go", s,
 			swap("rename server_url on disk", `"server_url"`, `"server"`),
@@ -230,18 +252,18 @@ func (f *folder) create`),
 	})
 	return nil`),
 		),
-		in("app/certificates.go", tests("Damaged", "./app"),
-			swap("damaged files overwritten", `if err := c.makeWay(ctx, set); err != nil {`, `if err := error(nil); err != nil {`),
-			swap("damaged files put back", `		if err := c.w.Certificates.KeepPrevious(ctx); err != nil {
+		in("app/internal/certs/install.go", tests("Damaged", "./app"),
+			swap("damaged files overwritten", `if err := k.makeWay(ctx, set); err != nil {`, `if err := error(nil); err != nil {`),
+			swap("damaged files put back", `		if err := k.Files.KeepPrevious(ctx); err != nil {
 			return err
 		}
-`, `		if err := c.w.Certificates.KeepPrevious(ctx); err != nil {
+`, `		if err := k.Files.KeepPrevious(ctx); err != nil {
 			return err
 		}
-		if err := c.makeWay(ctx, set); err != nil {
+		if err := k.makeWay(ctx, set); err != nil {
 			return err
 		}
-`).also(`	if err := c.makeWay(ctx, set); err != nil {
+`).also(`	if err := k.makeWay(ctx, set); err != nil {
 		return err
 	}
 	if !received`, `	if !received`),

@@ -1,0 +1,107 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/muster-agent/muster/app/internal/attempts"
+	"github.com/muster-agent/muster/app/internal/issue"
+	"github.com/muster-agent/muster/app/internal/wait"
+	"github.com/muster-agent/muster/domain/retry"
+	"github.com/muster-agent/muster/ports"
+)
+
+// ready tells the supervisor that the agent supervises itself.
+func (a *Agent) ready() { a.notify(a.deps.Supervisor.Ready()) }
+
+// notify logs a notification of the supervisor that did not arrive; nobody
+// waits for one.
+func (a *Agent) notify(err error) {
+	if err != nil {
+		a.deps.Log.Debug("telling the supervisor: "+err.Error(), ports.EventSupervisor.Attr())
+	}
+}
+
+// sayStopping says, once, that the agent was told to stop, if it was; one that
+// is replaced says nothing.
+func (a *Agent) sayStopping(ctx context.Context) {
+	if ctx.Err() == nil {
+		return
+	}
+	a.stopping.Do(func() {
+		a.tracker.Close()
+		if errors.Is(context.Cause(ctx), ErrReplaced) {
+			return
+		}
+		a.notify(a.deps.Supervisor.Stopping())
+		a.notify(a.deps.Supervisor.Status("stopping"))
+		a.deps.Log.Info("told to stop", ports.EventStopping.Attr())
+	})
+}
+
+// feedWatchdog tells the supervisor that the agent is alive, if it wants to
+// know, for as long as no task of the agent hangs.
+func (a *Agent) feedWatchdog(ctx context.Context) {
+	interval := a.deps.Supervisor.WatchdogInterval()
+	if interval <= 0 {
+		return
+	}
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	told := ""
+	for {
+		hung := a.watchdog.Hung()
+		switch {
+		case hung == "":
+			a.notify(a.deps.Supervisor.Alive())
+		case hung != told:
+			a.deps.Log.Error(fmt.Sprintf("the %s has been at work for more than %v: it hangs, so that the supervisor is not told any more that the agent is alive", hung, retry.HungAfter),
+				ports.EventSupervisor.Attr(), slog.String("part", hung))
+		}
+		told = hung
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// serveStatus answers local callers. An agent whose socket cannot be opened
+// (a directory that cannot be written) does its work all the same and tries
+// again.
+func (a *Agent) serveStatus(ctx context.Context) {
+	if a.deps.StatusServer == nil {
+		return
+	}
+	for attempt := 1; ctx.Err() == nil; attempt++ {
+		err := a.deps.StatusServer.Serve(ctx, ports.LocalCalls{Status: a.tracker.Snapshot, RenewCertificates: a.renewNow})
+		if err == nil {
+			return
+		}
+		pause := a.attempts.Local(attempt)
+		a.deps.Log.Warn("local status is not available: "+err.Error(), attempts.LogAttrs(ports.EventStatusServer, pause)...)
+		if wait.Sleep(ctx, a.deps.Wall, pause.Wait, nil) != nil {
+			return
+		}
+	}
+}
+
+// renewNow has the running agent look at its certificate and renew it if that
+// is due.
+func (a *Agent) renewNow(ctx context.Context) (ports.RenewResult, error) {
+	if a.deps.Certificates == nil {
+		return ports.RenewResult{End: ports.RenewFailed, Line: "Certificates are not configured: set MUSTER_MANAGER_URL."}, nil
+	}
+	answer := make(chan issue.Result, 1)
+	a.issue.Wanted.Ask(false, answer)
+	select {
+	case <-ctx.Done():
+		return ports.RenewResult{}, ctx.Err()
+	case result := <-answer:
+		return issue.Told(result), nil
+	}
+}
