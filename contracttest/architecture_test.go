@@ -190,6 +190,9 @@ func TestTheRoomsHaveOneDirection(t *testing.T) {
 				t.Errorf("%s is to be imported by %s, which lies at or below it (row %d, %d)", l.folder, importer, i, j)
 			}
 		}
+		if !slices.ContainsFunc(foldersWithGo(t), func(folder string) bool { return within(folder, l.folder) }) {
+			t.Errorf("there is no %s", l.folder)
+		}
 	}
 }
 

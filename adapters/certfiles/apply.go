@@ -4,6 +4,8 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+
+	"github.com/muster-agent/muster/adapters/internal/durable"
 )
 
 // change is what a file is to become.
@@ -25,7 +27,7 @@ func (f *Files) apply(changes []change) error {
 	folders := map[string]*folder{}
 	defer func() {
 		for _, d := range folders {
-			d.close()
+			d.Close()
 		}
 	}()
 	for _, c := range changes {
@@ -53,7 +55,7 @@ func (f *Files) apply(changes []change) error {
 		}
 	}
 	for _, path := range slices.Sorted(maps.Keys(folders)) {
-		if err := folders[path].sync(); err != nil {
+		if err := folders[path].Sync(); err != nil {
 			return notWritten(path, err)
 		}
 	}
@@ -64,7 +66,7 @@ func (f *Files) apply(changes []change) error {
 func discard(folders map[string]*folder, changes []change) {
 	for _, c := range changes {
 		if d := folders[c.folder()]; d != nil {
-			_ = d.remove(c.name() + newSuffix)
+			_ = d.Remove(c.name() + durable.NewSuffix)
 		}
 	}
 }

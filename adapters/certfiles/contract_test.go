@@ -5,6 +5,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/muster-agent/muster/adapters/internal/durable"
 	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
 )
@@ -32,8 +33,8 @@ func TestTroubles(t *testing.T) {
 		return contracttest.TroubledFiles{
 			Open: func() ports.CertificateFiles {
 				f := New(at(dir))
-				f.disk.around = func(op op, _ string, call func() error) error {
-					if op == opWrite && full {
+				f.disk.Around = func(op durable.Op, _ string, call func() error) error {
+					if op == durable.OpWrite && full {
 						return syscall.ENOSPC
 					}
 					return call()
@@ -45,7 +46,7 @@ func TestTroubles(t *testing.T) {
 				return func() { full = false }
 			},
 			Copies: func(path string) (copies []ports.Secret) {
-				names, err := filepath.Glob(path + damagedInfix + "*") // sorted
+				names, err := filepath.Glob(path + durable.DamagedInfix + "*") // sorted
 				must(t, err)
 				for _, name := range names {
 					copies = append(copies, ports.NewSecret(read1(t, name)))

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"strings"
+
+	"github.com/muster-agent/muster/adapters/internal/durable"
 )
 
 // Erase removes the files, the previous ones and every copy that was set aside,
@@ -35,34 +37,34 @@ func (f *Files) erase(c change) (removed []string, err error) {
 	if d == nil {
 		return nil, nil
 	}
-	defer d.close()
-	names, err := d.matching(c.name())
+	defer d.Close()
+	names, err := d.Names(c.name())
 	if err != nil {
 		return nil, notWritten(c.path, err)
 	}
 	for _, name := range names {
 		rest := strings.TrimPrefix(strings.TrimPrefix(name, c.name()), previousSuffix)
-		if !slices.Contains([]string{"", newSuffix}, rest) &&
-			!strings.HasPrefix(strings.TrimPrefix(rest, newSuffix), damagedInfix) {
+		if !slices.Contains([]string{"", durable.NewSuffix}, rest) &&
+			!strings.HasPrefix(strings.TrimPrefix(rest, durable.NewSuffix), durable.DamagedInfix) {
 			continue
 		}
-		info, err := d.root.Lstat(name)
+		info, err := d.Root().Lstat(name)
 		if err == nil {
-			err = d.remove(name)
+			err = d.Remove(name)
 		}
 		if err != nil && info != nil && info.IsDir() {
 			continue
 		}
 		if err != nil {
-			return removed, notWritten(d.at(name), err)
+			return removed, notWritten(d.At(name), err)
 		}
-		removed = append(removed, d.at(name))
+		removed = append(removed, d.At(name))
 	}
 	if len(removed) == 0 {
 		return nil, nil
 	}
-	if err := d.sync(); err != nil {
-		return removed, notWritten(d.path, err)
+	if err := d.Sync(); err != nil {
+		return removed, notWritten(d.Path(), err)
 	}
 	return removed, nil
 }

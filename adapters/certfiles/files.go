@@ -14,13 +14,11 @@ import (
 	"io/fs"
 	"sync"
 
+	"github.com/muster-agent/muster/adapters/internal/durable"
 	"github.com/muster-agent/muster/ports"
 )
 
-const (
-	newSuffix      = ".new" // of what is written before it takes a file's place
-	previousSuffix = ".previous"
-)
+const previousSuffix = ".previous"
 
 // Files are the certificate files. It implements ports.CertificateFiles.
 //
@@ -37,16 +35,14 @@ type Files struct {
 	Guard ports.Guard
 
 	paths Paths
-	disk  disk
+	disk  durable.Disk
 
 	mu      sync.Mutex
 	reports []ports.Recovery // not yet passed to Recovered
-	// anchored are the directories whose own names this process has synced.
-	anchored map[string]bool
 }
 
 // New returns the files at paths. It changes nothing.
-func New(paths Paths) *Files { return &Files{paths: paths, anchored: map[string]bool{}} }
+func New(paths Paths) *Files { return &Files{paths: paths} }
 
 // begin starts a call: end must be called when it is over.
 func (f *Files) begin(ctx context.Context) (end func(), err error) {
@@ -100,7 +96,7 @@ func (f *Files) KeepPrevious(ctx context.Context) error {
 	var changes []change
 	for _, k := range f.paths.kinds() {
 		data, err := f.read(k.path, k.limit)
-		absent := errors.Is(err, fs.ErrNotExist) || hopeless(err)
+		absent := errors.Is(err, fs.ErrNotExist) || permanent(err)
 		if err != nil && !absent {
 			return notWritten(k.previous().path, err)
 		}
@@ -144,7 +140,7 @@ func (f *Files) RestorePrevious(ctx context.Context) error {
 		data, err := f.read(k.previous().path, k.limit)
 		absent := errors.Is(err, fs.ErrNotExist)
 		if err != nil && !absent {
-			return notWritten(k.path, fmt.Errorf("%s cannot be read: %w", k.previous().path, cause(err)))
+			return notWritten(k.path, fmt.Errorf("%s cannot be read: %w", k.previous().path, durable.Cause(err)))
 		}
 		changes = append(changes, change{kind: k, data: data, remove: absent})
 	}

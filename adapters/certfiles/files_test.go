@@ -11,6 +11,7 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -140,7 +141,7 @@ func TestRead(t *testing.T) {
 
 // TestSymlinks shows that links are read through and never written through.
 func TestSymlinks(t *testing.T) {
-	needsLinks(t)
+	contracttest.SkipWithoutLinks(t)
 	t.Parallel()
 	is := is.New(t)
 	dir, elsewhere := certsDir(t), t.TempDir()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/muster-agent/muster/adapters/internal/durable"
 	"github.com/muster-agent/muster/contracttest"
 )
 
@@ -20,10 +21,10 @@ func TestTheKeyIsGuarded(t *testing.T) {
 	g := new(contracttest.RecordingGuard)
 	f := New(paths)
 	f.Guard = g
-	key := paths.Key + newSuffix
+	key := paths.Key + durable.NewSuffix
 	wrote := false
-	f.disk.around = func(op op, path string, call func() error) error {
-		if op == opWrite && path == key {
+	f.disk.Around = func(op durable.Op, path string, call func() error) error {
+		if op == durable.OpWrite && path == key {
 			wrote = true
 			is.True(slices.Contains(g.Log, "mkdir "+dir))
 			is.True(slices.Contains(g.Log, "mkdir "+filepath.Dir(key)))
@@ -34,7 +35,7 @@ func TestTheKeyIsGuarded(t *testing.T) {
 	is.NoErr(f.Install(t.Context(), set("1")))
 	is.True(wrote)
 	holds(t, f, set("1"))
-	is.True(!slices.Contains(g.Log, "create "+paths.Server+newSuffix))
+	is.True(!slices.Contains(g.Log, "create "+paths.Server+durable.NewSuffix))
 	is.NoErr(f.KeepPrevious(t.Context()))
-	is.True(slices.Contains(g.Log, "create "+paths.Key+previousSuffix+newSuffix))
+	is.True(slices.Contains(g.Log, "create "+paths.Key+previousSuffix+durable.NewSuffix))
 }

@@ -6,41 +6,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/matryer/is"
 
+	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
 )
-
-const nobody = 65534 // the overflow user id of every distribution
-
-// asUser runs f with the rights of an ordinary user: this one, or in root's
-// place nobody, for this thread's file accesses only. What lies below path is
-// given to that user.
-func asUser(t *testing.T, path string, f func()) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		f()
-		return
-	}
-	must(t, os.Chmod(filepath.Dir(filepath.Dir(path)), 0o755)) // of t.TempDir
-	must(t, filepath.WalkDir(path, func(p string, _ fs.DirEntry, err error) error {
-		return errors.Join(err, os.Lchown(p, nobody, nobody))
-	}))
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	must(t, syscall.Setfsgid(nobody))
-	must(t, syscall.Setfsuid(nobody))
-	defer func() {
-		must(t, syscall.Setfsuid(0))
-		must(t, syscall.Setfsgid(0))
-	}()
-	f()
-}
 
 // TestUnreadable shows that a file without the right to read it is told apart,
 // and that it is replaced without being lost.
@@ -52,7 +26,7 @@ func TestUnreadable(t *testing.T) {
 	var got []ports.Recovery
 	f.Recovered = func(r ports.Recovery) { got = append(got, r) }
 	is.NoErr(f.Install(t.Context(), set("1")))
-	asUser(t, dir, func() {
+	contracttest.AsUser(t, dir, func() {
 		is.NoErr(os.Chmod(paths.Key, 0))
 		is.NoErr(os.Chmod(paths.CA, 0))
 		found, err := f.Read(t.Context())
@@ -76,7 +50,7 @@ func TestUnwritable(t *testing.T) {
 	dir := certsDir(t)
 	f := New(at(dir))
 	is.NoErr(f.Install(t.Context(), set("1")))
-	asUser(t, dir, func() {
+	contracttest.AsUser(t, dir, func() {
 		is.NoErr(os.Chmod(dir, 0o500))
 		defer func() { is.NoErr(os.Chmod(dir, 0o700)) }()
 		holds(t, f, set("1"))
@@ -124,7 +98,7 @@ func TestRootGivesFilesToTheOwner(t *testing.T) {
 	is := is.New(t)
 	state := certsDir(t)
 	is.NoErr(os.Mkdir(state, 0o700))
-	is.NoErr(os.Chown(state, nobody, nobody))
+	is.NoErr(os.Chown(state, contracttest.Nobody, contracttest.Nobody))
 	f := New(apart(filepath.Join(state, "certs")))
 	for range 2 {
 		is.NoErr(f.Install(t.Context(), set("1")))
@@ -135,7 +109,7 @@ func TestRootGivesFilesToTheOwner(t *testing.T) {
 		is.NoErr(err)
 		info, err := e.Info()
 		is.NoErr(err)
-		if st := info.Sys().(*syscall.Stat_t); st.Uid != nobody || st.Gid != nobody {
+		if st := info.Sys().(*syscall.Stat_t); st.Uid != contracttest.Nobody || st.Gid != contracttest.Nobody {
 			t.Errorf("%s belongs to %d:%d", p, st.Uid, st.Gid)
 		}
 		n++

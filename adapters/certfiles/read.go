@@ -7,15 +7,16 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/muster-agent/muster/adapters/internal/durable"
 	"github.com/muster-agent/muster/ports"
 )
 
 var errDirectory = errors.New("it is a directory")
 
-// unfit is what is wrong with what is no file of ours, whoever reads it.
-type unfit struct{ reason string }
+// notAFile is why what lies there is no file of ours, whoever reads it.
+type notAFile struct{ reason string }
 
-func (e *unfit) Error() string { return e.reason }
+func (e *notAFile) Error() string { return e.reason }
 
 // look reads one of the files for a report.
 func (f *Files) look(k kind) ports.FoundFile {
@@ -28,18 +29,18 @@ func (f *Files) look(k kind) ports.FoundFile {
 	case errors.Is(err, errDirectory):
 		return ports.FoundFile{Path: k.path, Err: ports.FileDirectory{}}
 	default:
-		return ports.FoundFile{Path: k.path, Err: ports.FileUnreadable{Reason: cause(err).Error()}}
+		return ports.FoundFile{Path: k.path, Err: ports.FileUnreadable{Reason: durable.Cause(err).Error()}}
 	}
 }
 
-// hopeless says that trying again does not make a file readable. It is then
+// permanent says that trying again does not make a file readable. It is then
 // set aside; what may pass, such as a lack of file handles, fails a call.
-func hopeless(err error) bool {
-	return errors.Is(err, errDirectory) || errors.As(err, new(*unfit)) || errors.Is(err, fs.ErrPermission)
+func permanent(err error) bool {
+	return errors.Is(err, errDirectory) || errors.As(err, new(*notAFile)) || errors.Is(err, fs.ErrPermission)
 }
 
 func (f *Files) read(path string, limit int64) (data []byte, err error) {
-	err = f.disk.do(opRead, path, func() error {
+	err = f.disk.Do(durable.OpRead, path, func() error {
 		data, err = read(path, limit)
 		return err
 	})
@@ -52,7 +53,7 @@ func read(path string, limit int64) ([]byte, error) {
 	if err != nil {
 		link, linkErr := os.Lstat(path)
 		if linkErr == nil && link.Mode()&fs.ModeSymlink != 0 && !errors.Is(err, fs.ErrNotExist) {
-			return nil, &unfit{"it is a symbolic link that cannot be followed: " + cause(err).Error()}
+			return nil, &notAFile{"it is a symbolic link that cannot be followed: " + durable.Cause(err).Error()}
 		}
 		return nil, err
 	}
@@ -60,7 +61,7 @@ func read(path string, limit int64) ([]byte, error) {
 		return nil, errDirectory
 	}
 	if !info.Mode().IsRegular() {
-		return nil, &unfit{"it is a special file"}
+		return nil, &notAFile{"it is a special file"}
 	}
 	file, err := os.Open(path)
 	if err != nil {
@@ -72,7 +73,7 @@ func read(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if int64(len(data)) > limit {
-		return nil, &unfit{fmt.Sprintf("it is larger than %d bytes", limit)}
+		return nil, &notAFile{fmt.Sprintf("it is larger than %d bytes", limit)}
 	}
 	return data, nil
 }

@@ -1,19 +1,78 @@
 package envconfig
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/muster-agent/muster/adapters/internal/durable"
+	"github.com/muster-agent/muster/ports"
 )
 
 // Assignment sets a name to a value, which is taken as it is.
 type Assignment struct{ Name, Value string }
 
-// Assign returns the text of a configuration file with values set. Earlier
+// Set sets names in the configuration file at path, which is made where it is
+// missing, with its directory (mode 0755). The new one has mode 0600, or is the
+// Guard's. It takes the old one's place once check, which is told where it lies
+// until then, has nothing against it: else nothing has changed, and the error is
+// check's. Without values nothing changes.
+//
+// Whatever the moment of a crash, the old or the new file is there, and the new
+// one once Set has returned nil. With a Guard, a file that others could alter is
+// an error: what they wrote must not become an administrator's.
+func Set(path string, guard ports.Guard, values []Assignment, check func(path string) error) error {
+	return set(&durable.Disk{Guard: guard}, path, values, check)
+}
+
+func set(disk *durable.Disk, path string, values []Assignment, check func(path string) error) error {
+	if err := disk.MkdirAll(filepath.Dir(path), func(path string) error { return os.Mkdir(path, 0o755) }); err != nil {
+		return err
+	}
+	var altered error
+	before, err := readRegular(path, maxFile, func(file *os.File, _ fs.FileInfo) {
+		if disk.Guard != nil {
+			altered = disk.Guard.Unaltered(file)
+		}
+	})
+	if altered != nil {
+		err = fmt.Errorf("%s: %w", path, altered)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read the configuration: %w", err)
+	}
+	after, err := assign(string(before), values)
+	if err != nil || len(values) == 0 {
+		return err
+	}
+	folder, err := disk.Open(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("write the configuration: %w", err)
+	}
+	defer folder.Close()
+	var wrong error
+	err = folder.Replace(filepath.Base(path), durable.Content{
+		Data: []byte(after), Ours: true, Old: before,
+		Check: func(path string) error {
+			wrong = check(path)
+			return wrong
+		},
+	})
+	if err != nil && wrong == nil {
+		return fmt.Errorf("write the configuration: %w", err)
+	}
+	return wrong
+}
+
+// assign returns the text of a configuration file with values set. Earlier
 // assignments to the same names are dropped, and so are those to their twins (a
 // secret, and the file that holds it); the rest stays as it is. An error repeats
 // no value.
-func Assign(text string, values []Assignment) (string, error) {
+func assign(text string, values []Assignment) (string, error) {
 	text = strings.ReplaceAll(strings.TrimPrefix(text, byteOrderMark), "\r\n", "\n")
 	var kept strings.Builder
 	from := 0 // where the text begins that is not yet kept

@@ -29,7 +29,7 @@ func TestAssign(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			is := is.New(t)
-			after, err := Assign(tt.before, tt.values)
+			after, err := assign(tt.before, tt.values)
 			is.NoErr(err)
 			is.Equal(after, tt.after)
 			if strings.Contains(name, "wrong") {
@@ -49,7 +49,7 @@ func TestAssign(t *testing.T) {
 		})
 	}
 	for _, bad := range []Assignment{{"no name", "x"}, {"MUSTER_ENROLLMENT_KEY", "cek'x"}, {"MUSTER_ENROLLMENT_KEY", "cek\nA=1"}} {
-		_, err := Assign("", []Assignment{bad})
+		_, err := assign("", []Assignment{bad})
 		if err == nil || strings.Contains(err.Error(), "cek") {
 			t.Errorf("%q: %v", bad, err)
 		}

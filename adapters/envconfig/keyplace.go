@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/muster-agent/muster/adapters/internal/durable"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -51,7 +52,7 @@ func (p *KeyPlace) Forget(ctx context.Context) error {
 		return fmt.Errorf("%w: %s", ports.ErrNotRemovable, p.fixed)
 	}
 	if p.configFile != "" {
-		if err := removeLines(p.configFile); err != nil {
+		if err := removeLines(new(durable.Disk), p.configFile); err != nil {
 			return notRemovable(err, "remove the line of %s from %s", enrollmentKeyVariable, p.configFile)
 		}
 	}
@@ -64,11 +65,7 @@ func (p *KeyPlace) Forget(ctx context.Context) error {
 }
 
 func notRemovable(err error, advice string, args ...any) error {
-	var pathError *fs.PathError
-	if errors.As(err, &pathError) {
-		err = pathError.Err
-	}
-	return fmt.Errorf("%w: %w: %s", ports.ErrNotRemovable, err, fmt.Sprintf(advice, args...))
+	return fmt.Errorf("%w: %w: %s", ports.ErrNotRemovable, durable.Cause(err), fmt.Sprintf(advice, args...))
 }
 
 // removeKeyFile empties the file and removes it, with the link that leads to
@@ -92,7 +89,7 @@ func removeKeyFile(path string) error {
 	if file != path {
 		_ = os.Remove(path) // a link to nothing, which counts as an absent file
 	}
-	return syncDir(filepath.Dir(file))
+	return new(durable.Disk).SyncDir(filepath.Dir(file))
 }
 
 // empty cuts a file to nothing, durably.
@@ -104,18 +101,13 @@ func empty(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// newSuffix marks the file that is written before it takes the configuration
-// file's place. One that a crash left behind holds no key.
-const newSuffix = ".new"
-
 // removeLines replaces the configuration file at path by one without the lines
-// that assign the enrollment key.
-func removeLines(path string) (err error) {
+// that assign the enrollment key. What a crash left beside it holds no key.
+func removeLines(disk *durable.Disk, path string) (err error) {
 	if path, err = filepath.EvalSymlinks(path); err != nil {
 		return err
 	}
-	var info fs.FileInfo
-	data, err := readRegular(path, maxFile, func(_ *os.File, i fs.FileInfo) { info = i })
+	data, err := readRegular(path, maxFile, nil)
 	if err != nil {
 		return err
 	}
@@ -123,29 +115,12 @@ func removeLines(path string) (err error) {
 	if err != nil || text == string(data) {
 		return err
 	}
-	tmp := path + newSuffix
-	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	folder, err := disk.Open(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
-	err = sameAccess(f, path, info)
-	if err == nil {
-		_, err = f.WriteString(text)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
-		_ = os.Remove(tmp) // the first error is the one that says why
-		return err
-	}
-	return syncDir(filepath.Dir(path))
+	defer folder.Close()
+	return folder.Replace(filepath.Base(path), durable.Content{Data: []byte(text), Like: true, Old: data})
 }
 
 // withoutKey is a configuration file's text without the lines that assign the

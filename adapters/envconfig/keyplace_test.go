@@ -10,6 +10,7 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/muster-agent/muster/adapters/internal/durable"
 	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
 )
@@ -87,7 +88,7 @@ func TestEnrollmentKeyPlace(t *testing.T) {
 		},
 		"a file that cannot be replaced": func(t *testing.T) contracttest.KeyPlace {
 			src, file := inFile(t)
-			if err := os.MkdirAll(filepath.Join(file+newSuffix, "occupied"), 0o700); err != nil {
+			if err := os.MkdirAll(filepath.Join(file+durable.NewSuffix, "occupied"), 0o700); err != nil {
 				t.Fatal(err)
 			}
 			return kept(t, src, file)
@@ -178,7 +179,7 @@ func TestTheConfigurationFileKeepsItsOwnerAndMode(t *testing.T) {
 	is := is.New(t)
 	src := source(t, siteWithoutKey+"MUSTER_ENROLLMENT_KEY="+enrollKey+"\n")
 	is.NoErr(os.Chmod(src.File, 0o640))
-	is.NoErr(os.WriteFile(src.File+newSuffix, []byte("a crash left it"), 0o600))
+	is.NoErr(os.WriteFile(src.File+durable.NewSuffix, []byte("a crash left it"), 0o600))
 	before, err := os.Stat(src.File)
 	is.NoErr(err)
 	place := load(t, src).EnrollmentKeyPlace()

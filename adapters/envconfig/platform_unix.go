@@ -5,7 +5,6 @@ package envconfig
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"strings"
 	"syscall"
 )
@@ -44,29 +43,4 @@ func judgeWriters(mode fs.FileMode, gid uint32) error {
 		return errors.New("its group may write it; take that right away (chmod g-w)")
 	}
 	return nil
-}
-
-// sameAccess gives f the owner and mode of another file.
-func sameAccess(f *os.File, _ string, of fs.FileInfo) error {
-	stat, ok := of.Sys().(*syscall.Stat_t)
-	if !ok {
-		return errors.New("its owner cannot be found")
-	}
-	if err := f.Chown(int(stat.Uid), int(stat.Gid)); err != nil {
-		return err
-	}
-	return f.Chmod(of.Mode().Perm())
-}
-
-// syncDir makes the names in a directory durable.
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	err = dir.Sync()
-	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) { // there is no such call on some network file systems
-		err = nil
-	}
-	return errors.Join(err, dir.Close())
 }

@@ -2,11 +2,8 @@ package envconfig
 
 import (
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
-
-	"golang.org/x/sys/windows"
 )
 
 const openFlags = 0
@@ -37,30 +34,3 @@ func programData(environment map[string]string) string {
 // checkWriters accepts every file: on Windows the mode says nothing about access.
 // Source.Unaltered checks that.
 func checkWriters(fs.FileInfo) error { return nil }
-
-// sameAccess gives f the access control list of the file at path, which may be
-// closer than that of the directory.
-func sameAccess(f *os.File, path string, _ fs.FileInfo) error {
-	sd, err := windows.GetNamedSecurityInfo(path, windows.SE_FILE_OBJECT, windows.DACL_SECURITY_INFORMATION)
-	if err != nil {
-		return err
-	}
-	control, _, err := sd.Control()
-	if err != nil {
-		return err
-	}
-	dacl, _, err := sd.DACL()
-	if err != nil {
-		return err
-	}
-	parts := windows.SECURITY_INFORMATION(windows.DACL_SECURITY_INFORMATION)
-	if control&windows.SE_DACL_PROTECTED != 0 {
-		parts |= windows.PROTECTED_DACL_SECURITY_INFORMATION
-	} else {
-		parts |= windows.UNPROTECTED_DACL_SECURITY_INFORMATION
-	}
-	return windows.SetNamedSecurityInfo(f.Name(), windows.SE_FILE_OBJECT, parts, nil, nil, dacl, nil)
-}
-
-// syncDir does nothing: Windows has no such call.
-func syncDir(string) error { return nil }

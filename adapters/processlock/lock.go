@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/muster-agent/muster/adapters/internal/durable"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -31,9 +32,6 @@ const (
 	// lockProbes and nameProbes bound such waits: to 3 s for a lock, which
 	// Holder may keep for so long on a busy machine, and to 0.1 s for a name.
 	lockProbes, nameProbes = 3000, 100
-	// timestamp has the form of the times in the names of all that is set aside
-	// (docs/SPEC.md, "Damaged files").
-	timestamp = "20060102T150405.000000000Z"
 )
 
 // Lock is the lock of a state directory. It implements ports.ProcessLock.
@@ -55,14 +53,15 @@ func New(dir string) *Lock { return &Lock{dir: dir} }
 
 func (l *Lock) path() string { return filepath.Join(l.dir, fileName) }
 
-func (l *Lock) makeDir() error {
-	if err := os.MkdirAll(filepath.Dir(l.dir), 0o755); err != nil {
-		return err
+// makeDir makes the state directory, or one of its parents.
+func (l *Lock) makeDir(path string) error {
+	switch {
+	case path != l.dir:
+		return os.Mkdir(path, 0o755)
+	case l.Mkdir != nil:
+		return l.Mkdir(path)
 	}
-	if l.Mkdir != nil {
-		return l.Mkdir(l.dir)
-	}
-	return os.Mkdir(l.dir, 0o700)
+	return os.Mkdir(path, 0o700)
 }
 
 // TryLock implements ports.ProcessLock. It makes a directory that is absent, with
@@ -74,7 +73,7 @@ func (l *Lock) TryLock(ctx context.Context, command string) (unlock func() error
 	}
 	dir, err := openDir(l.dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := l.makeDir(); err != nil {
+		if err := new(durable.Disk).MkdirAll(l.dir, l.makeDir); err != nil {
 			return nil, l.failed(err)
 		}
 		dir, err = openDir(l.dir)
@@ -177,12 +176,12 @@ func pause(ctx context.Context) error {
 // error where the file can neither be opened nor made.
 func (l *Lock) openFile() (*os.File, error) {
 	if info, err := os.Lstat(l.path()); err == nil && !info.Mode().IsRegular() {
-		// If it cannot be renamed, the lock of the directory is enough.
-		_ = os.Rename(l.path(), l.path()+".damaged-"+time.Now().UTC().Format(timestamp))
+		// If it cannot be renamed, the directory's lock does alone.
+		_, _ = new(durable.Disk).SetAside(l.path())
 	}
 	file, err := os.OpenFile(l.path(), os.O_RDWR|os.O_CREATE|noFollow, 0o600)
 	if err == nil {
-		if err := giveToOwner(file, l.dir); err != nil {
+		if err := durable.GiveAway(file, l.dir); err != nil {
 			return nil, errors.Join(err, file.Close())
 		}
 		return file, nil

@@ -46,23 +46,3 @@ func flock(f *os.File, how int) error {
 		}
 	}
 }
-
-// giveToOwner gives a file that root made to the owner of the directory.
-func giveToOwner(file *os.File, dir string) error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	d, err := os.Stat(dir)
-	if err != nil {
-		return err
-	}
-	f, err := file.Stat()
-	if err != nil {
-		return err
-	}
-	want, have := d.Sys().(*syscall.Stat_t), f.Sys().(*syscall.Stat_t)
-	if want.Uid == 0 || have.Uid != 0 {
-		return nil
-	}
-	return file.Chown(int(want.Uid), int(want.Gid))
-}

@@ -41,6 +41,3 @@ func tryLock(f *os.File, exclusive bool) (bool, error) {
 func release(f *os.File) error {
 	return windows.UnlockFileEx(windows.Handle(f.Fd()), 0, 1, 0, region())
 }
-
-// giveToOwner does nothing: access control lists are inherited.
-func giveToOwner(*os.File, string) error { return nil }

@@ -167,7 +167,7 @@ func (d *Dir) RejectBundle(ctx context.Context) (where string, err error) {
 	if err != nil {
 		return "", err
 	}
-	defer f.close()
+	defer f.Close()
 	if _, _, err := d.bundle.settle(f); err != nil {
 		return "", err
 	}
@@ -175,22 +175,22 @@ func (d *Dir) RejectBundle(ctx context.Context) (where string, err error) {
 	if err != nil {
 		return "", err
 	}
-	defer rejected.close()
-	name, err := rejected.free(rejectedPrefix, rejectedSuffix)
+	defer rejected.Close()
+	name, err := rejected.FreeName(rejectedPrefix, rejectedSuffix)
 	inside := filepath.Join(rejectedFolder, name)
 	if err == nil {
-		err = f.rename(bundleFile, inside)
+		err = f.Rename(bundleFile, inside)
 	}
 	if err != nil {
-		return "", notWritten(rejected.path, err)
+		return "", notWritten(rejected.Path(), err)
 	}
 	// Its new name is on disk before its old one goes.
 	for _, touched := range []*folder{rejected, f} {
-		if err := touched.sync(); err != nil {
-			_ = f.rename(inside, bundleFile) // or it is looked for at its new name by hand
-			return "", notWritten(rejected.path, err)
+		if err := touched.Sync(); err != nil {
+			_ = f.Rename(inside, bundleFile) // or it is looked for at its new name by hand
+			return "", notWritten(rejected.Path(), err)
 		}
 	}
-	rejected.prune(rejectedPrefix)
-	return rejected.at(name), nil
+	rejected.Prune(rejectedPrefix)
+	return rejected.At(name), nil
 }

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/muster-agent/muster/adapters/internal/durable"
 	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
 )
@@ -47,13 +48,13 @@ func TestContracts(t *testing.T) {
 func troubled(opts Options) func(t *testing.T) contracttest.TroubledPlace[*Dir] {
 	return func(t *testing.T) contracttest.TroubledPlace[*Dir] {
 		path := newDir(t)
-		var around func(op op, path string, call func() error) error
+		var around func(op durable.Op, path string, call func() error) error
 		return contracttest.TroubledPlace[*Dir]{
 			Open: func() *Dir {
 				opts := opts
 				opts.Version = "1.0.0"
 				d := open(t, path, opts)
-				d.disk.around = func(op op, path string, call func() error) error {
+				d.disk.Around = func(op durable.Op, path string, call func() error) error {
 					if around != nil {
 						return around(op, path, call)
 					}
@@ -66,15 +67,15 @@ func troubled(opts Options) func(t *testing.T) contracttest.TroubledPlace[*Dir] 
 				sound := read(t, file)
 				switch trouble {
 				case contracttest.NoSpace:
-					around = func(op op, path string, call func() error) error {
-						if op == opWrite {
+					around = func(op durable.Op, path string, call func() error) error {
+						if op == durable.OpWrite {
 							return syscall.ENOSPC
 						}
 						return unsynced(op, path, call)
 					}
 				case contracttest.Unreadable:
-					around = func(op op, path string, call func() error) error {
-						if op == opRead && strings.HasPrefix(path, file) {
+					around = func(op durable.Op, path string, call func() error) error {
+						if op == durable.OpRead && strings.HasPrefix(path, file) {
 							return fs.ErrPermission
 						}
 						return unsynced(op, path, call)

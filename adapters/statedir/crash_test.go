@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/muster-agent/muster/adapters/internal/durable"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -28,7 +29,7 @@ type machine struct {
 	once  bool // fail this step only
 	torn  bool // stop in the middle of the step, if it is a write
 	down  bool
-	hit   op // the step that was stopped at or failed
+	hit   durable.Op // the step that was stopped at or failed
 
 	content map[uint64][]byte            // what is synced of a file, by inode
 	names   map[uint64]map[string]uint64 // what is synced of a directory
@@ -36,7 +37,7 @@ type machine struct {
 
 var errStopped = errors.New("the machine has stopped")
 
-func (m *machine) around(op op, path string, call func() error) error {
+func (m *machine) around(op durable.Op, path string, call func() error) error {
 	if m.down && !m.once {
 		return m.fault
 	}
@@ -44,7 +45,7 @@ func (m *machine) around(op op, path string, call func() error) error {
 	if m.step == m.at {
 		m.down = true
 		m.hit = op
-		if m.torn && op == opWrite {
+		if m.torn && op == durable.OpWrite {
 			must(m.t, call())
 			info, err := os.Stat(path)
 			must(m.t, err)
@@ -53,24 +54,25 @@ func (m *machine) around(op op, path string, call func() error) error {
 		return m.fault
 	}
 	switch op {
-	case opSync:
+	case durable.OpSync:
 		m.content[inode(m.t, path)] = read(m.t, path)
 		return nil
-	case opSyncDir:
+	case durable.OpSyncDir:
 		m.syncNames(path)
 		return nil
-	case opCreate:
+	case durable.OpCreate:
 		err := call()
 		if err == nil {
 			delete(m.content, inode(m.t, path)) // a number may be used again
 		}
 		return err
-	case opMkdir:
+	case durable.OpMkdir:
 		err := call()
 		if err == nil {
 			delete(m.names, inode(m.t, path))
 		}
 		return err
+	case durable.OpOpen, durable.OpStat, durable.OpRead, durable.OpWrite, durable.OpTruncate, durable.OpReadBack, durable.OpRename, durable.OpRemove, durable.OpClaim:
 	}
 	return call()
 }
@@ -172,7 +174,7 @@ func unsyncedDir(t testing.TB, path string) *Dir {
 	t.Helper()
 	must(t, os.MkdirAll(path, 0o700))
 	d := open(t, path, Options{})
-	d.disk.around = unsynced
+	d.disk.Around = unsynced
 	return d
 }
 
@@ -198,7 +200,7 @@ func (s scene) crash(t *testing.T) int {
 			if !m.down {
 				return at - 1
 			}
-			if m.hit != opWrite {
+			if m.hit != durable.OpWrite {
 				break
 			}
 		}
@@ -220,7 +222,7 @@ func (s scene) play(t *testing.T, m machine, check func(*testing.T, *machine, er
 	d.opts.ReadOnly = false
 	d.credential.dir, d.identity.dir, d.retries.dir = d, d, d
 	d.pending.dir, d.key.dir, d.bundle.dir = d, d, d
-	d.disk.around = m.around
+	d.disk.Around = m.around
 	err := s.run(d)
 	if !m.down && !errors.Is(err, ports.ErrDamaged) {
 		must(t, err)
@@ -252,7 +254,7 @@ func scenes() (all []scene) {
 			return func(t *testing.T, path string, err error) {
 				var got recoveries
 				d := open(t, path, Options{Recovered: got.add})
-				d.disk.around = unsynced
+				d.disk.Around = unsynced
 				v, loadErr := s.load(d)
 				n := 0
 				switch {
@@ -354,7 +356,7 @@ func scenes() (all []scene) {
 		func(d *Dir) error { _, err := d.RejectBundle(context.Background()); return err },
 		func(t *testing.T, path string, err error) {
 			d := open(t, path, Options{Recovered: func(r ports.Recovery) { t.Errorf("recovered from %+v", r) }})
-			d.disk.around = unsynced
+			d.disk.Around = unsynced
 			_, loadErr := d.LoadBundle(t.Context())
 			if loadErr == nil && err == nil {
 				t.Error("rejected, but still there")
@@ -499,7 +501,7 @@ func TestFaultAtEveryStep(t *testing.T) {
 
 // afterFault checks what a failed step leaves once the disk works again.
 func (s subject) afterFault(t *testing.T, d *Dir, m *machine, err error) {
-	d.disk.around = unsynced
+	d.disk.Around = unsynced
 	restarted := open(t, filepath.Join(m.path, "state"), Options{Recovered: func(r ports.Recovery) {
 		if r.Action != "completed an interrupted replacement" {
 			t.Errorf("recovered from %+v", r)

@@ -18,6 +18,8 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/muster-agent/muster/adapters/internal/durable"
+	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -34,7 +36,7 @@ func TestDamage(t *testing.T) {
 			t.Parallel()
 			path := newDir(t)
 			d := open(t, path, Options{})
-			d.disk.around = unsynced
+			d.disk.Around = unsynced
 			if err := s.save(d, 1); err != nil {
 				t.Fatal(err)
 			}
@@ -136,8 +138,8 @@ func (s subject) damaged(t *testing.T, d *Dir, path, name string) {
 }
 
 // unsynced leaves the syncing out, for tests that do not cut the power.
-func unsynced(op op, _ string, call func() error) error {
-	if op == opSync || op == opSyncDir {
+func unsynced(op durable.Op, _ string, call func() error) error {
+	if op == durable.OpSync || op == durable.OpSyncDir {
 		return nil
 	}
 	return call()
@@ -175,8 +177,8 @@ func TestDamageThatStays(t *testing.T) {
 		path := newDir(t)
 		var got recoveries
 		d := open(t, path, Options{Recovered: got.add})
-		d.disk.around = func(op op, path string, call func() error) error {
-			if op == opRename && strings.Contains(path, damagedInfix) {
+		d.disk.Around = func(op durable.Op, path string, call func() error) error {
+			if op == durable.OpRename && strings.Contains(path, durable.DamagedInfix) {
 				return fs.ErrPermission
 			}
 			return call()
@@ -186,7 +188,7 @@ func TestDamageThatStays(t *testing.T) {
 		is.True(errors.Is(s.save(d, 1), ports.ErrNotWritten))
 		is.Equal(read(t, filepath.Join(path, s.file)), []byte("garbage"))
 		is.Equal(got.actions(), []string{"ignored"})
-		d.disk.around = nil
+		d.disk.Around = nil
 		is.NoErr(s.save(d, 1))
 		s.loads(t, d, 1)
 	}
@@ -198,7 +200,7 @@ func TestFolderReplacedByAFile(t *testing.T) {
 }
 
 func TestFolderReplacedByALink(t *testing.T) {
-	needsLinks(t)
+	contracttest.SkipWithoutLinks(t)
 	t.Parallel()
 	outside := t.TempDir()
 	folderReplaced(t, outside, func(folder string) error { return os.Symlink(outside, folder) })
@@ -239,7 +241,7 @@ func folderReplaced(t *testing.T, outside string, replace func(folder string) er
 // TestSymlinks shows that a link in a file's place is neither followed nor
 // removed, wherever it leads.
 func TestSymlinks(t *testing.T) {
-	needsLinks(t)
+	contracttest.SkipWithoutLinks(t)
 	t.Parallel()
 	for _, s := range subjects {
 		for _, name := range []string{s.file, s.file + ".new"} {

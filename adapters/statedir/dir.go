@@ -23,6 +23,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/muster-agent/muster/adapters/internal/durable"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -72,7 +73,7 @@ type Options struct {
 type Dir struct {
 	path string
 	opts Options
-	disk disk
+	disk durable.Disk
 
 	mu         sync.Mutex
 	credential record[ports.Credential]
@@ -83,9 +84,6 @@ type Dir struct {
 	bundle     record[ports.ReceivedBundle]
 	reports    []ports.Recovery // not yet passed to Recovered
 	ignored    map[string]bool  // paths already reported as ignored
-	// synced are the folders, by path, that this process has synced since it
-	// last made a folder in them.
-	synced map[string]bool
 }
 
 // Open returns the state directory at path, made with mode 0700 (its missing
@@ -103,10 +101,7 @@ func Open(path string, opts Options) (*Dir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the state directory: %w; give MUSTER_STATE_DIR as an absolute path", err)
 	}
-	if opts.Now == nil {
-		opts.Now = time.Now
-	}
-	d := &Dir{path: path, opts: opts, ignored: map[string]bool{}, synced: map[string]bool{}}
+	d := &Dir{path: path, opts: opts, disk: durable.Disk{Guard: opts.Guard, Now: opts.Now}, ignored: map[string]bool{}}
 	d.credential = credentialRecord(d)
 	d.identity = identityRecord(d)
 	d.retries = retryRecord(d)
@@ -116,7 +111,7 @@ func Open(path string, opts Options) (*Dir, error) {
 	if !opts.ReadOnly {
 		// Every later call meets the same error and reports it.
 		if top, err := d.top(true); err == nil {
-			top.close()
+			top.Close()
 		}
 	}
 	return d, nil
@@ -162,13 +157,12 @@ func (d *Dir) report(r ports.Recovery) { d.reports = append(d.reports, r) }
 // top opens the state directory itself; with create it is made if absent. The
 // error is of kind ErrNotStored, ErrUnreadable or ErrNotWritten.
 func (d *Dir) top(create bool) (*folder, error) {
-	root, err := d.openRoot()
+	opened, err := d.open()
 	if create && errors.Is(err, fs.ErrNotExist) {
-		if err := d.disk.mkdirAll(d.path, d.mkdir); err != nil {
+		if err := d.disk.MkdirAll(d.path, d.mkdir); err != nil {
 			return nil, notWritten(d.path, err)
 		}
-		delete(d.synced, d.path)
-		root, err = d.openRoot()
+		opened, err = d.open()
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", d.path, ports.ErrNotStored)
@@ -179,56 +173,35 @@ func (d *Dir) top(create bool) (*folder, error) {
 	if err != nil {
 		return nil, unreadable(d.path, err)
 	}
-	f := &folder{dir: d, root: root, path: d.path}
-	info, err := root.Stat(".")
-	if err == nil {
-		err = protect(root, info, d.opts.ReadOnly)
-	}
-	if err != nil {
-		f.close()
+	if err := protect(opened.Root(), d.opts.ReadOnly); err != nil {
+		opened.Close()
 		return nil, unreadable(d.path, err)
 	}
-	f.owner = ownerOf(info)
-	return f, nil
+	return &folder{opened, d}, nil
 }
 
-// mkdir makes a directory that only this account, or what the Guard says,
-// reaches.
+// mkdir makes the state directory, or one of its parents.
 func (d *Dir) mkdir(path string) error {
-	if d.opts.Guard != nil {
-		return d.opts.Guard.Mkdir(path)
+	if path != d.path {
+		return os.Mkdir(path, 0o755)
 	}
-	return os.Mkdir(path, 0o700)
+	return d.disk.Mkdir(path)
 }
 
-// openRoot opens the state directory, which is claimed first.
-func (d *Dir) openRoot() (root *os.Root, err error) {
+// open opens the state directory, which is claimed first.
+func (d *Dir) open() (*durable.Folder, error) {
 	if err := d.claim(d.path); err != nil {
 		return nil, err
 	}
-	err = d.disk.do(opOpen, d.path, func() error {
-		root, err = os.OpenRoot(d.path)
-		return err
-	})
-	return root, err
+	return d.disk.Open(d.path)
 }
 
-// claim has the Guard see to it that nobody else reaches a directory, before
-// anything in it is read or written.
+// claim sees to it that nobody else reaches a directory, before anything in it
+// is read or written.
 func (d *Dir) claim(path string) error {
-	if d.opts.Guard == nil {
-		return nil
-	}
-	var done ports.Recovery
-	err := d.disk.do(opClaim, path, func() (err error) {
-		done, err = d.opts.Guard.Claim(path, d.opts.ReadOnly)
-		return err
-	})
+	done, err := d.disk.Claim(path, d.opts.ReadOnly)
 	if done.File != "" {
 		d.report(done)
-	}
-	if done.SetAside != "" {
-		clear(d.synced)
 	}
 	return err
 }
@@ -240,23 +213,23 @@ func (d *Dir) folder(name string, create bool) (*folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	if create && !d.synced[d.path] {
+	if create && !top.Synced() {
 		// Both folders are made before the first sync of the state directory,
 		// which makes both durable. What stands in the way of the one that is
 		// needed is said below.
-		_ = top.mkdir(credentialsFolder)
-		_ = top.mkdir(enrollmentFolder)
+		_ = top.Mkdir(credentialsFolder)
+		_ = top.Mkdir(enrollmentFolder)
 	}
 	if name == "." {
 		return top, nil
 	}
-	defer top.close()
+	defer top.Close()
 	f, err := top.child(name, create)
 	// A folder may be one that a process made and did not live to sync.
-	if err == nil && create && !d.synced[d.path] {
-		if err := top.sync(); err != nil {
-			f.close()
-			return nil, notWritten(f.path, err)
+	if err == nil && create && !top.Synced() {
+		if err := top.Sync(); err != nil {
+			f.Close()
+			return nil, notWritten(f.Path(), err)
 		}
 	}
 	return f, err

@@ -16,6 +16,7 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/muster-agent/muster/adapters/internal/durable"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -329,9 +330,9 @@ func TestReadBackCompares(t *testing.T) {
 	is := is.New(t)
 	d := open(t, newDir(t), Options{})
 	is.NoErr(d.Save(t.Context(), credential(1)))
-	d.disk.around = func(op op, path string, call func() error) error {
+	d.disk.Around = func(op durable.Op, path string, call func() error) error {
 		err := call()
-		if op == opSync && strings.HasSuffix(path, ".new") { // the disk lies
+		if op == durable.OpSync && strings.HasSuffix(path, ".new") { // the disk lies
 			data := read(t, path)
 			data[len(data)/2] ^= 1
 			must(t, os.WriteFile(path, data, 0o600)) // into the same file

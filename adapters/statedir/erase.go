@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/muster-agent/muster/adapters/internal/durable"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -22,43 +23,43 @@ func (r *record[T]) remove() error {
 	if err != nil {
 		return err
 	}
-	defer f.close()
+	defer f.Close()
 	if _, err := r.clear(f); err != nil {
 		return err
 	}
 	r.reserved = false
-	return f.eraseNames(r.name, r.name+newSuffix)
+	return f.eraseNames(r.name, r.name+durable.NewSuffix)
 }
 
 // enter opens a folder in this one; nil without an error if there is none.
 func (f *folder) enter(name string) (*folder, error) {
-	info, err := f.lstat(name)
+	info, err := f.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, unreadable(f.at(name), err)
+		return nil, unreadable(f.At(name), err)
 	}
 	return f.sub(name)
 }
 
 // eraseNames removes what bears one of the names, and syncs.
 func (f *folder) eraseNames(exact ...string) error {
-	names, err := f.names()
+	names, err := f.Names("")
 	if err != nil {
-		return unreadable(f.path, err)
+		return unreadable(f.Path(), err)
 	}
 	names = slices.DeleteFunc(names, func(name string) bool { return !slices.Contains(exact, name) })
 	for _, name := range names {
-		if err := f.remove(name); err != nil {
-			return notErased(f.at(name), err)
+		if err := f.RemoveAll(name); err != nil {
+			return notErased(f.At(name), err)
 		}
 	}
 	if len(names) == 0 {
 		return nil
 	}
-	if err := f.sync(); err != nil {
-		return notErased(f.path, err)
+	if err := f.Sync(); err != nil {
+		return notErased(f.Path(), err)
 	}
 	return nil
 }
@@ -81,10 +82,10 @@ func (d *Dir) RemoveEnrollment(ctx context.Context) (removed []string, err error
 	if err != nil {
 		return nil, err
 	}
-	defer top.close()
+	defer top.Close()
 	d.credential.reserved, d.bundle.reserved = false, false
 
-	names, err := top.names()
+	names, err := top.Names("")
 	if err != nil {
 		return nil, unreadable(d.path, err)
 	}
@@ -93,15 +94,15 @@ func (d *Dir) RemoveEnrollment(ctx context.Context) (removed []string, err error
 			continue
 		}
 		files := top.files(name)
-		if err := top.remove(name); err != nil {
-			return removed, notErased(top.at(name), err)
+		if err := top.RemoveAll(name); err != nil {
+			return removed, notErased(top.At(name), err)
 		}
 		removed = append(removed, files...)
 	}
 	if removed == nil {
 		return nil, nil
 	}
-	if err := top.sync(); err != nil {
+	if err := top.Sync(); err != nil {
 		return removed, notErased(d.path, err)
 	}
 	return removed, nil
@@ -109,16 +110,16 @@ func (d *Dir) RemoveEnrollment(ctx context.Context) (removed []string, err error
 
 // enrolled reports whether name came from an enrollment.
 func enrolled(name string) bool {
-	original, _, _ := strings.Cut(name, damagedInfix)
+	original, _, _ := strings.Cut(name, durable.DamagedInfix)
 	return slices.Contains([]string{credentialsFolder, enrollmentFolder, certsFolder}, original) ||
 		strings.HasPrefix(name, clonePrefix)
 }
 
 // files lists everything below name that is no directory.
 func (f *folder) files(name string) (paths []string) {
-	_ = fs.WalkDir(f.root.FS(), name, func(path string, entry fs.DirEntry, err error) error {
+	_ = fs.WalkDir(f.Root().FS(), name, func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && !entry.IsDir() {
-			paths = append(paths, f.at(filepath.FromSlash(path)))
+			paths = append(paths, f.At(filepath.FromSlash(path)))
 		}
 		return nil // what cannot be listed is removed unnamed
 	})

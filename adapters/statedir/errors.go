@@ -1,11 +1,9 @@
 package statedir
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 
+	"github.com/muster-agent/muster/adapters/internal/durable"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -24,33 +22,13 @@ func damaged(path string, bad *damage) error {
 }
 
 func notWritten(path string, err error) error {
-	return fmt.Errorf("%s %w: %w%s", path, ports.ErrNotWritten, cause(err), writeAdvice(err))
+	return fmt.Errorf("%s %w: %w%s", path, ports.ErrNotWritten, durable.Cause(err), writeAdvice(err))
 }
 
 func unreadable(path string, err error) error {
-	return fmt.Errorf("%s %w: %w%s", path, ports.ErrUnreadable, cause(err), readAdvice(path, err))
-}
-
-// cause strips what the errors of package os add: the path, relative here and
-// already named, and the system call.
-func cause(err error) error {
-	for {
-		var path *fs.PathError
-		var link *os.LinkError
-		var call *os.SyscallError
-		switch {
-		case errors.As(err, &path):
-			err = path.Err
-		case errors.As(err, &link):
-			err = link.Err
-		case errors.As(err, &call):
-			err = call.Err
-		default:
-			return err
-		}
-	}
+	return fmt.Errorf("%s %w: %w%s", path, ports.ErrUnreadable, durable.Cause(err), readAdvice(path, err))
 }
 
 func notErased(path string, err error) error {
-	return fmt.Errorf("%s was not removed: its directory %w: %w%s", path, ports.ErrNotWritten, cause(err), writeAdvice(err))
+	return fmt.Errorf("%s was not removed: its directory %w: %w%s", path, ports.ErrNotWritten, durable.Cause(err), writeAdvice(err))
 }

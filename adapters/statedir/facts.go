@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/muster-agent/muster/adapters/internal/durable"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -36,13 +37,13 @@ func (d *Dir) Facts(ctx context.Context) (Facts, error) {
 	if err != nil {
 		return Facts{}, err
 	}
-	defer top.close()
+	defer top.Close()
 	facts := Facts{Exists: true}
-	if facts.Clones, err = top.matching(clonePrefix); err != nil {
+	if facts.Clones, err = top.Names(clonePrefix); err != nil {
 		return Facts{}, unreadable(d.path, err)
 	}
 	for i, name := range facts.Clones {
-		facts.Clones[i] = top.at(name)
+		facts.Clones[i] = top.At(name)
 	}
 	rejected, err := top.list(filepath.Join(enrollmentFolder, rejectedFolder))
 	if err != nil {
@@ -57,7 +58,7 @@ func (d *Dir) Facts(ctx context.Context) (Facts, error) {
 			return Facts{}, err
 		}
 		for _, n := range names {
-			if strings.Contains(n, damagedInfix) {
+			if strings.Contains(n, durable.DamagedInfix) {
 				facts.Damaged = append(facts.Damaged, filepath.Join(d.path, name, n))
 			}
 		}
@@ -71,10 +72,10 @@ func (f *folder) list(name string) ([]string, error) {
 	if err != nil || sub == nil {
 		return nil, err
 	}
-	defer sub.close()
-	names, err := sub.names()
+	defer sub.Close()
+	names, err := sub.Names("")
 	if err != nil {
-		return nil, unreadable(sub.path, err)
+		return nil, unreadable(sub.Path(), err)
 	}
 	return names, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/muster-agent/muster/adapters/internal/durable"
 	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
 )
@@ -32,8 +33,8 @@ func TestLockedThenWritten(t *testing.T) {
 				g := new(contracttest.RecordingGuard)
 				d := open(t, path, Options{Guard: g, Protector: contracttest.NewMemoryProtector()})
 				writes := 0
-				d.disk.around = func(op op, file string, call func() error) error {
-					if op == opWrite {
+				d.disk.Around = func(op durable.Op, file string, call func() error) error {
+					if op == durable.OpWrite {
 						writes++
 						g.Note("write %s", file)
 					}
@@ -94,7 +95,7 @@ func inOrder(t *testing.T, log []string, path string, fresh bool) {
 func checkAllMadeBy(t *testing.T, g *contracttest.RecordingGuard, path string) {
 	t.Helper()
 	for _, name := range tree(t, path) {
-		if !strings.HasSuffix(name, newSuffix) && !slices.Contains(g.Log, "create "+filepath.Join(path, filepath.FromSlash(name))+newSuffix) {
+		if !strings.HasSuffix(name, durable.NewSuffix) && !slices.Contains(g.Log, "create "+filepath.Join(path, filepath.FromSlash(name))+durable.NewSuffix) {
 			t.Errorf("%s was made by somebody else", name)
 		}
 	}

@@ -81,7 +81,7 @@ func (d *Dir) machineUID() string {
 	if err != nil {
 		return ""
 	}
-	defer top.close()
+	defer top.Close()
 	id, _, err := d.identity.look(top, identityFile)
 	if err != nil {
 		return ""

@@ -13,20 +13,21 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/muster-agent/muster/adapters/internal/durable"
 	"github.com/muster-agent/muster/ports"
 )
 
 // calls keeps the names of the calls to the file system.
-type calls []op
+type calls []durable.Op
 
-func (c *calls) around(op op, _ string, call func() error) error {
+func (c *calls) around(op durable.Op, _ string, call func() error) error {
 	*c = append(*c, op)
 	return call()
 }
 
 func (c calls) syncs() (n int) {
 	for _, op := range c {
-		if op == opSync || op == opSyncDir {
+		if op == durable.OpSync || op == durable.OpSyncDir {
 			n++
 		}
 	}
@@ -52,7 +53,7 @@ func TestSyncs(t *testing.T) {
 		{"the bundle into it", func() error { return d.SaveBundle(t.Context(), received(1)) }, 2},
 	} {
 		var made calls
-		d.disk.around = made.around
+		d.disk.Around = made.around
 		must(t, step.call())
 		if made.syncs() != step.want {
 			t.Errorf("%s: %d syncs, want %d: %q", step.what, made.syncs(), step.want, made)
@@ -63,14 +64,14 @@ func TestSyncs(t *testing.T) {
 	_, err := d.RemoveEnrollment(t.Context())
 	must(t, err)
 	var remade calls
-	d.disk.around = remade.around
+	d.disk.Around = remade.around
 	must(t, d.SaveRetries(t.Context(), retries(3)))
 	is.New(t).Equal(remade.syncs(), 3)
 
 	// A folder that this process has found may be one that was never synced.
 	var made calls
 	d = open(t, d.path, Options{})
-	d.disk.around = made.around
+	d.disk.Around = made.around
 	must(t, d.SaveRetries(t.Context(), retries(3)))
 	is.New(t).Equal(made.syncs(), 3)
 }
@@ -87,12 +88,12 @@ func TestReserveBundleCostsNothingTwice(t *testing.T) {
 	is.Equal(before.Size(), int64(bundleRoom))
 
 	var made calls
-	d.disk.around = made.around
+	d.disk.Around = made.around
 	is.NoErr(d.ReserveBundle(t.Context()))
 	for _, op := range made {
-		is.True(op == opOpen || op == opStat) // looks only
+		is.True(op == durable.OpOpen || op == durable.OpStat) // looks only
 	}
-	d.disk.around = nil
+	d.disk.Around = nil
 
 	for _, harm := range []func() error{
 		func() error { return os.Remove(placeholder) },
@@ -175,14 +176,14 @@ func TestRejectBundleFails(t *testing.T) {
 		d := open(t, path, Options{})
 		is.NoErr(d.SaveBundle(t.Context(), received(1)))
 		step := 0
-		d.disk.around = func(_ op, _ string, call func() error) error {
+		d.disk.Around = func(_ durable.Op, _ string, call func() error) error {
 			if step++; step == at {
 				return os.ErrPermission
 			}
 			return call()
 		}
 		where, err := d.RejectBundle(t.Context())
-		d.disk.around = nil
+		d.disk.Around = nil
 		b, loadErr := d.LoadBundle(t.Context())
 		if err == nil {
 			is.True(errors.Is(loadErr, ports.ErrNotStored))

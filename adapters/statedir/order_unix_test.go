@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/adapters/internal/durable"
 )
 
 // TestModeComesBeforeContent shows that there is no moment at which another
@@ -19,8 +21,8 @@ func TestModeComesBeforeContent(t *testing.T) {
 	is := is.New(t)
 	d := open(t, newDir(t), Options{})
 	writes := 0
-	d.disk.around = func(op op, path string, call func() error) error {
-		if op == opWrite {
+	d.disk.Around = func(op durable.Op, path string, call func() error) error {
+		if op == durable.OpWrite {
 			writes++
 			info, err := os.Stat(path)
 			is.NoErr(err)
@@ -54,13 +56,13 @@ func TestRemovalIsSynced(t *testing.T) {
 		}
 		t.Run(strings.ReplaceAll(s.file, "/", " "), func(t *testing.T) {
 			is := is.New(t)
-			d.disk.around = nil
+			d.disk.Around = nil
 			is.NoErr(s.save(d, 1))
 			var made calls
-			d.disk.around = made.around
+			d.disk.Around = made.around
 			is.NoErr(s.erase(d))
 			is.True(len(made) > 0)
-			is.Equal(made[len(made)-1], opSyncDir) // after the removal
+			is.Equal(made[len(made)-1], durable.OpSyncDir) // after the removal
 		})
 	}
 }

@@ -13,34 +13,10 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/muster-agent/muster/adapters/internal/durable"
+	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
 )
-
-const nobody = 65534 // the overflow user id of every distribution
-
-// asUser runs f with the rights of an ordinary user: this one, or in root's
-// place nobody, for this thread's file accesses only. The files below path are
-// given to that user.
-func asUser(t *testing.T, path string, f func()) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		f()
-		return
-	}
-	must(t, os.Chmod(filepath.Dir(filepath.Dir(path)), 0o755)) // of t.TempDir
-	must(t, filepath.WalkDir(path, func(p string, _ fs.DirEntry, err error) error {
-		return errors.Join(err, os.Lchown(p, nobody, nobody))
-	}))
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	must(t, syscall.Setfsgid(nobody))
-	must(t, syscall.Setfsuid(nobody))
-	defer func() {
-		must(t, syscall.Setfsuid(0))
-		must(t, syscall.Setfsgid(0))
-	}()
-	f()
-}
 
 // TestUnreadable shows what a process without the rights is told, that nothing
 // changes, and that it goes on by itself once the rights are back.
@@ -56,7 +32,7 @@ func TestUnreadable(t *testing.T) {
 				locked := filepath.Join(path, name)
 				info, err := os.Stat(locked)
 				is.NoErr(err)
-				asUser(t, path, func() {
+				contracttest.AsUser(t, path, func() {
 					is.NoErr(os.Chmod(locked, 0))
 					for _, err := range []error{second(s.load(d)), s.save(d, 2)} {
 						is.True(errors.Is(err, ports.ErrUnreadable))
@@ -84,7 +60,7 @@ func TestUnwritable(t *testing.T) {
 		d := open(t, path, Options{Recovered: got.add})
 		is.NoErr(s.save(d, 1))
 		folder := filepath.Dir(filepath.Join(path, s.file))
-		asUser(t, path, func() {
+		contracttest.AsUser(t, path, func() {
 			is.NoErr(os.Chmod(folder, 0o500))
 			defer func() { is.NoErr(os.Chmod(folder, 0o700)) }()
 			s.loads(t, d, 1)
@@ -123,7 +99,7 @@ func TestDirectoryCannotBeMade(t *testing.T) {
 	is := is.New(t)
 	parent := newDir(t)
 	is.NoErr(os.Mkdir(parent, 0o700))
-	asUser(t, parent, func() {
+	contracttest.AsUser(t, parent, func() {
 		is.NoErr(os.Chmod(parent, 0o500))
 		defer func() { is.NoErr(os.Chmod(parent, 0o700)) }()
 		d := open(t, filepath.Join(parent, "state"), Options{})
@@ -144,7 +120,7 @@ func TestRootGivesFilesToTheOwner(t *testing.T) {
 	is := is.New(t)
 	path := newDir(t)
 	is.NoErr(os.Mkdir(path, 0o700))
-	is.NoErr(os.Chown(path, nobody, nobody))
+	is.NoErr(os.Chown(path, contracttest.Nobody, contracttest.Nobody))
 	d := open(t, path, Options{})
 	for _, s := range subjects {
 		is.NoErr(s.save(d, 1))
@@ -160,7 +136,7 @@ func TestRootGivesFilesToTheOwner(t *testing.T) {
 			is.NoErr(err)
 			info, err := e.Info()
 			is.NoErr(err)
-			if st := stat(info); st.Uid != nobody || st.Gid != nobody {
+			if st := stat(info); st.Uid != contracttest.Nobody || st.Gid != contracttest.Nobody {
 				t.Errorf("%s belongs to %d:%d", p, st.Uid, st.Gid)
 			}
 			n++
@@ -221,14 +197,14 @@ func fill(t *testing.T, mount string, d *Dir) (free func()) {
 		must(t, file.Close())
 	}
 	grow()
-	d.disk.around = func(op op, _ string, call func() error) error {
-		if op == opWrite {
+	d.disk.Around = func(op durable.Op, _ string, call func() error) error {
+		if op == durable.OpWrite {
 			grow()
 		}
 		return call()
 	}
 	return func() {
-		d.disk.around = nil
+		d.disk.Around = nil
 		must(t, os.Remove(name))
 	}
 }

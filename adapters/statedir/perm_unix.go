@@ -13,7 +13,11 @@ import (
 // protect sees to it that nobody else reaches into the state directory: one
 // that others may only read is repaired by its owner or root; in one that
 // others may write, unless it is still empty, anything may have been put.
-func protect(root *os.Root, info fs.FileInfo, readOnly bool) error {
+func protect(root *os.Root, readOnly bool) error {
+	info, err := root.Stat(".")
+	if err != nil {
+		return err
+	}
 	mode := info.Mode().Perm()
 	if mode&0o077 == 0 {
 		return nil
@@ -47,46 +51,8 @@ func exposed(path string, info fs.FileInfo) error {
 	return nil
 }
 
-// owner is who is given what root makes in another user's directory.
-type owner struct {
-	uid, gid int
-	give     bool
-}
-
-func ownerOf(info fs.FileInfo) owner {
-	st := stat(info)
-	return owner{int(st.Uid), int(st.Gid), os.Geteuid() == 0 && st.Uid != 0}
-}
-
-func (o owner) take(file *os.File) error {
-	if !o.give {
-		return nil
-	}
-	return file.Chown(o.uid, o.gid)
-}
-
-func (o owner) takeDir(root *os.Root, name string) error {
-	if !o.give {
-		return nil
-	}
-	return root.Lchown(name, o.uid, o.gid)
-}
-
 func stat(info fs.FileInfo) *syscall.Stat_t {
 	return info.Sys().(*syscall.Stat_t) // what package os fills in on every Unix
-}
-
-// rename gives a file or directory in root another name; sync makes it durable.
-func rename(root *os.Root, _, from, to string) error { return root.Rename(from, to) }
-
-// syncDir makes the names in dir durable. A file system that has no such call
-// (some network and user-space ones) does not fail a write for it.
-func syncDir(dir *os.File) error {
-	err := dir.Sync()
-	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
-		return nil
-	}
-	return err
 }
 
 func readAdvice(path string, err error) string {

@@ -54,7 +54,7 @@ func TestProtected(t *testing.T) {
 			path := newDir(t)
 			opts := Options{Protector: contracttest.NewMemoryProtector()}
 			d := open(t, path, opts)
-			d.disk.around = unsynced
+			d.disk.Around = unsynced
 			is.Equal(d.Protection(), "dpapi")
 			is.NoErr(d.SaveIdentity(t.Context(), identity(1)))
 			is.NoErr(s.save(d, 1))

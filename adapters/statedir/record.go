@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 
+	"github.com/muster-agent/muster/adapters/internal/durable"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -40,7 +41,7 @@ func (r *record[T]) load() (T, error) {
 		var none T
 		return none, err
 	}
-	defer f.close()
+	defer f.Close()
 	v, data, err := r.settle(f)
 	if err == nil && r.protects() && !r.protected(data) && !r.reserved && !r.dir.opts.ReadOnly {
 		_ = r.save(v) // an earlier version wrote it; if not now, the next load does
@@ -59,10 +60,10 @@ func (r *record[T]) save(v T) error {
 	if err != nil {
 		return err
 	}
-	defer f.close()
-	how := replacement{mode: 0o600, reserved: r.reserved, readBack: r.readBack, old: old}
+	defer f.Close()
+	content := durable.Content{Data: data, Reserved: r.reserved, ReadBack: r.readBack, Old: old}
 	r.reserved = false
-	if err := f.replace(r.name, data, how); err != nil {
+	if err := f.Replace(r.name, content); err != nil {
 		return r.notWritten(err)
 	}
 	return nil
@@ -94,8 +95,8 @@ func (r *record[T]) reserve() error {
 	if err != nil {
 		return err
 	}
-	defer f.close()
-	err = f.reserve(r.name, r.placeholder(), r.reserved)
+	defer f.Close()
+	err = f.Reserve(r.name, r.placeholder(), r.reserved)
 	r.reserved = err == nil
 	if err != nil {
 		return r.notWritten(err)
@@ -113,8 +114,8 @@ func (r *record[T]) hasRoom() bool {
 	if err != nil {
 		return false
 	}
-	defer f.close()
-	info, err := f.lstat(r.name + newSuffix)
+	defer f.Close()
+	info, err := f.Lstat(r.name + durable.NewSuffix)
 	return err == nil && info.Mode().IsRegular() && info.Size() == int64(r.placeholder())
 }
 
@@ -131,7 +132,7 @@ func (r *record[T]) prepare() (*folder, []byte, error) {
 	}
 	old, err := r.clear(f)
 	if err != nil {
-		f.close()
+		f.Close()
 		return nil, nil, err
 	}
 	return f, old, nil
@@ -142,7 +143,7 @@ func (r *record[T]) prepare() (*folder, []byte, error) {
 func (r *record[T]) clear(f *folder) ([]byte, error) {
 	_, old, err := r.settle(f)
 	if errors.Is(err, ports.ErrDamaged) {
-		if _, statErr := f.lstat(r.name); !errors.Is(statErr, fs.ErrNotExist) {
+		if _, statErr := f.Lstat(r.name); !errors.Is(statErr, fs.ErrNotExist) {
 			return nil, r.notWritten(errors.New("a damaged file lies there and could not be set aside; remove it"))
 		}
 		return nil, nil
@@ -167,7 +168,7 @@ func (r *record[T]) settle(f *folder) (v T, data []byte, err error) {
 		return none, nil, err
 	}
 	if !r.reserved {
-		orphan, orphanData, orphanErr := r.look(f, r.name+newSuffix)
+		orphan, orphanData, orphanErr := r.look(f, r.name+durable.NewSuffix)
 		switch {
 		case orphanErr == nil:
 			if bad == nil || f.setAside(r.name, bad.reason) {
@@ -178,15 +179,15 @@ func (r *record[T]) settle(f *folder) (v T, data []byte, err error) {
 			if !errors.As(orphanErr, new(*damage)) {
 				return none, nil, orphanErr
 			}
-			f.sweep(r.name+newSuffix, orphanErr.Error())
+			f.removeLeftovers(r.name+durable.NewSuffix, orphanErr.Error())
 		}
 	}
 	switch {
 	case bad != nil:
 		f.setAside(r.name, bad.reason)
-		return none, nil, damaged(f.at(r.name), bad)
+		return none, nil, damaged(f.At(r.name), bad)
 	case err != nil:
-		return none, nil, fmt.Errorf("%s: %w", f.at(r.name), ports.ErrNotStored)
+		return none, nil, fmt.Errorf("%s: %w", f.At(r.name), ports.ErrNotStored)
 	}
 	return v, data, nil
 }
@@ -198,11 +199,11 @@ func (r *record[T]) look(f *folder, name string) (v T, data []byte, err error) {
 	if err != nil {
 		return v, nil, err
 	}
-	v, err = r.judge(f.at(name), data)
+	v, err = r.judge(f.At(name), data)
 	if err == nil && r.private {
 		err = f.private(name, info)
 		if err != nil {
-			err = unreadable(f.at(name), err)
+			err = unreadable(f.At(name), err)
 		}
 	}
 	if err != nil {
@@ -242,26 +243,26 @@ func (r *record[T]) judge(path string, data []byte) (v T, err error) {
 // finish completes a replacement that was interrupted before its rename. Where
 // it cannot, the next start tries again.
 func (f *folder) finish(name string) {
-	if f.dir.opts.ReadOnly || f.rename(name+newSuffix, name) != nil {
+	if f.dir.opts.ReadOnly || f.Take(name) != nil {
 		return
 	}
-	_ = f.sync() // the content is complete under either name
+	_ = f.Sync() // the content is complete under either name
 	f.dir.report(ports.Recovery{
-		File:   f.at(name),
+		File:   f.At(name),
 		Action: "completed an interrupted replacement",
 		Reason: "a complete newer version lay beside it",
 	})
 }
 
-// sweep removes the remains of a write that was interrupted, a placeholder
+// removeLeftovers removes the remains of a write that was interrupted, a placeholder
 // too. What no write leaves is set aside.
-func (f *folder) sweep(name, reason string) {
+func (f *folder) removeLeftovers(name, reason string) {
 	if f.dir.opts.ReadOnly {
 		return
 	}
-	if info, err := f.lstat(name); err == nil && !info.Mode().IsRegular() {
+	if info, err := f.Lstat(name); err == nil && !info.Mode().IsRegular() {
 		f.setAside(name, reason)
 		return
 	}
-	_ = f.remove(name) // if it stays, the next write says why
+	_ = f.RemoveAll(name) // if it stays, the next write says why
 }

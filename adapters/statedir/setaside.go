@@ -6,22 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/muster-agent/muster/ports"
-)
-
-const (
-	// timestamp of everything that is set aside, in UTC. It sorts by time and
-	// is a legal file name everywhere.
-	timestamp = "20060102T150405.000000000Z"
-	// damagedInfix stands between the name of what was damaged and the
-	// timestamp.
-	damagedInfix = ".damaged-"
-	// copiesKept is how many damaged copies of one name are kept, and how many
-	// rejected bundles (docs/SPEC.md, "Files, and what happens when one is
-	// lost").
-	copiesKept = 3
 )
 
 // setAside renames what is not sound and reports it; false if it still lies
@@ -31,46 +17,16 @@ func (f *folder) setAside(name, reason string) bool {
 	if d.opts.ReadOnly {
 		return false
 	}
-	aside, err := f.free(name+damagedInfix, "")
-	if err == nil {
-		err = f.rename(name, aside)
-	}
-	if err != nil {
-		if path := f.at(name); !d.ignored[path] {
+	aside, _ := f.SetAside(name) // if the rename is lost, it is damaged and set aside again
+	if aside == "" {
+		if path := f.At(name); !d.ignored[path] {
 			d.ignored[path] = true
 			d.report(ports.Recovery{File: path, Action: "ignored", Reason: reason})
 		}
 		return false
 	}
-	f.prune(name + damagedInfix)
-	_ = f.sync() // if the rename is lost, it is damaged and set aside again
-	d.report(ports.Recovery{File: f.at(name), Action: "set aside", SetAside: f.at(aside), Reason: reason})
+	d.report(ports.Recovery{File: f.At(name), Action: "set aside", SetAside: f.At(aside), Reason: reason})
 	return true
-}
-
-// free returns a name of the present time between prefix and suffix, or, where
-// one bears that time or a later one (a clock may have been ahead), of the
-// moment after it: names sort as they were given.
-func (f *folder) free(prefix, suffix string) (string, error) {
-	names, err := f.names()
-	now := f.dir.opts.Now().UTC()
-	for _, name := range names {
-		at, ok := strings.CutPrefix(strings.TrimSuffix(name, suffix), prefix)
-		if given, err := time.Parse(timestamp, at); ok && err == nil && !given.Before(now) {
-			now = given.Add(time.Nanosecond)
-		}
-	}
-	return prefix + now.Format(timestamp) + suffix, err
-}
-
-// prune removes all but the newest copies. What cannot be removed or listed
-// now is at the next damage.
-func (f *folder) prune(prefix string) {
-	copies, _ := f.matching(prefix)
-	for len(copies) > copiesKept {
-		_ = f.remove(copies[0])
-		copies = copies[1:]
-	}
 }
 
 // SetAside moves what is stored into a new directory cloned-<time> of the state
@@ -94,13 +50,13 @@ func (d *Dir) SetAside(ctx context.Context) (where string, err error) {
 	if err != nil {
 		return "", err
 	}
-	defer top.close()
+	defer top.Close()
 	// What an interrupted replacement left of the identity gets its name, what
 	// is damaged loses it: then the file of that name is what says whose state
 	// this is. Any other answer does not keep it from being moved.
 	_, _ = d.identity.load()
 
-	names, err := top.names()
+	names, err := top.Names("")
 	if err != nil {
 		return "", unreadable(d.path, err)
 	}
@@ -110,32 +66,32 @@ func (d *Dir) SetAside(ctx context.Context) (where string, err error) {
 	}
 	slices.SortStableFunc(names, func(a, b string) int { return moveRank(a) - moveRank(b) })
 
-	name, err := top.free(clonePrefix, "")
+	name, err := top.FreeName(clonePrefix, "")
 	if err == nil {
-		err = top.mkdir(name)
+		err = top.Mkdir(name)
 	}
 	if err == nil {
-		err = top.sync()
+		err = top.Sync()
 	}
 	if err != nil {
 		return "", notWritten(d.path, err)
 	}
-	where = top.at(name)
+	where = top.At(name)
 	aside, err := d.folder(name, false)
 	if err != nil {
 		return where, err
 	}
-	defer aside.close()
+	defer aside.Close()
 	d.credential.reserved, d.bundle.reserved = false, false
 	for i, n := range names {
-		if err := top.rename(n, filepath.Join(name, n)); err != nil {
-			return where, notWritten(top.at(n), err)
+		if err := top.Rename(n, filepath.Join(name, n)); err != nil {
+			return where, notWritten(top.At(n), err)
 		}
 		// Each rank is on disk before the next one moves.
 		if i+1 < len(names) && moveRank(n) == moveRank(names[i+1]) {
 			continue
 		}
-		if err := errors.Join(aside.sync(), top.sync()); err != nil {
+		if err := errors.Join(aside.Sync(), top.Sync()); err != nil {
 			return where, notWritten(where, err)
 		}
 	}

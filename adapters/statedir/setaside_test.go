@@ -17,7 +17,7 @@ import (
 func furnish(t testing.TB, path string) *Dir {
 	t.Helper()
 	d := open(t, path, Options{})
-	d.disk.around = unsynced
+	d.disk.Around = unsynced
 	for _, s := range subjects {
 		write(t, filepath.Join(path, s.file), []byte("damaged "+s.file))
 		_, err := s.load(d)
@@ -33,7 +33,7 @@ func furnish(t testing.TB, path string) *Dir {
 		write(t, filepath.Join(path, name), []byte(name))
 	}
 	must(t, errors.Join(d.Reserve(t.Context()), d.ReserveBundle(t.Context())))
-	d.disk.around = nil
+	d.disk.Around = nil
 	return d
 }
 

@@ -11,8 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"time"
 
+	"github.com/muster-agent/muster/adapters/internal/durable"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -57,7 +57,7 @@ func exists(path string) bool {
 func (s *Server) listen(path string) (*net.UnixListener, error) {
 	if err := os.Remove(path); err != nil && exists(path) {
 		// Not a socket: a directory that holds something, say.
-		if err := os.Rename(path, path+".damaged-"+time.Now().UTC().Format("20060102T150405.000000000Z")); err != nil {
+		if aside, err := new(durable.Disk).SetAside(path); aside == "" {
 			return nil, err
 		}
 	}

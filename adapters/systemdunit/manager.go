@@ -75,7 +75,7 @@ func (m *Manager) Install(ctx context.Context) error {
 		return err
 	}
 	text := fmt.Sprintf("%s for %s.\n%s", marker, m.o.Program, strings.ReplaceAll(m.o.Unit, packaged, m.o.Program))
-	if err := replace(m.unit(), text); err != nil {
+	if err := m.write(text); err != nil {
 		return fmt.Errorf("writing the unit %s: %w", m.unit(), err)
 	}
 	if err := m.systemctl(ctx, "daemon-reload"); err != nil {

@@ -4,11 +4,12 @@ package systemdunit
 
 import (
 	"fmt"
-	"io/fs"
 	"os"
 	"path"
 	"strings"
 	"syscall"
+
+	"github.com/muster-agent/muster/adapters/internal/durable"
 )
 
 // hidden are the top folders in which the unit's restrictions forbid to run a
@@ -46,36 +47,17 @@ func (m *Manager) checkProgram() error {
 	return nil
 }
 
-// replace makes text the content of the file, atomically.
-func replace(name, text string) error {
-	if old, err := os.ReadFile(name); err == nil && string(old) == text {
+// write makes text what the unit's file holds.
+func (m *Manager) write(text string) error {
+	old, err := os.ReadFile(m.unit())
+	if err == nil && string(old) == text {
 		return nil
 	}
-	tmp := name + ".new" // no suffix of a unit: systemd does not read it
-	err := write(tmp, text)
-	if err == nil {
-		err = os.Rename(tmp, name)
-	}
-	if err != nil {
-		_ = os.Remove(tmp) // the first error is the one that says why
-	}
-	return err
-}
-
-func write(name, text string) (err error) {
-	const mode fs.FileMode = 0o644
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	folder, err := new(durable.Disk).Open(m.path(unitFolder))
 	if err != nil {
 		return err
 	}
-	if _, err = f.WriteString(text); err == nil {
-		err = f.Chmod(mode) // whatever the umask
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	return err
+	defer folder.Close()
+	// The suffix that it has on its way is none of a unit: systemd does not read it.
+	return folder.Replace(unitName, durable.Content{Data: []byte(text), Mode: 0o644, Old: old})
 }

@@ -7,19 +7,18 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
 
+	"github.com/muster-agent/muster/adapters/internal/durable"
 	"github.com/muster-agent/muster/ports"
 )
 
 const (
-	// foreignInfix and timestamp (in UTC) make the name of what is renamed.
+	// foreignInfix and the time make the name of what is renamed.
 	foreignInfix = ".foreign-"
-	timestamp    = "20060102T150405.000000000Z"
-	// shared locks nobody out; package os opens files in the same way.
+	// shared is how package os opens files too: nobody is locked out.
 	shared = windows.FILE_SHARE_READ | windows.FILE_SHARE_WRITE | windows.FILE_SHARE_DELETE
 )
 
@@ -121,8 +120,8 @@ func (Guard) Claim(path string, readOnly bool) (ports.Recovery, error) {
 	case readOnly:
 		return ports.Recovery{}, unreadable(path, errors.New(reason.foreign+": nothing in it is read; an administrator's 'muster service install' puts it aside"))
 	}
-	aside := path + foreignInfix + time.Now().UTC().Format(timestamp)
-	if err := move(path, aside); err != nil {
+	aside, err := putAside(path)
+	if err != nil {
 		return ports.Recovery{}, unreadable(path, fmt.Errorf("%s, and it could not be renamed: %w; nothing in it is read: close what uses it, and remove it", reason.foreign, err))
 	}
 	return ports.Recovery{File: path, Action: "set aside", SetAside: aside, Reason: reason.foreign}, fs.ErrNotExist
@@ -261,16 +260,19 @@ func openItself(path string, access uint32) (windows.Handle, error) {
 		windows.FILE_FLAG_BACKUP_SEMANTICS|windows.FILE_FLAG_OPEN_REPARSE_POINT, 0)
 }
 
-func move(from, to string) error {
-	old, err := windows.UTF16PtrFromString(from)
+// putAside renames what somebody else owns and returns where it lies now.
+func putAside(path string) (aside string, err error) {
+	parent, err := new(durable.Disk).Open(filepath.Dir(path))
 	if err != nil {
-		return err
+		return "", durable.Cause(err)
 	}
-	name, err := windows.UTF16PtrFromString(to)
-	if err != nil {
-		return err
+	defer parent.Close()
+	name := filepath.Base(path)
+	aside, err = parent.FreeName(name+foreignInfix, "")
+	if err == nil {
+		err = parent.Rename(name, aside)
 	}
-	return windows.MoveFileEx(old, name, windows.MOVEFILE_WRITE_THROUGH)
+	return parent.At(aside), durable.Cause(err)
 }
 
 // isSystem reports whether this process runs as SYSTEM.

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -45,26 +43,11 @@ func (p *program) setConfig(guard ports.Guard) error {
 	if err := p.configFolder(filepath.Dir(path), guard); err != nil {
 		return err
 	}
-	before, err := readUnaltered(path, guard)
-	if err != nil {
-		return fmt.Errorf("read the configuration: %w", err)
-	}
-	after, err := envconfig.Assign(before, values)
-	if err != nil || len(values) == 0 {
+	return envconfig.Set(path, guard, values, func(replacement string) error {
+		source := envconfig.Source{Environ: p.environ, File: replacement, CredentialStored: credentialStored}
+		_, err := p.read(source, guard)
 		return err
-	}
-	replacement := path + ".new"
-	if err := writePrivate(replacement, after, guard); err != nil {
-		return fmt.Errorf("write the configuration: %w", err)
-	}
-	source := envconfig.Source{Environ: p.environ, File: replacement, CredentialStored: credentialStored}
-	if _, err = p.read(source, guard); err == nil {
-		err = os.Rename(replacement, path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(replacement))
-	}
-	return nil
+	})
 }
 
 // configFolder sees to the directory of the configuration. The default one is
@@ -73,50 +56,7 @@ func (p *program) configFolder(dir string, guard ports.Guard) error {
 	if guard != nil && p.configFile == "" {
 		return claimOrMake(guard, dir, p.warnOf)
 	}
-	return os.MkdirAll(dir, 0o755)
-}
-
-// readUnaltered reads a configuration that is to be kept; it is empty where
-// there is none. What others wrote must not become an administrator's.
-func readUnaltered(path string, guard ports.Guard) (string, error) {
-	file, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = file.Close() }() // read only: nothing is lost
-	if guard != nil {
-		if err := guard.Unaltered(file); err != nil {
-			return "", fmt.Errorf("%s: %w", path, err)
-		}
-	}
-	text, err := io.ReadAll(file)
-	return string(text), err
-}
-
-// writePrivate writes a file that only administrators may read, from before
-// its first byte. One of that name is an interrupted call's.
-func writePrivate(path, text string, guard ports.Guard) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	var file *os.File
-	var err error
-	if guard != nil {
-		file, err = guard.Create(path)
-	} else {
-		file, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	}
-	if err != nil {
-		return err
-	}
-	_, err = file.WriteString(text)
-	if err == nil {
-		err = file.Sync()
-	}
-	return errors.Join(err, file.Close())
+	return nil
 }
 
 // readAssignments reads lines of NAME=VALUE; those without a value are left

@@ -172,49 +172,50 @@ func decisions() []mutant {
 func stores() []mutant {
 	s := tests("Golden|Phase|Contracts|Modes|Syncs|NewerFormat|Reserve|ReadBack|Erase|EveryByte|Exposed|ModeComes|RemovalIs|RemoveEnrollment", "./adapters/statedir")
 	c := tests("Contract|Troubles|TestModes|TestErase|NoRoom|OnDisk", "./adapters/certfiles")
+	d := tests("", "./adapters/internal/durable")
 	return slices.Concat(
-		in("adapters/statedir/replace.go", s,
-			swap("file not synced", `err = f.do(opSync, name, file.Sync)`, `err = nil`),
-			swap("directory not synced", `if err := f.sync(); err != nil {
+		in("adapters/internal/durable/replace.go", d,
+			swap("file not synced", `err = f.Do(OpSync, name, file.Sync)`, `err = nil`),
+			swap("directory not synced", `if err := f.Sync(); err != nil {
 		f.putBack`, `if err := error(nil); err != nil {
 		f.putBack`),
-			swap("no read-back", `if err == nil && r.readBack {`, `if false {`),
-			swap("files for everyone to read", `os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)`, `os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)`),
-			swap("written before the mode is set", `os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)`, `os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)`).
+			swap("no read-back", `if err == nil && c.ReadBack {`, `if false {`),
+			swap("files for everyone to read", `return f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)`, `return f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)`),
+			swap("written before the mode is set", `return f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)`, `return f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)`).
 				also(`return file.Close()
 }
 
-func (f *folder) create`, `return errors.Join(file.Chmod(r.mode), file.Close())
+// create`, `return errors.Join(file.Chmod(c.Mode), file.Close())
 }
 
-func (f *folder) create`),
-			swap("placeholder not written", `err := f.write(tmp, data, replacement{mode: 0o600, reserved: reserved})`, `err := error(nil)`),
+// create`),
+			swap("placeholder not written", `err := f.Stage(name, Content{Data: data, Reserved: reserved})`, `err := error(nil)`),
+			swap("a failed replacement left behind", `if f.Remove(tmp) != nil {`, `if false {`),
+			swap("a failed replacement not undone", `		f.putBack(name, c)
+`, ``),
+			swap("replaced before it is written", `	err := f.Stage(name, c)
+	if err == nil && c.Check`, `	_ = f.Remove(name)
+	err := f.Stage(name, c)
+	if err == nil && c.Check`),
+			swap("taken before it is judged", `err = c.Check(f.At(name + NewSuffix))`, `_ = c.Check(f.At(name + NewSuffix))`),
+			swap("root's file in another's directory", `		err = f.owner.take(file)
+`, ``),
 		),
-		in("adapters/statedir/replace.go", tests("FaultAtEveryStep", "./adapters/statedir"),
-			swap("a failed replacement left behind", `if f.remove(name) != nil {`, `if false {`),
+		in("adapters/internal/durable/setaside.go", d,
+			swap("what is damaged is removed", `err = f.Rename(name, to)`, `err = f.Remove(name)`),
+			swap("a new name not synced", `return to, f.Sync()`, `return to, nil`),
+			swap("the newest copy goes first", `copies = copies[1:]`, `copies = copies[:len(copies)-1]`).
+				also(`_ = f.RemoveAll(copies[0])`, `_ = f.RemoveAll(copies[len(copies)-1])`),
 		),
-		in("adapters/statedir/replace.go", tests("CrashAtEveryStep", "./adapters/statedir"),
-			swap("replaced before it is written", `	err := f.write(tmp, data, r)
-	if err == nil {
-		err = f.rename(tmp, name)
-	}
-	if err != nil {
-		f.discard(tmp)
-		return err`, `	_ = f.remove(name)
-	err := f.write(tmp, data, r)
-	if err == nil {
-		err = f.rename(tmp, name)
-	}
-	if err != nil {
-		f.discard(tmp)
-		return err`),
+		in("adapters/internal/durable/disk.go", d,
+			swap("a directory's name not synced", `if err := d.sync(parent, dir); err != nil {`, `if err := error(nil); err != nil {`),
 		),
 		in("adapters/statedir/erase.go", s,
-			swap("unenrolled but a copy set aside stays", `original, _, _ := strings.Cut(name, damagedInfix)`, `original := name`),
-			swap("erased but not synced", `if err := f.sync(); err != nil {
-		return notErased(f.path, err)`, `if err := error(nil); err != nil {
-		return notErased(f.path, err)`),
-			swap("erased but not gone", `return f.eraseNames(r.name, r.name+newSuffix)`, `return f.eraseNames(r.name + newSuffix)`),
+			swap("unenrolled but a copy set aside stays", `original, _, _ := strings.Cut(name, durable.DamagedInfix)`, `original := name`),
+			swap("erased but not synced", `if err := f.Sync(); err != nil {
+		return notErased(f.Path(), err)`, `if err := error(nil); err != nil {
+		return notErased(f.Path(), err)`),
+			swap("erased but not gone", `return f.eraseNames(r.name, r.name+durable.NewSuffix)`, `return f.eraseNames(r.name + durable.NewSuffix)`),
 		),
 		in("adapters/statedir/record.go", s,
 			swap("a newer format overwritten", `if e.Format > r.format {`, `if false {`),
@@ -241,17 +242,6 @@ func (f *folder) create`),
 		in("adapters/statedir/credential.go", s,
 			swap("rename server_url on disk", `"server_url"`, `"server"`),
 		),
-		in("adapters/certfiles/folder.go", c,
-			swap("certificate not synced", `err = d.do(opSync, tmp, file.Sync)`, `err = nil`),
-		),
-		in("adapters/certfiles/setaside.go", c,
-			swap("a damaged certificate file removed", `return rename(d.root, d.path, name, aside)`, `return d.root.Remove(name)`),
-			swap("a damaged certificate file's new name not synced", `Reason: reason,
-	})
-	return d.sync()`, `Reason: reason,
-	})
-	return nil`),
-		),
 		in("app/internal/certs/install.go", tests("Damaged", "./app"),
 			swap("damaged files overwritten", `if err := k.makeWay(ctx, set); err != nil {`, `if err := error(nil); err != nil {`),
 			swap("damaged files put back", `		if err := k.Files.KeepPrevious(ctx); err != nil {
@@ -269,7 +259,7 @@ func (f *folder) create`),
 	if !received`, `	if !received`),
 		),
 		in("adapters/certfiles/apply.go", c,
-			swap("certificates' directory not synced", `if err := folders[path].sync(); err != nil {`, `if err := error(nil); err != nil {`),
+			swap("certificates' directory not synced", `if err := folders[path].Sync(); err != nil {`, `if err := error(nil); err != nil {`),
 		),
 		in("adapters/certfiles/paths.go", c,
 			swap("private key for everyone to read", `keyMode    fs.FileMode = 0o600`, `keyMode    fs.FileMode = 0o644`),

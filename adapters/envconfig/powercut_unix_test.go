@@ -1,0 +1,56 @@
+//go:build unix
+
+package envconfig
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/adapters/internal/durable"
+	"github.com/muster-agent/muster/adapters/internal/durable/powercut"
+)
+
+// TestTheConfigurationFileSurvivesAPowerCut shows that what replaces it leaves
+// the old or the new one, and the new one once it has returned nil.
+func TestTheConfigurationFileSurvivesAPowerCut(t *testing.T) {
+	t.Parallel()
+	const before, assigned = "A=1\nMUSTER_ENROLLMENT_KEY=cek_x\n", "B='2'\n"
+	file := func(path string) string { return filepath.Join(path, "etc", "agent.env") }
+	there := func(t *testing.T, path string) {
+		is := is.New(t)
+		is.NoErr(os.Mkdir(filepath.Dir(file(path)), 0o755))
+		is.NoErr(os.WriteFile(file(path), []byte(before), 0o600))
+	}
+	change := func(path string, around powercut.Around) error {
+		return set(&durable.Disk{Around: around}, file(path), []Assignment{{"B", "2"}}, func(string) error { return nil })
+	}
+	for name, s := range map[string]struct {
+		powercut.Scene
+		old, done string
+	}{
+		"set in a new file": {powercut.Scene{Run: change}, "", assigned},
+		"set":               {powercut.Scene{Run: change, Prepare: there}, before, before + assigned},
+		"the key goes": {powercut.Scene{Prepare: there, Run: func(path string, around powercut.Around) error {
+			return removeLines(&durable.Disk{Around: around}, file(path))
+		}}, before, "A=1\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s.Found = func(t *testing.T, path string, err error) {
+				found, readErr := os.ReadFile(file(path))
+				if readErr != nil && (s.old != "" || err == nil) {
+					t.Error(readErr)
+				}
+				if text := string(found); text != s.done && (err == nil || text != s.old) {
+					t.Errorf("it holds %q", text)
+				}
+			}
+			if n := s.Crash(t); n < 5 {
+				t.Errorf("only %d steps were seen", n)
+			}
+		})
+	}
+}
