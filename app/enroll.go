@@ -129,10 +129,10 @@ func (p *person) enrollAtIssuer(ctx context.Context) exitcode.End {
 			case p.limited.Err() != nil:
 				p.Say(told.Line)
 			default:
-				p.Say(fmt.Sprintf("%s Asking again in %v.", told.Line, pause.Round(time.Millisecond)))
+				p.Say(fmt.Sprintf("%s Asking again in %s.", told.Line, retry.Text(pause)))
 			}
 		case issue.HeldBack:
-			p.Say(fmt.Sprintf("%s Asking in %v.", told.Line, pause.Round(time.Millisecond)))
+			p.Say(fmt.Sprintf("%s Asking in %s.", told.Line, retry.Text(pause)))
 		case issue.Failed:
 			p.Say(told.Line)
 			if enrollment.NeedsOperator(r.Told.State) {
@@ -159,7 +159,7 @@ func (p *person) enrollAtIssuer(ctx context.Context) exitcode.End {
 // sayRetry says when the next attempt is, if there is one.
 func (p *person) sayRetry(pause time.Duration) {
 	if p.limited.Err() == nil {
-		p.Say(fmt.Sprintf("Trying again in %v.", pause.Round(time.Millisecond)))
+		p.Say(fmt.Sprintf("Trying again in %s.", retry.Text(pause)))
 	}
 }
 
@@ -192,7 +192,7 @@ func (p *person) enrollAtSite(ctx context.Context) exitcode.End {
 	pending := func() bool { return p.tracker.Snapshot().Site.State == ports.SiteStatePending }
 	server := set.ServerURL.Host
 	if pause := p.site.HeldBack(ctx, retry.Person); pause > 0 {
-		p.Say(fmt.Sprintf("%s asked not to be called for another %v: waiting.", server, pause.Round(time.Second)))
+		p.Say(fmt.Sprintf("%s asked not to be called for another %s: waiting.", server, retry.Text(pause)))
 		if p.sleep(pause) != nil {
 			return p.ended(ctx, pending())
 		}
@@ -234,7 +234,7 @@ func (p *person) enrollAtSite(ctx context.Context) exitcode.End {
 func (p *person) store(ctx context.Context, cred ports.Credential) exitcode.End {
 	for try := 1; try <= retry.PersonTries; try++ {
 		pause := p.attempts.Local(try).Wait
-		p.Say(fmt.Sprintf("The server gave a key, but it could not be stored. Trying again in %v.", pause.Round(time.Millisecond)))
+		p.Say(fmt.Sprintf("The server gave a key, but it could not be stored. Trying again in %s.", retry.Text(pause)))
 		if wait.Sleep(ctx, p.deps.Wall, pause, nil) != nil {
 			break
 		}

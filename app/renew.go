@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/muster-agent/muster/app/internal/issue"
 	"github.com/muster-agent/muster/app/internal/wait"
@@ -28,7 +27,7 @@ func RenewCertificates(ctx context.Context, d Deps, say func(string)) ports.Rene
 		if !passing(result, a.tracker.Snapshot().Issuer.State) || tries == retry.PersonTries || ctx.Err() != nil {
 			return told.End
 		}
-		say(fmt.Sprintf("Trying again in %v.", issue.Wait(result).Round(time.Millisecond)))
+		say(fmt.Sprintf("Trying again in %s.", retry.Text(issue.Wait(result))))
 		if wait.Sleep(ctx, d.Wall, issue.Wait(result), nil) != nil {
 			return told.End
 		}

@@ -57,7 +57,7 @@ func StatusFromDisk(ctx context.Context, d Disk) ports.Status {
 	st := health.Stopped(left, d.Settings, d.Version, d.Hostname)
 	found, err := d.Certificates.Read(ctx)
 	if there(err) {
-		j := cert.Judge(certs.Judged(found), d.Now, cert.Options{Threshold: d.Settings.RenewalThreshold})
+		j := cert.Judge(certs.Judged(found), d.Now, cert.Options{Threshold: d.Settings.RenewalThreshold, Managed: managed})
 		st.Certificate = health.Certificate(j, certs.Placed(found), managed)
 		if managed {
 			st.Issuer = health.StoppedIssuer(left, d.Settings, j.Status)

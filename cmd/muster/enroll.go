@@ -61,7 +61,7 @@ func (p *program) enroll(cmd *cobra.Command, args []string, flags enrollFlags) e
 	if err != nil {
 		return err
 	}
-	world, err := p.world(config, p.logger(config.settings), false)
+	world, err := p.world(config, p.personLogger(config), false)
 	if err != nil {
 		return err
 	}

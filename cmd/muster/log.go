@@ -1,8 +1,13 @@
 package main
 
 import (
+	"io"
 	"log/slog"
+	"os"
+	"slices"
 
+	"github.com/muster-agent/muster/adapters/envconfig"
+	"github.com/muster-agent/muster/domain/retry"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -13,7 +18,7 @@ func (p *program) logger(settings ports.Settings) *slog.Logger {
 		Level: map[string]slog.Level{"debug": slog.LevelDebug, "warn": slog.LevelWarn, "error": slog.LevelError}[settings.LogLevel], // else info, the zero Level
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Value.Kind() == slog.KindDuration { // JSON would show nanoseconds
-				a.Value = slog.StringValue(a.Value.Duration().String())
+				a.Value = slog.StringValue(retry.Text(a.Value.Duration()))
 			}
 			return a
 		},
@@ -26,4 +31,26 @@ func (p *program) logger(settings ports.Settings) *slog.Logger {
 		handler = slog.NewMultiHandler(handler, p.events)
 	}
 	return slog.New(handler)
+}
+
+// personLogger is the logger of a command whose lines a person reads: at a
+// terminal nothing but warnings comes between them, unless a level was asked
+// for.
+func (p *program) personLogger(config *configuration) *slog.Logger {
+	settings := config.settings
+	if config.defaulted("MUSTER_LOG_LEVEL") && isTerminal(p.stderr) {
+		settings.LogLevel = "warn"
+	}
+	return p.logger(settings)
+}
+
+// defaulted reports whether nobody has set a variable.
+func (c *configuration) defaulted(name string) bool {
+	return slices.ContainsFunc(c.Values(), func(v envconfig.Value) bool { return v.Name == name && v.From == envconfig.FromDefault })
+}
+
+// isTerminal reports whether somebody sees what is written as it is written.
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && terminal(file.Fd())
 }

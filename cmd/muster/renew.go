@@ -30,7 +30,7 @@ func (p *program) renew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	world, err := p.world(config, p.logger(config.settings), false)
+	world, err := p.world(config, p.personLogger(config), false)
 	if err != nil {
 		return err
 	}

@@ -91,7 +91,7 @@ func (p *program) root() *cobra.Command {
 	root.Flags().BoolVar(&printVersion, "version", false, "the same as the command version")
 	all := root.PersistentFlags()
 	all.StringVar(&p.configFile, "config", "", "configuration `FILE` (default "+file+")")
-	all.StringVar(&p.stateDir, "state-dir", "", "state `DIR`ectory")
+	all.StringVar(&p.stateDir, "state-dir", "", "keep the state in `DIR`")
 	all.StringVar(&p.logLevel, "log-level", "", "debug, info, warn or error")
 	all.StringVar(&p.logFormat, "log-format", "", "text or json")
 	root.AddCommand(p.runCommand(), p.enrollCommand(), p.renewCommand(), p.statusCommand(), p.identifyCommand(),

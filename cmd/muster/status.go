@@ -20,7 +20,7 @@ import (
 )
 
 func (p *program) statusCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, verbose bool
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "What this machine is and how it stands",
@@ -28,13 +28,14 @@ func (p *program) statusCommand() *cobra.Command {
 			"when all is well, 2 while something is under way, and 1 when it is not running,\n" +
 			"not configured, or a person must act.",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return p.status(cmd.Context(), asJSON) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.status(cmd.Context(), asJSON, verbose) },
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	cmd.Flags().BoolVar(&verbose, "verbose", false, "with the paths of missing files")
 	return cmd
 }
 
-func (p *program) status(ctx context.Context, asJSON bool) error {
+func (p *program) status(ctx context.Context, asJSON, verbose bool) error {
 	config, err := p.configure("")
 	if err != nil {
 		return err
@@ -51,7 +52,7 @@ func (p *program) status(ctx context.Context, asJSON bool) error {
 	if asJSON {
 		p.say(strings.TrimSuffix(string(statussocket.Encode(st)), "\n"))
 	} else {
-		p.describe(st)
+		p.describe(st, verbose)
 	}
 	if p.stdout.failed() == nil { // else nobody was told
 		p.code = exitcode.OfStatus(st.State)
@@ -80,7 +81,7 @@ func (p *program) statusFromDisk(ctx context.Context, settings ports.Settings) (
 }
 
 // describe prints a status for a person.
-func (p *program) describe(st ports.Status) {
+func (p *program) describe(st ports.Status, verbose bool) {
 	p.say(health.Sentence(st, time.Now()))
 	row := func(name, text string) {
 		if text != "" {
@@ -118,7 +119,11 @@ func (p *program) describe(st ports.Status) {
 	}
 	row("site", join(string(st.Site.State), with("since", at(st.Site.Since)), with("next attempt", at(st.Site.NextAttempt)), st.Site.LastError))
 	row("manager", join(string(st.Issuer.State), with("next attempt", at(st.Issuer.NextAttempt)), st.Issuer.LastError))
-	row("certificate", join(string(st.Certificate.Status), with("until", at(st.Certificate.NotAfter)), with("renewal", at(st.Certificate.RenewAt)), st.Certificate.Detail))
+	certificate := join(string(st.Certificate.Status), with("until", at(st.Certificate.NotAfter)), with("renewal", at(st.Certificate.RenewAt)), st.Certificate.Detail)
+	if awaited := health.AwaitedCertificate(st); awaited != "" && !verbose {
+		certificate = fmt.Sprintf("%s (%s)", st.Certificate.Status, awaited)
+	}
+	row("certificate", certificate)
 	row("relay", join(string(st.Relay.State), with("since", at(st.Relay.Since)), st.Relay.LastError))
 	row("listener", st.ListenerAddr)
 	if st.ClockSkew != nil && *st.ClockSkew != 0 {

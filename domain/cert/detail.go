@@ -16,7 +16,7 @@ const maxQuoted = 200
 
 // detail says what is wrong and what to do, or until when the certificate is
 // valid.
-func (j Judgement) detail() string {
+func (j Judgement) detail(managed bool) string {
 	if j.Servable() {
 		return j.validity() + "."
 	}
@@ -24,7 +24,7 @@ func (j Judgement) detail() string {
 	for i, p := range j.Problems {
 		texts[i] = p.Text
 	}
-	return strings.Join(texts, "; ") + ". " + j.advice()
+	return strings.Join(texts, "; ") + ". " + j.advice(managed)
 }
 
 func (j Judgement) validity() string {
@@ -39,11 +39,14 @@ func (j Judgement) validity() string {
 }
 
 // advice tells a person what to do about the worst problem.
-func (j Judgement) advice() string {
+func (j Judgement) advice(managed bool) string {
 	const again = "enroll with the manager for a new set (muster run does so by itself where one is configured)"
 	switch j.Status {
 	case ports.CertMissing:
-		return "Put the missing there, or " + again + "."
+		if managed {
+			return "There is nothing to do about the files: the manager is asked for them."
+		}
+		return "Put them there, or set MUSTER_MANAGER_URL to the manager that issues them."
 	case ports.CertCorrupt:
 		return "Restore the file, or " + again + "."
 	case ports.CertNotYetValid:

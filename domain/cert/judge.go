@@ -23,6 +23,9 @@ type Options struct {
 	// Threshold is how long before its end a certificate is renewed at the
 	// latest; see RenewAt.
 	Threshold time.Duration
+	// Managed: an issuer is asked for a certificate that is missing. It changes
+	// the advice only.
+	Managed bool
 	// OtherClock is the same instant by a server's clock that differs from
 	// ours; zero if none does. A date then counts as past, or as yet to come,
 	// only if it is so by both clocks (docs/SPEC.md, "When the clock is
@@ -263,6 +266,6 @@ func summarise(problems []Problem, r result, clocks clocks, o Options) Judgement
 	if j.Status == ports.CertValid && clocks.reached(j.RenewAt) {
 		j.Status = ports.CertExpiringSoon
 	}
-	j.Detail = j.detail()
+	j.Detail = j.detail(o.Managed)
 	return j
 }

@@ -158,3 +158,19 @@ func TestSentence(t *testing.T) {
 		})
 	}
 }
+
+// What a person is told of missing files depends on what they wait for.
+func TestAwaitedCertificate(t *testing.T) {
+	for state, want := range map[ports.IssuerState]string{
+		ports.IssuerStatePending: "waiting for approval", ports.IssuerStateRetrying: "being asked for",
+		ports.IssuerStateDenied: "the manager gives none: see there", ports.IssuerStateConflict: "the manager gives none: see there",
+		ports.IssuerStateUnexpected: "the manager gives none: see there",
+		ports.IssuerStateApproved:   "", ports.IssuerStateNotConfigured: "",
+	} {
+		is := is.New(t)
+		s := ports.Status{Issuer: ports.IssuerStatus{State: state}, Certificate: ports.CertificateReport{Status: ports.CertMissing}}
+		is.Equal(AwaitedCertificate(s), want)
+		s.Certificate.Status = ports.CertCorrupt
+		is.Equal(AwaitedCertificate(s), "") // the files are what is wrong
+	}
+}

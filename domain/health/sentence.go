@@ -104,3 +104,21 @@ func at(t, now time.Time) string {
 	}
 	return t.Format("2006-01-02 15:04")
 }
+
+// AwaitedCertificate says what a missing certificate waits for, as far as its
+// issuer is being asked; empty where a person must look at the files.
+func AwaitedCertificate(s ports.Status) string {
+	if s.Certificate.Status != ports.CertMissing {
+		return ""
+	}
+	switch s.Issuer.State {
+	case ports.IssuerStatePending:
+		return "waiting for approval"
+	case ports.IssuerStateRetrying:
+		return "being asked for"
+	case ports.IssuerStateDenied, ports.IssuerStateConflict, ports.IssuerStateUnexpected:
+		return "the manager gives none: see there"
+	case ports.IssuerStateApproved, ports.IssuerStateNotConfigured:
+	}
+	return ""
+}

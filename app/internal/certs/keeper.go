@@ -48,7 +48,7 @@ type Keeper struct {
 
 // options judge at both instants while a server's clock differs from ours.
 func (k *Keeper) options() cert.Options {
-	return cert.Options{Threshold: k.Threshold, OtherClock: k.Skew.Other()}
+	return cert.Options{Threshold: k.Threshold, Managed: k.Issuer != nil, OtherClock: k.Skew.Other()}
 }
 
 // Judgement is the newest one.

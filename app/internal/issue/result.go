@@ -115,8 +115,11 @@ func Told(r Result) ports.RenewResult {
 	case NotYetValid:
 		return line(ports.RenewFailed, r.Detail)
 	case ByHand:
-		if j := r.Judgement; j.Servable() {
+		switch j := r.Judgement; {
+		case j.Servable():
 			return line(ports.RenewDone, fmt.Sprintf("The certificate is valid until %s. No manager is configured, so nobody renews it.", certs.When(j.NotAfter)))
+		case j.Status == ports.CertMissing: // which says so
+			return line(ports.RenewFailed, j.Detail)
 		}
 		return line(ports.RenewFailed, r.Judgement.Detail+" No manager is configured: set MUSTER_MANAGER_URL, or place the files by hand.")
 	case Stopped:
