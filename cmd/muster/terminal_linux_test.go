@@ -53,7 +53,7 @@ func TestThePersonsLinesAreAloneAtATerminal(t *testing.T) {
 			is := is.New(t)
 			s, dir := newSite(t), t.TempDir()
 			var out bytes.Buffer
-			log, read := os.Stderr, (*os.File)(nil)
+			var log, read *os.File
 			if tt.terminal {
 				log, read = pty(t)
 			} else {
