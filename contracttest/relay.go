@@ -203,6 +203,18 @@ func RelayDialer(t *testing.T, fresh func(*testing.T, RelayScript) RelayServer) 
 			is.Equal(frame.Type, name)
 		}
 	})
+	t.Run("a frame's type that is not fit for a log", func(t *testing.T) {
+		is := is.New(t)
+		conn, peer := dial(t, RelayScript{})
+		for _, name := range []string{
+			"cak_contract0123456789", "x.CEK_contract", "two words", "a\x1b[31m", "naïve", strings.Repeat("x", 65), "<script>",
+		} {
+			peer.Push(ports.RelayFrame{Type: name})
+			frame, err := conn.Receive(t.Context())
+			is.NoErr(err)
+			is.Equal(frame.Type, "") // nothing of it
+		}
+	})
 	t.Run("receive until the context ends", func(t *testing.T) {
 		is := is.New(t)
 		conn, _ := dial(t, RelayScript{})

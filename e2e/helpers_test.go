@@ -610,14 +610,6 @@ type line struct {
 	Serial string // of certs.installed and certs.renewed
 }
 
-func (l line) wait() time.Duration {
-	d, err := time.ParseDuration(l.Wait)
-	if err != nil {
-		return -1
-	}
-	return d
-}
-
 // lines are those with an event, all for "", and a channel that is closed when
 // there is more to read.
 func (l *log) lines(event string) ([]line, <-chan struct{}) {

@@ -96,8 +96,16 @@ func (c *canary) visit(a *agent) {
 	c.learn(m)
 	c.search("the agent's log", a.log.String())
 	for _, args := range [][]string{
-		{"status"}, {"status", "--json"}, {"config"}, {"identify", "--json"}, {"enroll"}, {"enroll", "--force"}, {"renew-certs"}, {"run"},
-		{"unenroll", "--yes"}, {"version"},
+		{"status"},
+		{"status", "--json"},
+		{"config"},
+		{"identify", "--json"},
+		{"enroll"},
+		{"enroll", "--force"},
+		{"renew-certs"},
+		{"run"},
+		{"unenroll", "--yes"},
+		{"version"},
 	} {
 		c.search("muster "+strings.Join(args, " "), m.do(args...).String())
 	}

@@ -202,4 +202,4 @@ func (l *loader) setDefaults(environment map[string]string) {
 }
 
 // fileOrigin is the Value.From of a value from a file.
-func fileOrigin(path string) string { return "file " + redact(path) }
+func fileOrigin(path string) string { return "file " + withoutSecrets(path) }

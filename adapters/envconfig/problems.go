@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/muster-agent/muster/adapters/internal/redact"
 )
 
 // Error is everything that is wrong with a configuration.
@@ -30,9 +32,6 @@ func (e *Error) Error() string {
 	}
 	return fmt.Sprintf("configuration: %d problems:\n- %s%s", len(e.Problems), strings.Join(e.Problems, "\n- "), warnings)
 }
-
-// redacted stands for what may not be shown.
-const redacted = "[redacted]"
 
 // unquotable is the length in bytes from which a bad value is not repeated: it
 // could be a secret in the wrong variable, and no part of one with 8
@@ -59,7 +58,7 @@ func quotePath(path string) string {
 // presentable is a sentence for a terminal or a log, without what a name or
 // path may have brought: secrets and control characters.
 func presentable(sentence string) string {
-	return redact(strings.Map(func(r rune) rune {
+	return withoutSecrets(strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return unicode.ReplacementChar
 		}
@@ -67,19 +66,21 @@ func presentable(sentence string) string {
 	}, sentence))
 }
 
-// keyPrefixes begin the keys that a site enrollment takes and gives.
-var keyPrefixes = [...]string{"cek_", "cak_"}
-
 // isKey reports whether value is a key, whatever variable it was given to.
 func isKey(value string) bool {
-	return keyLength(strings.Trim(value, " \t\r\n'\"")) > 0
+	return redact.BeginsWithKey(strings.Trim(value, " \t\r\n'\""))
 }
 
-// redact replaces what is a secret in any text: keys, and what stands before
-// the @ in a URL.
-func redact(text string) string { return redactUserinfo(redactKeys(text)) }
+// WithoutKeys is a text of our own in which every key is replaced: a person may
+// have put one where a command or a flag belongs, and what is wrong with that is
+// said in words that repeat it.
+func WithoutKeys(text string) string { return redact.Keys(text) }
 
-func redactUserinfo(text string) string {
+// withoutSecrets replaces what is a secret in any text: keys, and what stands
+// before the @ in a URL.
+func withoutSecrets(text string) string { return withoutUserinfo(redact.Keys(text)) }
+
+func withoutUserinfo(text string) string {
 	var b strings.Builder
 	for {
 		head, rest, found := strings.Cut(text, "://")
@@ -93,46 +94,11 @@ func redactUserinfo(text string) string {
 			end = len(rest)
 		}
 		if at := strings.LastIndexByte(rest[:end], '@'); at >= 0 {
-			b.WriteString(redacted)
+			b.WriteString(redact.Mark)
 			rest = rest[at:]
 		}
 		text = rest
 	}
-}
-
-// redactKeys replaces every key in text.
-func redactKeys(text string) string {
-	var b strings.Builder
-	for text != "" {
-		n := keyLength(text)
-		if n > 0 {
-			b.WriteString(redacted)
-		} else {
-			b.WriteByte(text[0])
-			n = 1
-		}
-		text = text[n:]
-	}
-	return b.String()
-}
-
-// keyLength is how long the key is that text begins with; 0 if it begins with
-// none. A prefix alone is no key.
-func keyLength(text string) int {
-	for _, prefix := range keyPrefixes {
-		n := len(prefix)
-		if len(text) < n || !strings.EqualFold(text[:n], prefix) {
-			continue
-		}
-		end := strings.IndexAny(text[n:], " \t\r\n/\\?&#,;:()'\"")
-		if end < 0 {
-			return len(text)
-		}
-		if end > 0 {
-			return n + end
-		}
-	}
-	return 0
 }
 
 // reason is what went wrong with a file, without its name.

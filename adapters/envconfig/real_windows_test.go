@@ -10,6 +10,8 @@ import (
 
 	"github.com/matryer/is"
 	"golang.org/x/sys/windows"
+
+	"github.com/muster-agent/muster/adapters/internal/durable"
 )
 
 // TestRealTheConfigurationFileKeepsItsAccessList needs Windows itself.
@@ -23,7 +25,7 @@ func TestRealTheConfigurationFileKeepsItsAccessList(t *testing.T) {
 	is.NoErr(err)
 	is.NoErr(windows.SetNamedSecurityInfo(file, windows.SE_FILE_OBJECT,
 		windows.DACL_SECURITY_INFORMATION|windows.PROTECTED_DACL_SECURITY_INFORMATION, nil, nil, dacl, nil))
-	is.NoErr(removeLines(file))
+	is.NoErr(removeLines(new(durable.Disk), file))
 	sd, err := windows.GetNamedSecurityInfo(file, windows.SE_FILE_OBJECT, windows.DACL_SECURITY_INFORMATION)
 	is.NoErr(err)
 	is.Equal(strings.Replace(sd.String(), "D:PAI", "D:P", 1), closed.String())

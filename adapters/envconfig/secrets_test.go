@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/adapters/internal/redact"
 )
 
 func TestHalfConfiguredSite(t *testing.T) {
@@ -86,7 +88,7 @@ func TestSecretFiles(t *testing.T) {
 		is.True(c.Settings().SiteConfigured()) // with the key of the file
 		is.Equal(c.Settings().EnrollmentKey.Reveal(), enrollKey)
 		is.Equal(c.Settings().EnrollmentKeyFile, file)
-		is.Equal(value(t, c, "MUSTER_ENROLLMENT_KEY"), Value{"MUSTER_ENROLLMENT_KEY", redacted, "file " + file})
+		is.Equal(value(t, c, "MUSTER_ENROLLMENT_KEY"), Value{"MUSTER_ENROLLMENT_KEY", redact.Mark, "file " + file})
 		is.Equal(value(t, c, "MUSTER_ENROLLMENT_KEY_FILE"), Value{"MUSTER_ENROLLMENT_KEY_FILE", file, FromEnvironment})
 	}
 	shared := write(t, "shared", "old-key\n")
@@ -130,7 +132,7 @@ func TestCredentialsDirectory(t *testing.T) {
 	c := load(t, source(t, "", site...))
 	is.Equal(c.Settings().EnrollmentKey.Reveal(), enrollKey)
 	is.Equal(c.Settings().EnrollmentKeyFile, key)
-	is.Equal(value(t, c, "MUSTER_ENROLLMENT_KEY"), Value{"MUSTER_ENROLLMENT_KEY", redacted, FromCredentials})
+	is.Equal(value(t, c, "MUSTER_ENROLLMENT_KEY"), Value{"MUSTER_ENROLLMENT_KEY", redact.Mark, FromCredentials})
 
 	c = load(t, source(t, "", append(site, "MUSTER_ENROLLMENT_KEY=cek_other")...))
 	is.Equal(c.Settings().EnrollmentKey.Reveal(), "cek_other")

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/muster-agent/muster/adapters/internal/redact"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -121,11 +122,11 @@ func parseProxy(raw string) (*url.URL, error) {
 func redactProxy(raw string) string {
 	u, err := parseProxy(raw)
 	if err != nil {
-		return redacted
+		return redact.Mark
 	}
 	userinfo := ""
 	if u.User != nil {
-		userinfo = redacted + "@"
+		userinfo = redact.Mark + "@"
 	}
-	return redact(u.Scheme + "://" + userinfo + u.Host)
+	return withoutSecrets(u.Scheme + "://" + userinfo + u.Host)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"github.com/muster-agent/muster/adapters/internal/redact"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -130,11 +131,11 @@ func (l *loader) value(name, text string, isDefault bool) Value {
 	case text == "":
 		v.From = FromUnset
 	case isSecret(name) || l.hidden[name]:
-		v.Value = redacted
+		v.Value = redact.Mark
 	case name == "HTTPS_PROXY" || name == "HTTP_PROXY":
 		v.Value = redactProxy(text)
 	default:
-		v.Value = redact(text)
+		v.Value = withoutSecrets(text)
 	}
 	return v
 }

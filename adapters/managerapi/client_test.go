@@ -496,32 +496,6 @@ func TestEchoingManager(t *testing.T) {
 	}
 }
 
-func TestDetail(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct{ words, want string }{
-		{"plain words, untouched: see https://example.org/help.", "plain words, untouched: see https://example.org/help."},
-		{"a\x00b\x1b[31mc\u202ed\te\nf\u0085g", "ab[31mcd e f g"},
-		{"the token " + pollingToken + " is used", "the token [redacted] is used"},
-		{"/status/" + url.PathEscape(pollingToken) + "/", "/status/[redacted]/"},
-		{"ends with " + pollingToken[20:], "ends with [redacted]"},
-		{"a " + privateKey + " b", "a [redacted]  b"},
-		{"a -----BEGIN PRIVATE KEY-----\nMIG", "a [redacted]"},
-		{privateKey + "x" + privateKey, "[redacted] x[redacted]"},
-		{"a cek_x and cak_1", "a [redacted] and [redacted]"},
-		{"a key begins with cek_, or \"cak_\". Not with CEK_", "a key begins with cek_, or \"cak_\". Not with CEK_"},
-		{"cek_cek_ cek_- cek_.x cek_\"x cek_,x xcek_ cek_=", "[redacted] [redacted] [redacted].x [redacted]\"x [redacted],x [redacted] [redacted]"},
-		{"hex 0123456789abcdef0123", "hex [redacted]"},
-		{strings.Repeat("ä", 201), strings.Repeat("ä", 199) + "…"},
-	} {
-		if got := (scrubber{pollingToken}).detail(tt.words); got != tt.want {
-			t.Errorf("%q: got %q, want %q", tt.words, got, tt.want)
-		}
-	}
-	is := is.New(t)
-	is.Equal(scrubber{}.detail("no token"), "no token")
-	is.Equal(scrubber{"a/b"}.detail("a/b and a%2Fb"), "[redacted] and [redacted]")
-}
-
 // canned is a transport with one answer.
 type canned struct {
 	status int

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"slices"
 
+	"github.com/muster-agent/muster/adapters/internal/redact"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -45,15 +46,15 @@ func (c *IssuerClient) Submit(ctx context.Context, r ports.IssueRequest) ports.A
 	answer := ask(ctx, c.issuer, Request{Kind: kind, Submit: r}, doing, faulty, serve)
 	switch o := answer.Outcome.(type) {
 	case ports.IssueKnown:
-		answer.Outcome = ports.IssueKnown{Detail: redact(o.Detail, r.Resume)}
+		answer.Outcome = ports.IssueKnown{Detail: redact.Words(o.Detail, r.Resume)}
 	case ports.IssueNeedsCredentials:
-		answer.Outcome = ports.IssueNeedsCredentials{Detail: redact(o.Detail, r.Resume)}
+		answer.Outcome = ports.IssueNeedsCredentials{Detail: redact.Words(o.Detail, r.Resume)}
 	case ports.IssueUnexpected:
-		answer.Outcome = ports.IssueUnexpected{Status: o.Status, Detail: redact(o.Detail, r.Resume), Check: o.Check}
+		answer.Outcome = ports.IssueUnexpected{Status: o.Status, Detail: redact.Words(o.Detail, r.Resume), Check: o.Check}
 	case ports.IssueBusy:
-		answer.Outcome = ports.IssueBusy{Reason: redact(o.Reason, r.Resume)}
+		answer.Outcome = ports.IssueBusy{Reason: redact.Words(o.Reason, r.Resume)}
 	case ports.Unavailable:
-		answer.Outcome = ports.Unavailable{Reason: redact(o.Reason, r.Resume)}
+		answer.Outcome = ports.Unavailable{Reason: redact.Words(o.Reason, r.Resume)}
 	case ports.IssueReceived, ports.IssuePending, ports.IssueDenied, ports.IssueUnknown:
 	}
 	return answer

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/muster-agent/muster/adapters/internal/redact"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -140,6 +141,11 @@ func (a agentEnd) Send(ctx context.Context, status ports.AgentStatus) error {
 	return nil
 }
 
+// fit is a frame as its port has it.
+func fit(frame ports.RelayFrame) ports.RelayFrame {
+	return ports.RelayFrame{Type: redact.Name(frame.Type)}
+}
+
 // Receive ends the connection when ctx ends, which is the harsher behaviour that
 // ports.RelayConn allows.
 func (a agentEnd) Receive(ctx context.Context) (ports.RelayFrame, error) {
@@ -149,12 +155,12 @@ func (a agentEnd) Receive(ctx context.Context) (ports.RelayFrame, error) {
 		}
 		select { // what came before the relay's end is received before it
 		case frame := <-a.c.frames:
-			return frame, nil
+			return fit(frame), nil
 		default:
 		}
 		select {
 		case frame := <-a.c.frames:
-			return frame, nil
+			return fit(frame), nil
 		case pong := <-a.c.pings:
 			a.c.mu.Lock()
 			mute := a.c.mute

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/muster-agent/muster/adapters/internal/redact"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -75,13 +76,13 @@ func (e *Site) Enroll(ctx context.Context, request ports.SiteRequest) ports.Answ
 func redactSite(outcome ports.SiteOutcome, key ports.Secret) ports.SiteOutcome {
 	switch o := outcome.(type) {
 	case ports.SiteRejected:
-		return ports.SiteRejected{Detail: redact(o.Detail, key)}
+		return ports.SiteRejected{Detail: redact.Words(o.Detail, key)}
 	case ports.SiteConflict:
-		return ports.SiteConflict{Detail: redact(o.Detail, key)}
+		return ports.SiteConflict{Detail: redact.Words(o.Detail, key)}
 	case ports.SiteUnexpected:
-		return ports.SiteUnexpected{Status: o.Status, Detail: redact(o.Detail, key)}
+		return ports.SiteUnexpected{Status: o.Status, Detail: redact.Words(o.Detail, key)}
 	case ports.SiteTransient:
-		return ports.SiteTransient{Reason: redact(o.Reason, key)}
+		return ports.SiteTransient{Reason: redact.Words(o.Reason, key)}
 	case ports.SiteEnrolledNew, ports.SiteEnrolledAgain, ports.SiteCollisionPending, ports.SiteRateLimited:
 	}
 	return outcome

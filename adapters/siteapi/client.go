@@ -8,9 +8,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
+	"github.com/muster-agent/muster/adapters/internal/httpanswer"
+	"github.com/muster-agent/muster/adapters/internal/redact"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -45,10 +46,9 @@ func New(base *url.URL, transport http.RoundTripper, userAgent string, describe 
 
 // Enroll implements ports.SiteEnroller.
 func (c *Client) Enroll(ctx context.Context, r ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
-	scrub := scrubber{r.EnrollmentKey.Reveal()}
 	fail := func(reason string) ports.Answer[ports.SiteOutcome] {
 		return ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteTransient{
-			Reason: fmt.Sprintf("enrolling at %s failed: %s", c.endpoint.Host, scrub.secret(reason)),
+			Reason: fmt.Sprintf("enrolling at %s failed: %s", c.endpoint.Host, redact.Secrets(reason, r.EnrollmentKey)),
 		}}
 	}
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
@@ -68,12 +68,8 @@ func (c *Client) Enroll(ctx context.Context, r ports.SiteRequest) ports.Answer[p
 	}
 	defer func() { _ = resp.Body.Close() }() // what matters of it has been read
 
-	answer := c.judge(ctx, resp, scrub, fail)
-	answer.ServerTime = serverTime(resp)
-	switch resp.StatusCode {
-	case http.StatusAccepted, http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		answer.RetryAfter = resp.Header.Get("Retry-After")
-	}
+	answer := c.judge(ctx, resp, r.EnrollmentKey, fail)
+	answer.ServerTime, answer.RetryAfter = httpanswer.ServerTime(resp), httpanswer.RetryAfter(resp)
 	return answer
 }
 
@@ -81,43 +77,43 @@ func (c *Client) Enroll(ctx context.Context, r ports.SiteRequest) ports.Answer[p
 // decides; of the body only a key and, for a person, the server's words are
 // taken. What has come in full counts though ctx be done: a key is shown only
 // once.
-func (c *Client) judge(ctx context.Context, resp *http.Response, scrub scrubber, fail func(string) ports.Answer[ports.SiteOutcome]) ports.Answer[ports.SiteOutcome] {
+func (c *Client) judge(ctx context.Context, resp *http.Response, key ports.Secret, fail func(string) ports.Answer[ports.SiteOutcome]) ports.Answer[ports.SiteOutcome] {
 	answer := func(o ports.SiteOutcome) ports.Answer[ports.SiteOutcome] {
 		return ports.Answer[ports.SiteOutcome]{Outcome: o}
 	}
 	status := resp.StatusCode
 	switch {
 	case status == http.StatusCreated || status == http.StatusOK:
-		body, err := readBody(resp)
+		body, err := httpanswer.Body(resp, maxBody)
 		if err != nil {
-			return fail(fmt.Sprintf("of its answer (status %d) %s", status, c.bodyError(err)))
+			return fail(fmt.Sprintf("of its answer (status %d) %s", status, httpanswer.BodyError(err, c.describe)))
 		}
-		key, err := decodeKey(body)
+		minted, err := decodeKey(body)
 		if err != nil {
 			return fail(fmt.Sprintf("its answer (status %d) %v", status, err))
 		}
 		if status == http.StatusCreated {
-			return answer(ports.SiteEnrolledNew{Key: key})
+			return answer(ports.SiteEnrolledNew{Key: minted})
 		}
-		return answer(ports.SiteEnrolledAgain{Key: key})
+		return answer(ports.SiteEnrolledAgain{Key: minted})
 	case status == http.StatusAccepted:
 		return answer(ports.SiteCollisionPending{})
 	case status == http.StatusTooManyRequests:
 		return answer(ports.SiteRateLimited{})
 	case status >= 500:
-		return fail(strings.TrimSpace(fmt.Sprintf("it answered %d %s", status, http.StatusText(status))))
+		return fail(httpanswer.Answered(status))
 	}
 	detail := ""
 	switch {
 	case status < 200: // 101, whose body is the connection
 	case status >= 300 && status < 400:
-		detail = scrub.detail(redirectDetail(resp))
+		detail = redact.Words(httpanswer.Redirect(resp), key)
 	default:
-		body, err := readBody(resp)
+		body, err := httpanswer.Body(resp, maxBody)
 		if err != nil && ctx.Err() != nil {
 			return fail(c.describe(ctx.Err()))
 		}
-		detail = scrub.detail(decodeDetail(body))
+		detail = redact.Words(decodeDetail(body), key)
 	}
 	switch status {
 	case http.StatusUnauthorized:

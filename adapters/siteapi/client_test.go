@@ -2,7 +2,6 @@ package siteapi
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -399,39 +398,6 @@ func TestReasonHoldsNoKey(t *testing.T) {
 	noSecrets(t, reason)
 	is.True(strings.HasPrefix(reason, "enrolling at host.example:8443 failed: malformed answer"))
 	is.True(strings.Contains(reason, "[redacted]"))
-}
-
-func TestDetail(t *testing.T) {
-	t.Parallel()
-	encoded := base64.StdEncoding.EncodeToString([]byte(enrollmentKey))
-	for _, tt := range []struct{ words, want string }{
-		{"plain words, untouched: see https://example.org/help.", "plain words, untouched: see https://example.org/help."},
-		{"Ünïcode, 日本語", "Ünïcode, 日本語"},
-		{"a\x00b\x1b[31mc\u202ed\te\nf\u0085g", "ab[31mcd e f g"},
-		{"the key " + enrollmentKey + " is wrong", "the key [redacted] is wrong"},
-		{"the key '" + strings.ToUpper(enrollmentKey) + "'", "the key '[redacted]'"},
-		{"starts with " + enrollmentKey[:14], "starts with [redacted]"},
-		{"ends with " + enrollmentKey[12:], "ends with [redacted]"},
-		{"split: " + enrollmentKey[:9] + " " + enrollmentKey[9:18] + " " + enrollmentKey[18:], "split: [redacted] [redacted] [redacted]"},
-		{"minted " + apiKey, "minted [redacted]"},
-		{"other cek_x and cak_1 keys", "other [redacted] and [redacted] keys"},
-		{"a key begins with cek_, or \"cak_\". Not with CEK_", "a key begins with cek_, or \"cak_\". Not with CEK_"},
-		{"cek_cek_ cek_- cek_.x cek_\"x cek_,x xcek_ cek_=", "[redacted] [redacted] [redacted].x [redacted]\"x [redacted],x [redacted] [redacted]"},
-		{"base64 " + encoded + "!", "base64 [redacted]!"},
-		{"hex 0123456789abcdef0123", "hex [redacted]"},
-		{"hex 0123456789abcdef012", "hex 0123456789abcdef012"},
-		{"ENROLL_SITE_CONFLICT_WITH stays, as does incomprehensibilities", "ENROLL_SITE_CONFLICT_WITH stays, as does incomprehensibilities"},
-		{strings.Repeat("ä", 200), strings.Repeat("ä", 200)},
-		{strings.Repeat("ä", 201), strings.Repeat("ä", 199) + "…"},
-		{strings.Repeat("x ", 90) + enrollmentKey, strings.Repeat("x ", 90) + "[redacted]"},
-	} {
-		if got := (scrubber{enrollmentKey}).detail(tt.words); got != tt.want {
-			t.Errorf("%q: got %q, want %q", tt.words, got, tt.want)
-		}
-	}
-	is := is.New(t)
-	is.Equal(scrubber{}.detail("no key"), "no key")
-	is.Equal(scrubber{"short"}.detail("a short key"), "a [redacted] key")
 }
 
 // Every way in which a server may send the key back.

@@ -3,11 +3,7 @@ package siteapi
 import (
 	"encoding/json"
 	"errors"
-	"io"
-	"net/http"
-	"net/url"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -51,29 +47,12 @@ func encode(r ports.SiteRequest) []byte {
 	return body
 }
 
-var errTooLarge = errors.New("more than 1 MiB came")
-
-// readBody reads all of a body, or nothing of one over maxBody.
-func readBody(resp *http.Response) ([]byte, error) {
-	if resp.ContentLength > maxBody {
-		return nil, errTooLarge
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(body) > maxBody {
-		return nil, errTooLarge
-	}
-	return body, nil
-}
-
 // decodeKey finds the API key in an answer. Names are compared exactly, as
 // they are everywhere but in encoding/json's structs. Its errors are sentence
 // parts that quote nothing.
-func decodeKey(body []byte) (ports.Secret, error) {
+func decodeKey(body string) (ports.Secret, error) {
 	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(body, &fields); err != nil {
+	if err := json.Unmarshal([]byte(body), &fields); err != nil {
 		return ports.Secret{}, errors.New("is not a JSON object")
 	}
 	var key string
@@ -92,9 +71,9 @@ func usable(key string) bool {
 
 // decodeDetail is what a refusal says for a person: its error and its code,
 // raw; "" where there is neither.
-func decodeDetail(body []byte) string {
+func decodeDetail(body string) string {
 	var fields map[string]json.RawMessage
-	if json.Unmarshal(body, &fields) != nil {
+	if json.Unmarshal([]byte(body), &fields) != nil {
 		return "" // a proxy's page, as like as not
 	}
 	var message, code string
@@ -110,30 +89,4 @@ func decodeDetail(body []byte) string {
 		return code
 	}
 	return code + ": " + message
-}
-
-// redirectDetail names the host that a redirect leads to.
-func redirectDetail(resp *http.Response) string {
-	to, err := url.Parse(resp.Header.Get("Location"))
-	if err != nil || to.Host == "" {
-		return "a redirect, which is not followed"
-	}
-	return "a redirect to " + to.Scheme + "://" + to.Host + ", which is not followed"
-}
-
-// serverTime is the Date header, zero if there is none.
-func serverTime(resp *http.Response) time.Time {
-	t, err := http.ParseTime(resp.Header.Get("Date"))
-	if err != nil {
-		return time.Time{}
-	}
-	return t
-}
-
-// bodyError is what went wrong with reading a body, as a sentence part.
-func (c *Client) bodyError(err error) string {
-	if errors.Is(err, errTooLarge) {
-		return err.Error()
-	}
-	return "not everything came: " + c.describe(err)
 }

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/muster-agent/muster/adapters/internal/durable"
-	"github.com/muster-agent/muster/adapters/internal/durable/powercut"
 	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
 )
@@ -59,7 +58,7 @@ func troubled(opts Options) func(t *testing.T) contracttest.TroubledPlace[*Dir] 
 					if around != nil {
 						return around(op, path, call)
 					}
-					return powercut.Unsynced(op, path, call)
+					return unsynced(op, path, call)
 				}
 				return d
 			},
@@ -72,14 +71,14 @@ func troubled(opts Options) func(t *testing.T) contracttest.TroubledPlace[*Dir] 
 						if op == durable.OpWrite {
 							return syscall.ENOSPC
 						}
-						return powercut.Unsynced(op, path, call)
+						return unsynced(op, path, call)
 					}
 				case contracttest.Unreadable:
 					around = func(op durable.Op, path string, call func() error) error {
 						if op == durable.OpRead && strings.HasPrefix(path, file) {
 							return fs.ErrPermission
 						}
-						return powercut.Unsynced(op, path, call)
+						return unsynced(op, path, call)
 					}
 				case contracttest.Damaged:
 					must(t, os.Truncate(file, int64(len(sound)/2)))

@@ -10,11 +10,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/coder/websocket"
 
+	"github.com/muster-agent/muster/adapters/internal/httpanswer"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -116,9 +116,7 @@ func (h *handshake) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
-		h.serverTime = date
-	}
+	h.serverTime = httpanswer.ServerTime(resp)
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		h.refusal = h.refused(resp)
 		_ = resp.Body.Close() // what matters of it has been read
@@ -137,13 +135,13 @@ func (h *handshake) refused(resp *http.Response) error {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return &ports.RelayRefusedError{Status: status, Code: refusalCode(resp.Body), ServerTime: h.serverTime}
 	case status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable:
-		return &ports.RelayBusyError{Status: status, RetryAfter: resp.Header.Get("Retry-After"), ServerTime: h.serverTime}
+		return &ports.RelayBusyError{Status: status, RetryAfter: httpanswer.RetryAfter(resp), ServerTime: h.serverTime}
 	case status >= 300 && status < 400:
 		return fmt.Errorf("it answered %d, a redirect, which is not followed: set MUSTER_RELAY_URL to where the relay is", status)
 	case status == http.StatusNotFound:
 		return errors.New("it answered 404 Not Found: there is no relay at this path; check MUSTER_RELAY_URL or MUSTER_SERVER_URL")
 	default:
-		return errors.New(strings.TrimSpace(fmt.Sprintf("it answered %d %s", status, http.StatusText(status))))
+		return errors.New(httpanswer.Answered(status))
 	}
 }
 

@@ -2,10 +2,9 @@ package wsrelay
 
 import (
 	"encoding/json"
-	"strings"
 	"time"
-	"unicode"
 
+	"github.com/muster-agent/muster/adapters/internal/redact"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -44,20 +43,11 @@ func encodeStatus(s ports.AgentStatus) []byte {
 	return data
 }
 
-// maxType is far more than the name of a frame needs. A longer one, and one
-// that is no name or may be a key, would end up in a log.
-const maxType = 64
-
 func decodeFrame(data []byte) ports.RelayFrame {
 	var fields map[string]json.RawMessage
 	var name string
-	if json.Unmarshal(data, &fields) != nil || json.Unmarshal(fields["type"], &name) != nil ||
-		len(name) > maxType || strings.ContainsFunc(name, notInName) || strings.Contains(name, "cak_") {
+	if json.Unmarshal(data, &fields) != nil || json.Unmarshal(fields["type"], &name) != nil {
 		return ports.RelayFrame{}
 	}
-	return ports.RelayFrame{Type: name}
-}
-
-func notInName(r rune) bool {
-	return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("_-.:/", r)
+	return ports.RelayFrame{Type: redact.Name(name)}
 }

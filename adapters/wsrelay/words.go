@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"strings"
 
 	"github.com/coder/websocket"
 
+	"github.com/muster-agent/muster/adapters/internal/redact"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -38,8 +38,5 @@ func (w words) fail(ctx context.Context, reason string) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", w.doing, ctx.Err())
 	}
-	if key := w.key.Reveal(); key != "" {
-		reason = strings.NewReplacer(key, "[redacted]", url.QueryEscape(key), "[redacted]").Replace(reason)
-	}
-	return fmt.Errorf("%s: %s", w.doing, reason)
+	return fmt.Errorf("%s: %s", w.doing, redact.Secrets(reason, w.key))
 }

@@ -50,8 +50,8 @@ func (p *program) hosted() error {
 		p.host = supervisor
 		if err := p.service(ctx); err != nil {
 			p.code = exitcode.Error
-			_, _ = fmt.Fprintf(log, "muster: %s\n", withoutKeys(err.Error())) // the event log has it too
-			_ = events.Failed(withoutKeys(err.Error()))                       // and the file
+			_, _ = fmt.Fprintf(log, "muster: %s\n", envconfig.WithoutKeys(err.Error())) // the event log has it too
+			_ = events.Failed(envconfig.WithoutKeys(err.Error()))                       // and the file
 		}
 		return int(p.code)
 	})

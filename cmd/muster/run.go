@@ -39,7 +39,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	root := p.root()
 	root.SetArgs(args)
 	if err := root.ExecuteContext(ctx); err != nil {
-		fmt.Fprintf(stderr, "muster: %s\n", withoutKeys(err.Error()))
+		fmt.Fprintf(stderr, "muster: %s\n", envconfig.WithoutKeys(err.Error()))
 		return exitcode.Error
 	}
 	if err := p.stdout.failed(); err != nil {

@@ -33,10 +33,10 @@ func siteAgent() []mutant {
 			swap("409 taken for 401", `case http.StatusUnauthorized:`, `case http.StatusUnauthorized, http.StatusGone:`).
 				also(`return answer(ports.SiteConflict{Detail: detail})`, `return answer(ports.SiteRejected{Detail: detail})`),
 			swap("site: follow a redirect", `c.transport.RoundTrip(req)`, `(&http.Client{Transport: c.transport}).Do(req)`),
-			swap("site: ignore Retry-After", `resp.Header.Get("Retry-After")`, `""`),
-			swap("site: ignore the server's clock", `= serverTime(resp)`, `= time.Time{}`),
-			swap("enrollment key in an error", `scrub.secret(reason)`, `reason`),
-			swap("server's words with a key in them", `scrub.detail(decodeDetail(body))`, `decodeDetail(body)`),
+			swap("site: ignore Retry-After", `httpanswer.RetryAfter(resp)`, `""`),
+			swap("site: ignore the server's clock", `= httpanswer.ServerTime(resp)`, `= time.Time{}`),
+			swap("enrollment key in an error", `redact.Secrets(reason, r.EnrollmentKey)`, `reason`),
+			swap("server's words with a key in them", `redact.Words(decodeDetail(body), key)`, `decodeDetail(body)`),
 			swap("site: a transport may ask twice", `req.GetBody = nil`, `_ = req.GetBody`),
 		),
 	)
@@ -70,10 +70,10 @@ func managerAgent() []mutant {
 		in("adapters/managerapi/exchange.go", s,
 			swap("Idempotency-Key not sent", `req.Header.Set("Idempotency-Key", q.idempotencyKey)`, ``),
 			swap("manager: a transport may ask twice", `req.GetBody = nil`, `_ = req.GetBody`),
-			swap("manager: ignore Retry-After", `resp.Header.Get("Retry-After")`, `""`),
+			swap("manager: ignore Retry-After", `httpanswer.RetryAfter(resp)`, `""`),
 			swap("read less of a bundle", `maxBundle      = 16 << 20`, `maxBundle      = 1 << 20`),
 			swap("read more of a bundle", `maxBundle      = 16 << 20`, `maxBundle      = 64 << 20`),
-			swap("token in a transport's error", `scrub.secret(reason)`, `reason`),
+			swap("token in a transport's error", `redact.Secrets(reason, q.secret)`, `reason`),
 		),
 		in("adapters/managerapi/interpret.go", s,
 			swap("denied treated as notfound", `return ports.IssueDenied{}`, `return ports.IssueUnknown{}`),
@@ -93,6 +93,7 @@ func relayAgent() []mutant {
 			swap("rename uptime_seconds", `"uptime_seconds"`, `"uptime"`),
 			swap("not_after left out", `"not_after"`, `"not_after,omitempty"`),
 			swap("not_after in local time", `t.UTC().Format`, `t.Format`),
+			swap("a frame's type that is not fit for a log", `redact.Name(name)`, `redact.Mark[:0] + name`),
 		),
 		in("adapters/wsrelay/endpoint.go", s,
 			swap("relay: another path", `server.JoinPath("ws", "agent")`, `server.JoinPath("ws")`),
@@ -103,7 +104,7 @@ func relayAgent() []mutant {
 	u := *d.endpoint`),
 			swap("rename machine_uid of the handshake", `query.Set("machine_uid"`, `query.Set("machine_id"`),
 			swap("403 taken for a failure", ` || status == http.StatusForbidden`, ``),
-			swap("relay: ignore Retry-After", `resp.Header.Get("Retry-After")`, `""`),
+			swap("relay: ignore Retry-After", `httpanswer.RetryAfter(resp)`, `""`),
 			swap("relay: a 429 asks for nothing", `status == http.StatusTooManyRequests || `, ``),
 			swap("refusal's code ignored", `		return code
 `, `		return ""
@@ -111,7 +112,25 @@ func relayAgent() []mutant {
 			swap("frame limit dropped", `ws.SetReadLimit(maxFrame)`, `ws.SetReadLimit(-1)`),
 		),
 		in("adapters/wsrelay/words.go", s,
-			swap("key in the relay's errors", `if key := w.key.Reveal(); key != ""`, `if key := ""; key != ""`),
+			swap("key in the relay's errors", `redact.Secrets(reason, w.key)`, `redact.Secrets(reason)`),
+		),
+		in("adapters/internal/redact/redact.go", tests("", "./adapters/internal/redact"),
+			swap("a part of a secret stays", `least := min(len(form), fragment)`, `least := len(form)`),
+			swap("a secret in capitals stays", `lower(a[n]) == lower(b[n])`, `a[n] == b[n]`),
+			swap("PEM stays", `text = withoutPEM(text)`, `text = text + ""`),
+			swap("what looks like a key stays", `likelyKeys(Secrets(words, secrets...))`, `Secrets(words, secrets...)`),
+			swap("control characters stay", `case unicode.IsPrint(r):`, `case true:`),
+		),
+		in("adapters/internal/httpanswer/httpanswer.go", tests("", "./adapters/internal/httpanswer"),
+			swap("a body without a limit", `case n > limit:`, `case n > 2*limit:`),
+			swap("Retry-After whatever the status", `	return ""
+}
+
+// Answered`, `	return resp.Header.Get("Retry-After")
+}
+
+// Answered`),
+			swap("a redirect's whole address", `to.Scheme + "://" + to.Host +`, `to.String() +`),
 		),
 		in("adapters/statussocket/wire.go", tests("", "./adapters/statussocket"),
 			swap("rename next_attempt of the status", "NextAttempt *time.Time `json:\"next_attempt\"`\n\t\tLastError   *string    `json:\"last_error\"`\n\t}\n\tmanagerJSON", "NextAttempt *time.Time `json:\"next\"`\n\t\tLastError   *string    `json:\"last_error\"`\n\t}\n\tmanagerJSON"),
@@ -170,8 +189,8 @@ func decisions() []mutant {
 
 // What is on disk.
 func stores() []mutant {
-	s := tests("Golden|Phase|Contracts|Modes|Syncs|NewerFormat|Reserve|ReadBack|Erase|EveryByte|Exposed|RemovalIs|RemoveEnrollment", "./adapters/statedir")
-	c := tests("Contract|Troubles|TestModes|TestErase|NoRoom|OnDisk|Crash", "./adapters/certfiles")
+	s := tests("Golden|Phase|Contracts|Modes|Syncs|NewerFormat|Reserve|ReadBack|Erase|EveryByte|Exposed|ModeComes|RemovalIs|RemoveEnrollment", "./adapters/statedir")
+	c := tests("Contract|Troubles|TestModes|TestErase|NoRoom|OnDisk", "./adapters/certfiles")
 	d := tests("", "./adapters/internal/durable")
 	return slices.Concat(
 		in("adapters/internal/durable/replace.go", d,
@@ -180,12 +199,8 @@ func stores() []mutant {
 		f.putBack`, `if err := error(nil); err != nil {
 		f.putBack`),
 			swap("no read-back", `if err == nil && c.ReadBack {`, `if false {`),
-			swap("files for everyone to read", `	mode := c.Mode
-`, `	mode := fs.FileMode(0o644)
-`),
-			swap("written before the mode is set", `	mode := c.Mode
-`, `	mode := fs.FileMode(0o644)
-`).
+			swap("files for everyone to read", `return f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)`, `return f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)`),
+			swap("written before the mode is set", `return f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)`, `return f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)`).
 				also(`return file.Close()
 }
 
@@ -202,6 +217,8 @@ func stores() []mutant {
 	err := f.Stage(name, c)
 	if err == nil && c.Check`),
 			swap("taken before it is judged", `err = c.Check(f.At(name + NewSuffix))`, `_ = c.Check(f.At(name + NewSuffix))`),
+			swap("root's file in another's directory", `		err = f.owner.take(file)
+`, ``),
 		),
 		in("adapters/internal/durable/setaside.go", d,
 			swap("what is damaged is removed", `err = f.Rename(name, to)`, `err = f.Remove(name)`),
