@@ -62,7 +62,7 @@ func (l *loader) checkDelays(class string, least, most delay) {
 	}
 	low, high := class+"_MIN", class+"_MAX"
 	name := low
-	if !l.given(low) {
+	if l.effective[low].from == FromDefault {
 		name = high
 	}
 	l.bad(name, "%s is %v, above %s, which is %v; change one of the two", low, time.Duration(least), high, time.Duration(most))

@@ -27,6 +27,9 @@ type Source struct {
 	// Flags holds what was given on the command line, by the variable that it
 	// stands for ("MUSTER_STATE_DIR").
 	Flags map[string]string
+	// Delays are the defaults of MUSTER_TRANSIENT_MIN and its like. Each is at
+	// least 10 ms; one of 0 has no default.
+	Delays ports.DelayPolicy
 	// CredentialStored reports whether stateDir holds a credential, sound or
 	// not: if so, an absent enrollment key or key file is no error. Load calls
 	// it at most once, and only where the answer matters. Nil means that it
@@ -94,6 +97,7 @@ func Load(src Source) (*Config, error) {
 
 	l.refuseMisplacedKeys()
 	l.setDefaults(environment)
+	l.setDelays(src.Delays)
 	stored := sync.OnceValue(func() bool {
 		return src.CredentialStored != nil && src.CredentialStored(l.effective[stateDirVariable].text)
 	})

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/muster-agent/muster/ports"
 )
 
 const (
@@ -36,7 +38,16 @@ func write(t *testing.T, name, content string) string {
 // machine's own.
 func source(t *testing.T, file string, environ ...string) Source {
 	t.Helper()
-	return Source{Environ: environ, File: write(t, "agent.env", file)}
+	return Source{Environ: environ, File: write(t, "agent.env", file), Delays: delays()}
+}
+
+// delays are the defaults of these tests.
+func delays() ports.DelayPolicy {
+	return ports.DelayPolicy{
+		Transient: ports.Delays{Min: 5 * time.Second, Max: 5 * time.Minute},
+		Pending:   ports.Delays{Min: time.Minute, Max: 90 * time.Minute},
+		Operator:  ports.Delays{Min: time.Hour, Max: 6 * time.Hour},
+	}
 }
 
 func load(t *testing.T, src Source) *Config {

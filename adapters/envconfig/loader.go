@@ -8,7 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
+
+	"github.com/muster-agent/muster/ports"
 )
 
 const (
@@ -175,12 +179,7 @@ func (l *loader) refuseMisplacedKeys() {
 // setDefaults fills in the defaults that depend on the machine or on other
 // variables; the fixed ones are in the table of variables.
 func (l *loader) setDefaults(environment map[string]string) {
-	fill := func(name, text string) {
-		if _, set := l.effective[name]; !set && text != "" {
-			l.effective[name] = setting{text: text, from: FromDefault}
-		}
-	}
-	fill(stateDirVariable, defaultStateDir(environment))
+	l.fill(stateDirVariable, defaultStateDir(environment))
 	state := l.effective[stateDirVariable]
 	if err := new(filePath).UnmarshalText([]byte(state.text)); err == nil {
 		// The path names the status socket, whatever directory a command is
@@ -193,12 +192,44 @@ func (l *loader) setDefaults(environment map[string]string) {
 		l.effective[stateDirVariable] = state
 	}
 	certs := filepath.Join(state.text, "certs")
-	fill("MUSTER_CA_CERT", filepath.Join(certs, "ca.pem"))
-	fill("MUSTER_SERVER_CERT", filepath.Join(certs, "server.pem"))
-	fill("MUSTER_SERVER_KEY", filepath.Join(certs, "server.key.pem"))
-	fill("MUSTER_CRL", filepath.Join(certs, "crl.pem"))
-	fill("MUSTER_MANAGER_TRUST_CA_FILE", l.effective["MUSTER_TRUST_CA_FILE"].text)
-	fill("MUSTER_MANAGER_TRUST_SPKI_SHA256", l.effective["MUSTER_TRUST_SPKI_SHA256"].text)
+	l.fill("MUSTER_CA_CERT", filepath.Join(certs, "ca.pem"))
+	l.fill("MUSTER_SERVER_CERT", filepath.Join(certs, "server.pem"))
+	l.fill("MUSTER_SERVER_KEY", filepath.Join(certs, "server.key.pem"))
+	l.fill("MUSTER_CRL", filepath.Join(certs, "crl.pem"))
+	l.fill("MUSTER_MANAGER_TRUST_CA_FILE", l.effective["MUSTER_TRUST_CA_FILE"].text)
+	l.fill("MUSTER_MANAGER_TRUST_SPKI_SHA256", l.effective["MUSTER_TRUST_SPKI_SHA256"].text)
+}
+
+// fill gives a variable a default where nothing else did.
+func (l *loader) fill(name, text string) {
+	if _, set := l.effective[name]; !set && text != "" {
+		l.effective[name] = setting{text: text, from: FromDefault}
+	}
+}
+
+// setDelays fills in the defaults of the delays.
+func (l *loader) setDelays(p ports.DelayPolicy) {
+	for class, d := range map[string]ports.Delays{"TRANSIENT": p.Transient, "PENDING": p.Pending, "OPERATOR": p.Operator} {
+		l.fill(prefix+class+"_MIN", delayText(d.Min))
+		l.fill(prefix+class+"_MAX", delayText(d.Max))
+	}
+}
+
+// delayText is a delay as a person writes it, in the greatest unit of which it
+// has more than one: "60s", "5m". It is empty for 0.
+func delayText(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	for _, unit := range []struct {
+		length time.Duration
+		name   string
+	}{{time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}} {
+		if d > unit.length && d%unit.length == 0 {
+			return strconv.FormatInt(int64(d/unit.length), 10) + unit.name
+		}
+	}
+	return d.String()
 }
 
 // fileOrigin is the Value.From of a value from a file.

@@ -12,7 +12,7 @@ import (
 )
 
 // variables is the table of all variables, with the defaults that depend on
-// nothing (setDefaults has the others). Each field is a bool or reads its own
+// nothing (setDefaults has the others, and Source the delays). Each field is a bool or reads its own
 // text, so that no error of the parser repeats a value.
 type variables struct {
 	ServerURL           serverURL     `env:"MUSTER_SERVER_URL"`
@@ -57,12 +57,12 @@ type variables struct {
 	MetricsAddr     hostPort `env:"MUSTER_METRICS_ADDR"`
 	LogLevel        level    `env:"MUSTER_LOG_LEVEL" envDefault:"info"`
 	LogFormat       format   `env:"MUSTER_LOG_FORMAT" envDefault:"text"`
-	TransientMin    delay    `env:"MUSTER_TRANSIENT_MIN" envDefault:"5s"`
-	TransientMax    delay    `env:"MUSTER_TRANSIENT_MAX" envDefault:"5m"`
-	PendingMin      delay    `env:"MUSTER_PENDING_MIN" envDefault:"60s"`
-	PendingMax      delay    `env:"MUSTER_PENDING_MAX" envDefault:"10m"`
-	OperatorMin     delay    `env:"MUSTER_OPERATOR_MIN" envDefault:"15m"`
-	OperatorMax     delay    `env:"MUSTER_OPERATOR_MAX" envDefault:"6h"`
+	TransientMin    delay    `env:"MUSTER_TRANSIENT_MIN"`
+	TransientMax    delay    `env:"MUSTER_TRANSIENT_MAX"`
+	PendingMin      delay    `env:"MUSTER_PENDING_MIN"`
+	PendingMax      delay    `env:"MUSTER_PENDING_MAX"`
+	OperatorMin     delay    `env:"MUSTER_OPERATOR_MIN"`
+	OperatorMax     delay    `env:"MUSTER_OPERATOR_MAX"`
 	DevInsecureTLS  bool     `env:"MUSTER_DEV_INSECURE_TLS" envDefault:"false"`
 	DevInsecureHTTP bool     `env:"MUSTER_DEV_INSECURE_HTTP" envDefault:"false"`
 }

@@ -246,11 +246,7 @@ func TestDefaults(t *testing.T) {
 		StateDir:         state,
 		LogLevel:         "info",
 		LogFormat:        "text",
-		Delays: ports.DelayPolicy{
-			Transient: ports.Delays{Min: 5 * time.Second, Max: 5 * time.Minute},
-			Pending:   ports.Delays{Min: time.Minute, Max: 10 * time.Minute},
-			Operator:  ports.Delays{Min: 15 * time.Minute, Max: 6 * time.Hour},
-		},
+		Delays:           delays(),
 	})
 	is.Equal(c.Warnings, nil)
 	is.True(c.NothingConfigured())
@@ -258,6 +254,12 @@ func TestDefaults(t *testing.T) {
 		is.True(v.From == FromDefault && v.Value != "" || v.From == FromUnset && v.Value == "") // nothing was set
 	}
 	is.Equal(len(c.Values()), len(variableNames()))
+	for name, want := range map[string]string{
+		"MUSTER_TRANSIENT_MIN": "5s", "MUSTER_TRANSIENT_MAX": "5m", "MUSTER_PENDING_MIN": "60s",
+		"MUSTER_PENDING_MAX": "90m", "MUSTER_OPERATOR_MIN": "60m", "MUSTER_OPERATOR_MAX": "6h",
+	} {
+		is.Equal(value(t, c, name).Value, want)
+	}
 }
 
 func TestRanges(t *testing.T) {

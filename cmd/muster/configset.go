@@ -44,8 +44,7 @@ func (p *program) setConfig(guard ports.Guard) error {
 		return err
 	}
 	return envconfig.Set(path, guard, values, func(replacement string) error {
-		source := envconfig.Source{Environ: p.environ, File: replacement, CredentialStored: credentialStored}
-		_, err := p.read(source, guard)
+		_, err := p.read(p.source(replacement), guard)
 		return err
 	})
 }

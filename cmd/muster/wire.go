@@ -30,6 +30,7 @@ import (
 	"github.com/muster-agent/muster/adapters/unsupervised"
 	"github.com/muster-agent/muster/adapters/wsrelay"
 	"github.com/muster-agent/muster/app"
+	"github.com/muster-agent/muster/domain/retry"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -62,7 +63,8 @@ func (p *program) configureAt(stateDir, managerURL string) (*configuration, erro
 			flags[name] = value
 		}
 	}
-	source := envconfig.Source{Environ: p.environ, File: p.configFile, Flags: flags, CredentialStored: credentialStored}
+	source := p.source(p.configFile)
+	source.Flags = flags
 	_, guard := protection()
 	read, err := p.read(source, guard)
 	if err != nil {
@@ -80,6 +82,11 @@ func (p *program) configureAt(stateDir, managerURL string) (*configuration, erro
 		config.enrolledAt = config.settings.ManagerURL != nil
 	}
 	return config, nil
+}
+
+// source is a configuration file beside this call's environment.
+func (p *program) source(file string) envconfig.Source {
+	return envconfig.Source{Environ: p.environ, File: file, Delays: retry.Shipped(), CredentialStored: credentialStored}
 }
 
 // read reads the configuration. A default file is read only from a directory
