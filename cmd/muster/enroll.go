@@ -61,16 +61,16 @@ func (p *program) enroll(cmd *cobra.Command, args []string, flags enrollFlags) e
 	if err != nil {
 		return err
 	}
-	world, err := p.world(config, p.personLogger(config), false)
+	deps, err := p.deps(config, p.personLogger(config), false)
 	if err != nil {
 		return err
 	}
-	unlock, err := world.Lock.TryLock(ctx, "enroll")
+	unlock, err := deps.Lock.TryLock(ctx, "enroll")
 	if err != nil {
 		return stopFirst(err)
 	}
 	defer p.release(unlock)
-	p.code = app.Enroll(ctx, world, app.EnrollOptions{
+	p.code = app.Enroll(ctx, deps, app.EnrollOptions{
 		Force: flags.force, Wait: flags.wait, Patient: cmd.Flags().Changed("wait"), Say: p.say,
 	})
 	return nil

@@ -48,7 +48,7 @@ func (p *program) hosted() error {
 	p.stderr = log
 	err = winservice.Run(serviceName, func(ctx context.Context, supervisor ports.Supervisor) int {
 		p.host = supervisor
-		if err := p.service(ctx); err != nil {
+		if err := p.runAgent(ctx); err != nil {
 			p.code = exitcode.Error
 			_, _ = fmt.Fprintf(log, "muster: %s\n", envconfig.WithoutKeys(err.Error())) // the event log has it too
 			_ = events.Failed(envconfig.WithoutKeys(err.Error()))                       // and the file

@@ -64,16 +64,16 @@ func (p *program) identify(ctx context.Context, config *configuration, save, asJ
 // as long as it is still the same.
 func (p *program) whoIsThis(ctx context.Context, config *configuration, save bool) (ports.Identity, error) {
 	if save {
-		world, err := p.world(config, p.logger(config.settings), false)
+		deps, err := p.deps(config, p.logger(config.settings), false)
 		if err != nil {
 			return ports.Identity{}, err
 		}
-		unlock, err := world.Lock.TryLock(ctx, "identify")
+		unlock, err := deps.Lock.TryLock(ctx, "identify")
 		switch {
 		case err == nil:
 			defer p.release(unlock)
 		case errors.Is(err, ports.ErrLocked):
-			id, stored, lookErr := p.look(ctx, config, true)
+			id, stored, lookErr := p.lookUp(ctx, config, true)
 			if lookErr == nil && stored {
 				return id, nil
 			}
@@ -81,17 +81,17 @@ func (p *program) whoIsThis(ctx context.Context, config *configuration, save boo
 		default:
 			return ports.Identity{}, err
 		}
-		return app.Identify(ctx, world)
+		return app.Identify(ctx, deps)
 	}
-	id, _, err := p.look(ctx, config, false)
+	id, _, err := p.lookUp(ctx, config, false)
 	return id, err
 }
 
-// look finds out the identity and changes nothing in the state directory.
-func (p *program) look(ctx context.Context, config *configuration, handOver bool) (id ports.Identity, stored bool, err error) {
-	world, err := p.world(config, slog.New(slog.DiscardHandler), true)
+// lookUp finds out the identity and changes nothing in the state directory.
+func (p *program) lookUp(ctx context.Context, config *configuration, handOver bool) (id ports.Identity, stored bool, err error) {
+	deps, err := p.deps(config, slog.New(slog.DiscardHandler), true)
 	if err != nil {
 		return ports.Identity{}, false, err
 	}
-	return app.Look(ctx, world, handOver)
+	return app.Look(ctx, deps, handOver)
 }

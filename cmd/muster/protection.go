@@ -5,28 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"time"
 
-	"github.com/muster-agent/muster/adapters/processlock"
-	"github.com/muster-agent/muster/adapters/statedir"
 	"github.com/muster-agent/muster/ports"
 )
-
-// storeOptions open a state directory with what this system has to protect it.
-func storeOptions(readOnly bool) statedir.Options {
-	protector, guard := protection()
-	return statedir.Options{ReadOnly: readOnly, Version: version, Now: time.Now, Protector: protector, Guard: guard}
-}
-
-// processLock is the lock of a state directory, which it makes as the store
-// would.
-func processLock(dir string) *processlock.Lock {
-	lock := processlock.New(dir)
-	if _, guard := protection(); guard != nil {
-		lock.Mkdir = guard.Mkdir
-	}
-	return lock
-}
 
 // claim sees to it, where modes do not, that nobody but administrators reaches
 // a directory, before anything is read from it. What was done about one that

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"os"
-	"reflect"
 
 	"github.com/muster-agent/muster/app"
 	"github.com/muster-agent/muster/domain/exitcode"
@@ -14,43 +13,43 @@ import (
 // keepRunning runs the agent until ctx is done. At each reload the
 // configuration is read again: one that is good and not the same is what
 // another agent goes on with, in this process and under the same lock.
-func (p *program) keepRunning(ctx context.Context, config *configuration, world app.Deps, reloads <-chan os.Signal) {
-	lock := &keptLock{ProcessLock: world.Lock}
+func (p *program) keepRunning(ctx context.Context, config *configuration, deps app.Deps, reloads <-chan os.Signal) {
+	lock := &keptLock{ProcessLock: deps.Lock}
 	defer func() {
 		if lock.unlock != nil {
 			p.release(lock.unlock)
 		}
 	}()
 	for {
-		world.Lock = lock
+		deps.Lock = lock
 		life, end := context.WithCancelCause(ctx)
 		ended := make(chan error, 1)
-		go func() { ended <- app.New(world).Run(life) }()
-		next, err := p.untilReplaced(config, world, reloads, ended)
+		go func() { ended <- app.New(deps).Run(life) }()
+		next, err := p.untilReplaced(config, deps, reloads, ended)
 		end(app.ErrReplaced)
 		if next != nil {
 			err = <-ended
 		}
 		if err != nil {
-			world.Log.Error(err.Error(), ports.EventStopping.Attr())
+			deps.Log.Error(err.Error(), ports.EventStopping.Attr())
 			p.code = exitcode.Error
 		}
 		if err != nil || next == nil {
 			return
 		}
-		config, world = next.config, next.world
+		config, deps = next.config, next.deps
 	}
 }
 
 // replacement is what another agent goes on with.
 type replacement struct {
 	config *configuration
-	world  app.Deps
+	deps   app.Deps
 }
 
 // untilReplaced serves reloads until one of them brings a replacement, or until
 // the agent has ended, with its error.
-func (p *program) untilReplaced(config *configuration, world app.Deps, reloads <-chan os.Signal, ended <-chan error) (*replacement, error) {
+func (p *program) untilReplaced(config *configuration, deps app.Deps, reloads <-chan os.Signal, ended <-chan error) (*replacement, error) {
 	for {
 		select {
 		case err := <-ended:
@@ -59,14 +58,14 @@ func (p *program) untilReplaced(config *configuration, world app.Deps, reloads <
 		}
 		tell := func(err error) {
 			if err != nil {
-				world.Log.Debug("telling the supervisor: "+err.Error(), ports.EventSupervisor.Attr())
+				deps.Log.Debug("telling the supervisor: "+err.Error(), ports.EventSupervisor.Attr())
 			}
 		}
-		tell(world.Supervisor.Reloading())
-		if next := p.reload(config, world.Log); next != nil {
+		tell(deps.Supervisor.Reloading())
+		if next := p.reload(config, deps.Log); next != nil {
 			return next, nil // its agent tells that it is ready
 		}
-		tell(world.Supervisor.Ready())
+		tell(deps.Supervisor.Ready())
 	}
 }
 
@@ -91,22 +90,12 @@ func (p *program) reload(old *configuration, log *slog.Logger) *replacement {
 		return nil
 	}
 	log = p.logger(config.settings)
-	world, err := p.world(config, log, false)
+	deps, err := p.deps(config, log, false)
 	if err != nil {
 		return stays(err.Error())
 	}
 	log.Info("the configuration was read again: what has changed takes effect", ports.EventConfiguration.Attr())
-	return &replacement{config, world}
-}
-
-// same reports whether what is configured is the same. An enrollment key that
-// is gone because it was to be forgotten is no change.
-func (c *configuration) same(old *configuration) bool {
-	settings := c.settings
-	if settings.ForgetEnrollmentKey && settings.EnrollmentKey.Empty() {
-		settings.EnrollmentKey, settings.EnrollmentKeyFile = old.settings.EnrollmentKey, old.settings.EnrollmentKeyFile
-	}
-	return c.roots == old.roots && reflect.DeepEqual(settings, old.settings)
+	return &replacement{config, deps}
 }
 
 // keptLock is a lock that an agent gives back to the next one of this process,

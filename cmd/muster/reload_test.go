@@ -65,13 +65,13 @@ func TestTheNextAgentGoesOnUnderTheLockOfTheOneBefore(t *testing.T) {
 	}}
 	config, err := p.configure("")
 	is.NoErr(err)
-	world, err := p.world(config, p.logger(config.settings), false)
+	deps, err := p.deps(config, p.logger(config.settings), false)
 	is.NoErr(err)
 	lock := new(counted)
-	world.Lock = lock
+	deps.Lock = lock
 	ctx, stop := context.WithCancel(t.Context())
 	reloads, ended := make(chan os.Signal), make(chan struct{})
-	go func() { defer close(ended); p.keepRunning(ctx, config, world, reloads) }()
+	go func() { defer close(ended); p.keepRunning(ctx, config, deps, reloads) }()
 
 	said.await(t, "site=A")
 	for _, site := range []string{"B", "C"} {

@@ -30,16 +30,16 @@ func (p *program) renew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	world, err := p.world(config, p.personLogger(config), false)
+	deps, err := p.deps(config, p.personLogger(config), false)
 	if err != nil {
 		return err
 	}
-	unlock, err := world.Lock.TryLock(ctx, "renew-certs")
+	unlock, err := deps.Lock.TryLock(ctx, "renew-certs")
 	var held *ports.LockedError
 	switch {
 	case err == nil:
 		defer p.release(unlock)
-		p.code = exitcode.OfRenew(app.RenewCertificates(ctx, world, p.say))
+		p.code = exitcode.OfRenew(app.RenewCertificates(ctx, deps, p.say))
 		return nil
 	case errors.As(err, &held) && (held.Command == "run" || held.Command == ""):
 		result, err := statussocket.NewClient(config.settings.StateDir).RenewCertificates(ctx)

@@ -3,59 +3,75 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
-	"github.com/muster-agent/muster/adapters/envconfig"
+	"github.com/muster-agent/muster/domain/exitcode"
 	"github.com/muster-agent/muster/ports"
 )
 
-func (p *program) runCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "run",
-		Short: "The service: enroll if need be, connect, until told to stop",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return p.service(cmd.Context()) },
+func (p *program) serviceCommand() *cobra.Command {
+	service := &cobra.Command{
+		Use:   "service",
+		Short: "Install, uninstall, start or stop the service, or ask how it stands",
+		Long: "Service makes this program, where it lies, the service that the machine starts.\n" +
+			"A service that a package has installed is left to the package.",
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return errors.New("name what to do: install, uninstall, start, stop or status")
+		},
 	}
-	p.hostable(cmd)
-	return cmd
+	add := func(name, short string, do func(context.Context, ports.ServiceManager) error) {
+		service.AddCommand(&cobra.Command{
+			Use: name, Short: short, Args: cobra.NoArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				manager, err := serviceManager()
+				if err != nil {
+					return err
+				}
+				return do(cmd.Context(), manager)
+			},
+		})
+	}
+	then := func(change func(ports.ServiceManager, context.Context) error, said string) func(context.Context, ports.ServiceManager) error {
+		return func(ctx context.Context, manager ports.ServiceManager) error {
+			if err := change(manager, ctx); err != nil {
+				return err
+			}
+			p.say(said)
+			return nil
+		}
+	}
+	add("install", "Have the machine start this program; it is not started now", then(ports.ServiceManager.Install, installed))
+	add("uninstall", "Stop the service and take it away; state and configuration stay", then(ports.ServiceManager.Uninstall,
+		"The service is not installed any more. Its state and its configuration stay."))
+	add("start", "Start the service", then(ports.ServiceManager.Start, "The service runs: 'muster status' says how it stands."))
+	add("stop", "Stop the service", then(ports.ServiceManager.Stop, "The service is stopped."))
+	add("status", "How the service stands; exits with 0 if it runs, else 1", p.serviceStatus)
+	return service
 }
 
-func (p *program) service(ctx context.Context) error {
-	reloads, stop := reloads() // first of all: unhandled, the signal ends the process
-	defer stop()
-	config, err := p.configure("")
+func (p *program) serviceStatus(ctx context.Context, manager ports.ServiceManager) error {
+	st, err := manager.Status(ctx)
 	if err != nil {
 		return err
 	}
-	log := p.logger(config.settings)
-	if config.nothingToDo(ctx) {
-		config.logWarnings(log) // a misspelt name may be why
-		log.Info(p.adviceToConfigure(), ports.EventNotConfigured.Attr())
-		p.nothingToSupervise(log)
-		return nil
+	p.code = exitcode.OfService(st.State)
+	line := string(st.State)
+	if st.PID != 0 {
+		line += fmt.Sprintf(", process %d", st.PID)
 	}
-	world, err := p.world(config, log, false)
-	if err != nil {
-		return err
+	if st.State != ports.ServiceNotInstalled {
+		if st.AtBoot {
+			line += ", starts with the machine"
+		} else {
+			line += ", does not start with the machine"
+		}
 	}
-	log.Info("muster "+version+" starts", ports.EventStarting.Attr(), slog.String("state_dir", config.settings.StateDir))
-	p.keepRunning(ctx, config, world, reloads)
+	if st.Detail != "" {
+		line += ": " + st.Detail
+	}
+	p.say(line)
 	return nil
-}
-
-// nothingToSupervise tells the supervisor that this is an end and no failed
-// start: systemd would try again.
-func (p *program) nothingToSupervise(log *slog.Logger) {
-	s := p.supervisor()
-	if err := errors.Join(s.Ready(), s.Status(p.adviceToConfigure()), s.Stopping()); err != nil {
-		log.Debug("telling the supervisor: "+err.Error(), ports.EventSupervisor.Attr())
-	}
-}
-
-// adviceToConfigure is what a person is told when there is nothing to do.
-func (p *program) adviceToConfigure() string {
-	return "nothing is configured, so there is nothing to do: set MUSTER_SERVER_URL, MUSTER_SITE_CODE and MUSTER_ENROLLMENT_KEY (or MUSTER_MANAGER_URL) in " +
-		envconfig.DefaultFile(p.environ) + " or in the environment, then start again"
 }

@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/muster-agent/muster/adapters/processlock"
 	"github.com/muster-agent/muster/adapters/statussocket"
 	"github.com/muster-agent/muster/app"
 	"github.com/muster-agent/muster/domain/exitcode"
@@ -41,10 +38,9 @@ func (p *program) status(ctx context.Context, asJSON, verbose bool) error {
 		return err
 	}
 	p.printWarnings(config)
-	settings := config.settings
-	st, err := statussocket.NewClient(settings.StateDir).Status(ctx)
+	st, err := statussocket.NewClient(config.settings.StateDir).Status(ctx)
 	if errors.Is(err, ports.ErrNotRunning) {
-		st, err = p.statusFromDisk(ctx, settings)
+		st, err = statusFromDisk(ctx, config)
 	}
 	if err != nil {
 		return err
@@ -61,21 +57,22 @@ func (p *program) status(ctx context.Context, asJSON, verbose bool) error {
 }
 
 // statusFromDisk is how the machine stands while no agent runs.
-func (p *program) statusFromDisk(ctx context.Context, settings ports.Settings) (ports.Status, error) {
-	holder, err := processlock.New(settings.StateDir).Holder(ctx)
+func statusFromDisk(ctx context.Context, config *configuration) (ports.Status, error) {
+	settings := config.settings
+	holder, err := processLock(settings.StateDir).Holder(ctx)
 	if err == nil && (holder.Command == "run" || holder.Command == "") { // who holds it without a name could not write one
 		return ports.Status{}, fmt.Errorf("asking the agent, process %d: %w", holder.PID, ports.ErrNotAnswering)
 	}
-	store, err := p.open(settings, slog.New(slog.DiscardHandler), true)
+	store, err := config.looked()
 	if err != nil {
 		return ports.Status{}, err
 	}
-	hostname, err := os.Hostname()
+	name, err := hostname()
 	if err != nil {
-		return ports.Status{}, fmt.Errorf("finding this machine's hostname: %w", err)
+		return ports.Status{}, err
 	}
 	return app.StatusFromDisk(ctx, app.Disk{
-		Settings: settings, Version: version, Hostname: hostname, Identities: store, Credentials: store, Retries: store,
+		Settings: settings, Version: version, Hostname: name, Identities: store, Credentials: store, Retries: store,
 		Certificates: certificateFiles(settings), Journal: store, Now: time.Now(),
 	}), nil
 }

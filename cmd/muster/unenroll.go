@@ -32,7 +32,7 @@ func (p *program) unenroll(ctx context.Context, yes bool) error {
 		return err
 	}
 	settings := config.settings
-	store, err := p.open(settings, p.logger(settings), false)
+	store, err := config.open(p.logger(settings))
 	if err != nil {
 		return err
 	}
