@@ -1,13 +1,9 @@
 package main
 
 import (
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,27 +11,6 @@ import (
 
 	"github.com/muster-agent/muster/domain/exitcode"
 )
-
-// site is a site's server on loopback.
-type site struct {
-	environ  []string // for a machine of the site
-	status   atomic.Int64
-	requests atomic.Int64
-}
-
-func newSite(t *testing.T) *site {
-	t.Helper()
-	s := new(site)
-	s.status.Store(http.StatusCreated)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		n := s.requests.Add(1)
-		w.WriteHeader(int(s.status.Load()))
-		_, _ = w.Write([]byte(`{"key":"cak_aaaaaaaaaaaaaaaaaaaa` + strconv.FormatInt(n, 10) + `"}`))
-	}))
-	t.Cleanup(server.Close)
-	s.environ = []string{"MUSTER_SERVER_URL=" + server.URL, "MUSTER_SITE_CODE=ACME-HQ", "MUSTER_ENROLLMENT_KEY=cek_aaaaaaaaaaaaaaaa"}
-	return s
-}
 
 func TestTheFlagEnrollTakesTheFlagsOfTheCommand(t *testing.T) {
 	s, dir := newSite(t), t.TempDir()

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -13,7 +11,6 @@ import (
 
 	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/domain/exitcode"
-	"github.com/muster-agent/muster/ports"
 )
 
 func TestTheServicesFlagIsNotForPersons(t *testing.T) {
@@ -44,29 +41,6 @@ func TestTheDirectoryOfTheLogs(t *testing.T) {
 		is.True(info.IsDir())
 	}
 }
-
-// open is a ports.Guard for which somebody else may write one path.
-type open struct {
-	ports.Guard
-	path string
-}
-
-func (o open) Sealed(file *os.File) error {
-	if file.Name() == o.path {
-		return errors.New("Users may write it")
-	}
-	return nil
-}
-
-func (open) Claim(string, bool) (ports.Recovery, error) { return ports.Recovery{}, nil }
-
-// installations counts what is installed.
-type installations struct {
-	ports.ServiceManager
-	n int
-}
-
-func (i *installations) Install(context.Context) error { i.n++; return nil }
 
 // TestWhatUsersMayReplaceIsNoService shows that neither a program nor a
 // directory that others may write becomes SYSTEM's.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"os"
 	"path/filepath"
@@ -16,23 +15,6 @@ import (
 	"github.com/muster-agent/muster/domain/exitcode"
 	"github.com/muster-agent/muster/ports"
 )
-
-// full is a standard output that takes nothing.
-type full struct{}
-
-func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
-
-func callFull(t *testing.T, dir string, environ []string, args ...string) (exitcode.Code, string) {
-	t.Helper()
-	var errs bytes.Buffer
-	environ = append([]string{
-		"MUSTER_STATE_DIR=" + dir,
-		"MUSTER_MACHINE_UID=muid_" + strings.Repeat("0123456789abcdef", 4),
-		"MUSTER_LISTEN_ADDR=off",
-	}, environ...)
-	code := run(t.Context(), args, environ, strings.NewReader(""), full{}, &errs)
-	return code, errs.String()
-}
 
 func TestAResultThatCannotBeWrittenIsAnError(t *testing.T) {
 	for _, args := range []string{

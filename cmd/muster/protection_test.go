@@ -15,29 +15,6 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// squatter is a ports.Guard in a place where somebody else makes the directory
-// anew as soon as it is put aside, for so many times.
-type squatter struct {
-	contracttest.RecordingGuard
-	times, aside int
-}
-
-func (s *squatter) Claim(path string, readOnly bool) (ports.Recovery, error) {
-	if s.times > 0 {
-		s.times--
-		s.aside++
-		return ports.Recovery{File: path, Action: "set aside"}, fs.ErrNotExist
-	}
-	return s.RecordingGuard.Claim(path, readOnly)
-}
-
-func (s *squatter) Mkdir(path string) error {
-	if s.times > 0 {
-		return &fs.PathError{Op: "mkdir", Path: path, Err: fs.ErrExist}
-	}
-	return s.RecordingGuard.Mkdir(path)
-}
-
 // TestWhatIsMadeInBetweenIsClaimedToo shows that a directory that somebody made
 // between the claim and the making is not used.
 func TestWhatIsMadeInBetweenIsClaimedToo(t *testing.T) {
@@ -56,16 +33,6 @@ func TestWhatIsMadeInBetweenIsClaimedToo(t *testing.T) {
 	err = claimOrMake(guard, dir, func(ports.Recovery) {})
 	is.True(errors.Is(err, fs.ErrExist))
 	is.Equal(guard.aside, claimTries)
-}
-
-// powerless is a ports.Guard whose account may make nothing.
-type powerless struct {
-	contracttest.RecordingGuard
-	err error
-}
-
-func (p *powerless) Mkdir(path string) error {
-	return &fs.PathError{Op: "mkdir", Path: path, Err: p.err}
 }
 
 // TestTheWrongAccountOnAFreshMachine shows that who may not make the state
@@ -102,30 +69,6 @@ func TestACertificatesDirectoryOfSomebodyElse(t *testing.T) {
 	is.Equal(len(told), 1)
 	_, err := os.Stat(certs)
 	is.True(errors.Is(err, fs.ErrNotExist))
-}
-
-// foreignAt is a ports.Guard for which one path is somebody else's.
-type foreignAt struct {
-	contracttest.RecordingGuard
-	path string
-}
-
-func (f *foreignAt) Claim(path string, readOnly bool) (ports.Recovery, error) {
-	f.Foreign = path == f.path
-	return f.RecordingGuard.Claim(path, readOnly)
-}
-
-// alteredAt is a ports.Guard for which others may write one file.
-type alteredAt struct {
-	contracttest.RecordingGuard
-	path string
-}
-
-func (a *alteredAt) Unaltered(file *os.File) error {
-	if file.Name() == a.path {
-		return errors.New("Users may write it")
-	}
-	return nil
 }
 
 // TestWhatOthersWroteDoesNotBecomeOurs shows that the installer does not take

@@ -3,12 +3,10 @@ package main
 import (
 	"bytes"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/matryer/is"
 
@@ -17,15 +15,6 @@ import (
 	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
 )
-
-const storedKey = "cak_canary0123456789abcdefghijklmnop"
-
-func storedCredential() ports.Credential {
-	return ports.Credential{
-		Key: ports.NewSecret(storedKey), ServerURL: "https://enroll.example.org", SiteCode: "ACME",
-		MachineUID: "muid_" + strings.Repeat("5f", 32), StoredAt: time.Unix(1, 0),
-	}
-}
 
 // TestTheStoredKey shows what a shipped agent stores: a blob that tells nothing
 // of the key, and that is of no use once any byte of it is changed; the agent
@@ -70,28 +59,6 @@ func TestTheStoredKey(t *testing.T) {
 		is.NoErr(open().Save(t.Context(), storedCredential()))
 	}
 }
-
-// aside is a ports.Guard for which one directory is somebody else's.
-type aside struct {
-	ports.Guard
-	dir string
-	err error
-}
-
-func (a aside) Claim(path string, _ bool) (ports.Recovery, error) {
-	if path != a.dir {
-		return ports.Recovery{}, nil
-	}
-	if a.err != nil {
-		return ports.Recovery{}, a.err
-	}
-	if err := os.Rename(path, path+".foreign"); err != nil {
-		return ports.Recovery{}, err
-	}
-	return ports.Recovery{File: path, Action: "set aside", SetAside: path + ".foreign", Reason: "it belongs to a user"}, fs.ErrNotExist
-}
-
-func (aside) Unaltered(*os.File) error { return nil }
 
 // TestConfigurationOfSomebodyElse shows that a default file in a directory that
 // is not ours is not read, and that the wrong account is told before anything

@@ -6,10 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/matryer/is"
 
@@ -39,17 +36,6 @@ func TestNoOtherProcessGetsTheLockBetweenTwoAgents(t *testing.T) {
 	is.True(kept.unlock == nil)
 }
 
-// counted is a lock that counts how often it was taken and given back.
-type counted struct {
-	ports.ProcessLock
-	taken, returned atomic.Int32
-}
-
-func (c *counted) TryLock(context.Context, string) (func() error, error) {
-	c.taken.Add(1)
-	return func() error { c.returned.Add(1); return nil }, nil
-}
-
 func TestTheNextAgentGoesOnUnderTheLockOfTheOneBefore(t *testing.T) {
 	is := is.New(t)
 	dir := t.TempDir()
@@ -60,9 +46,7 @@ func TestTheNextAgentGoesOnUnderTheLockOfTheOneBefore(t *testing.T) {
 	}
 	write("A")
 	var said lines
-	p := &program{stderr: &said, configFile: file, environ: []string{
-		"MUSTER_STATE_DIR=" + filepath.Join(dir, "state"), "MUSTER_MACHINE_UID=muid_" + strings.Repeat("0", 64), "MUSTER_LISTEN_ADDR=off",
-	}}
+	p := &program{stderr: &said, configFile: file, environ: machineIn(filepath.Join(dir, "state"))}
 	config, err := p.configure("")
 	is.NoErr(err)
 	deps, err := p.deps(config, p.logger(config.settings), false)
@@ -86,34 +70,6 @@ func TestTheNextAgentGoesOnUnderTheLockOfTheOneBefore(t *testing.T) {
 	is.Equal(lock.returned.Load(), int32(1))
 	is.Equal(p.code, exitcode.Clean)
 	is.Equal(strings.Count(said.String(), "event=stopping"), 1)
-}
-
-// lines is what was logged.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-// await waits until a text was logged.
-func (l *lines) await(t *testing.T, text string) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !strings.Contains(l.String(), text); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%q was not logged:\n%s", text, l)
-		}
-	}
 }
 
 func TestWhatIsTheSameConfiguration(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -26,7 +27,11 @@ func (p *program) serviceCommand() *cobra.Command {
 		service.AddCommand(&cobra.Command{
 			Use: name, Short: short, Args: cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
-				manager, err := serviceManager()
+				program, err := os.Executable()
+				if err != nil {
+					return fmt.Errorf("finding the path of this program: %w", err)
+				}
+				manager, err := serviceManager(program) // of this machine
 				if err != nil {
 					return err
 				}
@@ -43,7 +48,8 @@ func (p *program) serviceCommand() *cobra.Command {
 			return nil
 		}
 	}
-	add("install", "Have the machine start this program; it is not started now", then(ports.ServiceManager.Install, installed))
+	add("install", "Have the machine start this program; it is not started now", then(ports.ServiceManager.Install,
+		"The service is installed and starts with the machine; 'muster service start' starts it now."+installedHow))
 	add("uninstall", "Stop the service and take it away; state and configuration stay", then(ports.ServiceManager.Uninstall,
 		"The service is not installed any more. Its state and its configuration stay."))
 	add("start", "Start the service", then(ports.ServiceManager.Start, "The service runs: 'muster status' says how it stands."))

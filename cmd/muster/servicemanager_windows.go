@@ -17,16 +17,10 @@ const (
 	upgradeCode = "{B7C03C5F-6F0E-4F0B-9B39-5B1F7C0B6A51}"
 )
 
-// installed is what a person is told who has installed the service.
-const installed = "The service is installed and starts with the machine; 'muster service start' starts it now.\n" +
-	`It runs as SYSTEM, is configured by %ProgramData%\Muster\agent.env, and its log is %ProgramData%\Muster\logs\muster.log.`
+// installedHow is what else a person is told who has installed the service.
+const installedHow = "\n" + `It runs as SYSTEM, is configured by %ProgramData%\Muster\agent.env, and its log is %ProgramData%\Muster\logs\muster.log.`
 
-// serviceManager is the service manager of this machine.
-func serviceManager() (ports.ServiceManager, error) {
-	program, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("finding the path of this program: %w", err)
-	}
+func serviceManager(program string) (ports.ServiceManager, error) {
 	_, guard := protection()
 	return closedService{winservice.New(winservice.Options{
 		Name: serviceName, DisplayName: "Muster", Description: "Gets this machine an identity and keeps it.",

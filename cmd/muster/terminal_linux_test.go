@@ -8,31 +8,7 @@ import (
 	"testing"
 
 	"github.com/matryer/is"
-	"golang.org/x/sys/unix"
 )
-
-// pty is a pseudo-terminal: its program's end, and what a person sees of it.
-func pty(t *testing.T) (program, person *os.File) {
-	t.Helper()
-	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = person.Close() }) // it has been read
-	if err := unix.IoctlSetPointerInt(int(person.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	number, err := unix.IoctlGetInt(int(person.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	program, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = program.Close() }) // nothing more is written
-	return program, person
-}
 
 // At a terminal no line of the log comes between those for the person; where a
 // level is asked for, and where nobody looks, they come as they always did.
@@ -61,9 +37,7 @@ func TestThePersonsLinesAreAloneAtATerminal(t *testing.T) {
 				read, log, err = os.Pipe()
 				is.NoErr(err)
 			}
-			environ := append([]string{
-				"MUSTER_STATE_DIR=" + dir, "MUSTER_MACHINE_UID=muid_" + strings.Repeat("0123456789abcdef", 4), "MUSTER_LISTEN_ADDR=off",
-			}, append(s.environ, tt.environ...)...)
+			environ := machineIn(dir, append(s.environ, tt.environ...)...)
 			code := run(t.Context(), tt.args, environ, strings.NewReader(""), &out, log)
 			is.Equal(int(code), 0)
 			is.True(strings.Contains(out.String(), "Enrolled")) // the person's lines
