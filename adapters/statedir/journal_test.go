@@ -114,15 +114,6 @@ func TestReserveBundleCostsNothingTwice(t *testing.T) {
 	is.NoErr(err)
 	is.True(os.SameFile(before, after)) // overwritten where it lay
 	is.Equal(tree(t, path), []string{"enrollment/bundle.json"})
-
-	// A bundle larger than the room.
-	large := received(2)
-	large.Raw = ports.NewSecret(strings.Repeat("0123456789abcdef", bundleRoom/8))
-	is.NoErr(d.ReserveBundle(t.Context()))
-	is.NoErr(d.SaveBundle(t.Context(), large))
-	got, err := open(t, path, Options{}).LoadBundle(t.Context())
-	is.NoErr(err)
-	is.True(got.Raw.Equal(large.Raw))
 }
 
 func TestRejectBundle(t *testing.T) {

@@ -62,32 +62,6 @@ func TestExposedFile(t *testing.T) {
 	}
 }
 
-func TestModes(t *testing.T) {
-	t.Parallel()
-	is := is.New(t)
-	path := newDir(t)
-	_, err := furnish(t, path).SetAside(t.Context())
-	is.NoErr(err)
-	d := open(t, path, Options{})
-	for _, s := range subjects {
-		is.NoErr(s.save(d, 1))
-	}
-	for name, want := range map[string]fs.FileMode{
-		".": 0o700, "credentials": 0o700, "enrollment": 0o700,
-		"credentials/agent.cak": 0o600, "identity.json": 0o600, "enrollment/retry.json": 0o600,
-		"enrollment/pending.json": 0o600, "enrollment/key.pem": 0o600, "enrollment/bundle.json": 0o600,
-	} {
-		info, err := os.Stat(filepath.Join(path, name))
-		is.NoErr(err)
-		is.Equal(info.Mode().Perm(), want)
-	}
-	clones, err := filepath.Glob(filepath.Join(path, "cloned-*"))
-	is.NoErr(err)
-	info, err := os.Stat(clones[0])
-	is.NoErr(err)
-	is.Equal(info.Mode().Perm(), fs.FileMode(0o700))
-}
-
 func TestDirectoryMode(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)

@@ -57,7 +57,7 @@ var replacements = map[string]struct {
 		return f.Replace("file", durable.Content{Data: newText, Like: true, Old: oldText})
 	}},
 	"first, reserved": {nil, func(f *durable.Folder) error {
-		if err := f.Reserve("file", 500, false); err != nil {
+		if err := f.Reserve("file", 100, false); err != nil { // less than what comes
 			return err
 		}
 		return f.Replace("file", durable.Content{Data: newText, Reserved: true})
