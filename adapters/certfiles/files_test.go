@@ -274,6 +274,21 @@ func TestNewestThreeAreKept(t *testing.T) {
 	is.Equal(left, []string{"2", "3", "4"})
 }
 
+// TestOrphans shows that what an interrupted call left is gone after the next.
+func TestOrphans(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	dir := certsDir(t)
+	f := New(at(dir))
+	for _, name := range []string{"ca.pem", "server.pem", "server.key.pem", "crl.pem"} {
+		write(t, filepath.Join(dir, name+".new"), "half")
+		write(t, filepath.Join(dir, name+".previous.new"), "half")
+	}
+	is.NoErr(f.KeepPrevious(t.Context()))
+	is.NoErr(f.Install(t.Context(), set("1")))
+	is.Equal(tree(t, dir), []string{"ca.pem", "crl.pem", "server.key.pem", "server.pem"})
+}
+
 // TestParentIsAFile shows that nothing is moved that nobody asked to be a
 // directory.
 func TestParentIsAFile(t *testing.T) {

@@ -5,6 +5,7 @@ package envconfig
 import (
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/matryer/is"
@@ -53,4 +54,20 @@ func TestTheConfigurationFileSurvivesAPowerCut(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRootsConfigurationStaysRoots shows that an enrollment key that root sets is
+// not given to who owns the directory.
+func TestRootsConfigurationStaysRoots(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	t.Parallel()
+	is := is.New(t)
+	file := filepath.Join(t.TempDir(), "agent.env")
+	is.NoErr(os.Chown(filepath.Dir(file), 4711, 4711))
+	is.NoErr(Set(file, nil, []Assignment{{"B", "2"}}, func(string) error { return nil }))
+	info, err := os.Stat(file)
+	is.NoErr(err)
+	is.Equal(info.Sys().(*syscall.Stat_t).Uid, uint32(0))
 }
