@@ -233,9 +233,10 @@ func TestVersionHelpAndCompletion(t *testing.T) {
 	m := newMachine(t, nil)
 	m.env = map[string]string{"MUSTER_SERVER_URL": "ftp://nobody-reads-the-configuration"}
 	is.True(strings.HasPrefix(m.must(0, "version").out, "muster "))
-	for _, shell := range []string{"bash", "zsh", "fish"} {
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
 		script := m.must(0, "completion", shell).out
-		if program, err := exec.LookPath(shell); err == nil {
+		is.True(strings.Contains(script, "muster"))
+		if program, err := exec.LookPath(shell); err == nil && shell != "powershell" { // which has no -n
 			check := exec.Command(program, "-n")
 			check.Stdin = strings.NewReader(script)
 			out, err := check.CombinedOutput()

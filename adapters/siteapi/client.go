@@ -5,6 +5,7 @@ package siteapi
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -85,6 +86,9 @@ func (c *Client) judge(ctx context.Context, resp *http.Response, key ports.Secre
 	switch {
 	case status == http.StatusCreated || status == http.StatusOK:
 		body, err := httpanswer.Body(resp, maxBody)
+		if errors.Is(err, httpanswer.ErrTooLarge) {
+			return fail(fmt.Sprintf("of its answer (status %d) more than 1 MiB came", status)) // maxBody
+		}
 		if err != nil {
 			return fail(fmt.Sprintf("of its answer (status %d) %s", status, httpanswer.BodyError(err, c.describe)))
 		}
