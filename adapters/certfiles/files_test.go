@@ -11,84 +11,10 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/muster-agent/muster/adapters/internal/durable"
 	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
 )
-
-const canary = "-----BEGIN PRIVATE KEY-----canary0123456789"
-
-func set(n string) ports.CertificateSet {
-	return ports.CertificateSet{
-		CA: []byte("ca " + n), Server: []byte("server " + n), Key: ports.NewSecret(canary + n), CRL: []byte("crl " + n),
-	}
-}
-
-// at are the four files below dir, under the names of docs/SPEC.md, "Files,
-// and what happens when one is lost".
-func at(dir string) Paths {
-	return Paths{
-		CA: filepath.Join(dir, "ca.pem"), Server: filepath.Join(dir, "server.pem"),
-		Key: filepath.Join(dir, "server.key.pem"), CRL: filepath.Join(dir, "crl.pem"),
-	}
-}
-
-// apart are paths in three directories.
-func apart(dir string) Paths {
-	return Paths{
-		CA: filepath.Join(dir, "trust", "ca.pem"), Server: filepath.Join(dir, "server.pem"),
-		Key: filepath.Join(dir, "private", "key.pem"), CRL: filepath.Join(dir, "trust", "crl.pem"),
-	}
-}
-
-func certsDir(t testing.TB) string { return filepath.Join(t.TempDir(), "certs") }
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func write(t testing.TB, path, text string) {
-	t.Helper()
-	must(t, os.MkdirAll(filepath.Dir(path), 0o700))
-	must(t, os.WriteFile(path, []byte(text), 0o600))
-}
-
-func read1(t testing.TB, path string) string {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	must(t, err)
-	return string(data)
-}
-
-// tree lists everything below path but directories, relative to it.
-func tree(t testing.TB, path string) (files []string) {
-	t.Helper()
-	must(t, filepath.WalkDir(path, func(p string, entry fs.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() {
-			p, err = filepath.Rel(path, p)
-			files = append(files, filepath.ToSlash(p))
-		}
-		return err
-	}))
-	return files
-}
-
-func content(t testing.TB, f *Files) ports.CertificateSet {
-	t.Helper()
-	found, err := f.Read(t.Context())
-	must(t, err)
-	return ports.CertificateSet{CA: found.CA.PEM, Server: found.Server.PEM, Key: found.Key.PEM, CRL: found.CRL.PEM}
-}
-
-func holds(t testing.TB, f *Files, want ports.CertificateSet) {
-	t.Helper()
-	got := content(t, f)
-	if string(got.CA) != string(want.CA) || string(got.Server) != string(want.Server) || string(got.CRL) != string(want.CRL) || !got.Key.Equal(want.Key) {
-		t.Errorf("found %s, want %s", got, want)
-	}
-}
 
 // TestNames fixes what lies on disk, for people.
 func TestNames(t *testing.T) {
@@ -255,23 +181,28 @@ func TestSetAside(t *testing.T) {
 	is.True(errors.Is(err, fs.ErrNotExist))
 }
 
-func TestNewestThreeAreKept(t *testing.T) {
+// TestSetAsideIsOnDiskBeforeAnythingTakesAFilesPlace shows that a damaged file's
+// new name is on disk when the call returns, and an earlier call's too.
+func TestSetAsideIsOnDiskBeforeAnythingTakesAFilesPlace(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	dir := certsDir(t)
 	paths := at(dir)
 	f := New(paths)
-	write(t, filepath.Join(paths.CRL+".damaged-20990102T030405.000000000Z", "0"), "a clock was ahead")
-	for _, n := range []string{"1", "2", "3", "4"} {
-		write(t, filepath.Join(paths.CRL, n), "")
-		is.NoErr(f.InstallCRL(t.Context(), []byte("crl")))
-		is.NoErr(os.Remove(paths.CRL))
+	is.NoErr(f.Install(t.Context(), set("1")))
+	var calls []durable.Op
+	f.disk.Around = func(op durable.Op, _ string, call func() error) error {
+		if op != durable.OpRead { // reading leaves no trace
+			calls = append(calls, op)
+		}
+		return call()
 	}
-	var left []string
-	for _, name := range tree(t, dir) {
-		left = append(left, filepath.Base(name))
+	damaged := []ports.DamagedFile{{Path: paths.Key, Reason: "it is empty"}}
+	for _, want := range [][]durable.Op{{durable.OpOpen, durable.OpRename, durable.OpSyncDir}, {durable.OpOpen, durable.OpSyncDir}} {
+		calls = nil
+		is.NoErr(f.SetAside(t.Context(), damaged))
+		is.Equal(calls, want)
 	}
-	is.Equal(left, []string{"2", "3", "4"})
 }
 
 // TestOrphans shows that what an interrupted call left is gone after the next.

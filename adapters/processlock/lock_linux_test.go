@@ -11,10 +11,9 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
 )
-
-const nobody = 65534 // the overflow user id of every distribution
 
 // TestUnwritableDirectory locks a directory in which no file can be made, and
 // one whose file cannot be written.
@@ -28,13 +27,13 @@ func TestUnwritableDirectory(t *testing.T) {
 		}
 		if os.Geteuid() == 0 {
 			is.NoErr(os.Chmod(filepath.Dir(dir), 0o755))
-			is.NoErr(os.Chown(dir, nobody, nobody))
+			is.NoErr(os.Chown(dir, contracttest.Nobody, contracttest.Nobody))
 			if existing != "" {
-				is.NoErr(os.Chown(file, nobody, nobody))
+				is.NoErr(os.Chown(file, contracttest.Nobody, contracttest.Nobody))
 			}
 			// For the file accesses of this thread only.
 			runtime.LockOSThread()
-			is.NoErr(syscall.Setfsuid(nobody))
+			is.NoErr(syscall.Setfsuid(contracttest.Nobody))
 		}
 		is.NoErr(os.Chmod(dir, 0o500))
 		unlock, err := New(dir).TryLock(t.Context(), "run")
@@ -62,39 +61,18 @@ func TestUnwritableDirectory(t *testing.T) {
 	}
 }
 
-// TestReadOnlyAndFullDisk does the same on file systems of its own, in a thread
-// that ends with them.
+// TestReadOnlyAndFullDisk does the same on file systems of its own.
 func TestReadOnlyAndFullDisk(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root can mount a file system")
-	}
-	mount := t.TempDir()
-	var failed, skip error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // never unlocked: the thread and its mounts end here
-		skip = errors.Join(
-			syscall.Unshare(syscall.CLONE_FS|syscall.CLONE_NEWNS),
-			syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""),
-			syscall.Mount("tmpfs", mount, "tmpfs", 0, "size=16k,nr_inodes=2"),
-		)
-		if skip != nil {
-			return
-		}
+	contracttest.OnOwnDisk(t, "size=16k,nr_inodes=2", func(mount string) {
 		// The inodes are the mount and one file: no room for agent.lock.
-		failed = errors.Join(failed, os.WriteFile(filepath.Join(mount, "filler"), nil, 0o600), lockTwice(mount))
+		failed := errors.Join(os.WriteFile(filepath.Join(mount, "filler"), nil, 0o600), lockTwice(mount))
 		// Room for the file, none for what it holds.
 		failed = errors.Join(failed, os.Remove(filepath.Join(mount, "filler")), lockTwice(mount))
 		failed = errors.Join(failed, syscall.Mount("", mount, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""), lockTwice(mount))
-	}()
-	<-done
-	if skip != nil {
-		t.Skip("no file system of its own: ", skip)
-	}
-	if failed != nil {
-		t.Error(failed)
-	}
+		if failed != nil {
+			t.Error(failed)
+		}
+	})
 }
 
 func lockTwice(dir string) error {
@@ -117,13 +95,13 @@ func TestRootGivesTheFileToTheOwner(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	dir := t.TempDir()
-	is.NoErr(os.Chown(dir, nobody, nobody))
+	is.NoErr(os.Chown(dir, contracttest.Nobody, contracttest.Nobody))
 	unlock, err := New(dir).TryLock(t.Context(), "run")
 	is.NoErr(err)
 	defer unlock()
 	info, err := os.Stat(filepath.Join(dir, "agent.lock"))
 	is.NoErr(err)
-	is.Equal(info.Sys().(*syscall.Stat_t).Uid, uint32(nobody))
+	is.Equal(info.Sys().(*syscall.Stat_t).Uid, uint32(contracttest.Nobody))
 	is.Equal(info.Mode().Perm(), os.FileMode(0o600))
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/muster-agent/muster/adapters/internal/durable"
+	"github.com/muster-agent/muster/adapters/internal/durable/powercut"
 	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
 )
@@ -58,7 +59,7 @@ func troubled(opts Options) func(t *testing.T) contracttest.TroubledPlace[*Dir] 
 					if around != nil {
 						return around(op, path, call)
 					}
-					return unsynced(op, path, call)
+					return powercut.Unsynced(op, path, call)
 				}
 				return d
 			},
@@ -71,14 +72,14 @@ func troubled(opts Options) func(t *testing.T) contracttest.TroubledPlace[*Dir] 
 						if op == durable.OpWrite {
 							return syscall.ENOSPC
 						}
-						return unsynced(op, path, call)
+						return powercut.Unsynced(op, path, call)
 					}
 				case contracttest.Unreadable:
 					around = func(op durable.Op, path string, call func() error) error {
 						if op == durable.OpRead && strings.HasPrefix(path, file) {
 							return fs.ErrPermission
 						}
-						return unsynced(op, path, call)
+						return powercut.Unsynced(op, path, call)
 					}
 				case contracttest.Damaged:
 					must(t, os.Truncate(file, int64(len(sound)/2)))

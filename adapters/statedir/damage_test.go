@@ -13,11 +13,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/matryer/is"
 
 	"github.com/muster-agent/muster/adapters/internal/durable"
+	"github.com/muster-agent/muster/adapters/internal/durable/powercut"
 	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
 )
@@ -35,7 +35,7 @@ func TestDamage(t *testing.T) {
 			t.Parallel()
 			path := newDir(t)
 			d := open(t, path, Options{})
-			d.disk.Around = unsynced
+			d.disk.Around = powercut.Unsynced
 			if err := s.save(d, 1); err != nil {
 				t.Fatal(err)
 			}
@@ -134,21 +134,6 @@ func (s subject) damaged(t *testing.T, d *Dir, path, name string) {
 		t.Fatalf("%s: %v", name, err)
 	}
 	s.loads(t, d, 1)
-}
-
-// unsynced leaves the syncing out, for tests that do not cut the power.
-func unsynced(op durable.Op, _ string, call func() error) error {
-	if op == durable.OpSync || op == durable.OpSyncDir {
-		return nil
-	}
-	return call()
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // TestSaveOverDamage shows that a save without a load before it sets aside too.
@@ -265,28 +250,6 @@ func TestSymlinks(t *testing.T) {
 			})
 		}
 	}
-}
-
-func TestNewestThreeDamagedAreKept(t *testing.T) {
-	t.Parallel()
-	is := is.New(t)
-	path := newDir(t)
-	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3600))
-	d := open(t, path, Options{Now: func() time.Time { return now }})
-	for n := range 5 {
-		write(t, filepath.Join(path, "identity.json"), []byte{byte('0' + n)})
-		_, err := d.LoadIdentity(t.Context())
-		is.True(errors.Is(err, ports.ErrDamaged))
-		if n == 2 {
-			now = now.Add(time.Second)
-		}
-	}
-	is.Equal(tree(t, path), []string{
-		"identity.json.damaged-20260102T020405.000000002Z", // the same instant, counted on
-		"identity.json.damaged-20260102T020406.000000000Z",
-		"identity.json.damaged-20260102T020406.000000001Z",
-	})
-	is.Equal(read(t, filepath.Join(path, "identity.json.damaged-20260102T020406.000000001Z")), []byte("4"))
 }
 
 func TestNewerFormatIsLeftAlone(t *testing.T) {

@@ -108,3 +108,19 @@ func TestSpecialFile(t *testing.T) {
 		s.damaged(t, d, path, "a named pipe")
 	}
 }
+
+// TestAdvice fixes what a person is told to do.
+func TestAdvice(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	for cause, want := range map[syscall.Errno]string{
+		syscall.ENOSPC: "; free some space there", syscall.EDQUOT: "; free some space there",
+		syscall.EROFS: "; make its file system writable", syscall.EIO: "; check the disk",
+	} {
+		err := notWritten("/state", &fs.PathError{Op: "write", Path: "file", Err: cause})
+		is.True(errors.Is(err, ports.ErrNotWritten) && errors.Is(err, cause))
+		is.Equal(err.Error(), "/state could not be written: "+cause.Error()+want)
+	}
+	is.Equal(unreadable("/state", syscall.EIO).Error(), "/state cannot be read: input/output error; check the disk")
+	is.Equal(unreadable("/state", syscall.ENOTDIR).Error(), "/state cannot be read: not a directory; remove what lies there or set MUSTER_STATE_DIR")
+}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/muster-agent/muster/adapters/internal/durable/powercut"
 	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
 )
@@ -54,7 +55,7 @@ func TestProtected(t *testing.T) {
 			path := newDir(t)
 			opts := Options{Protector: contracttest.NewMemoryProtector()}
 			d := open(t, path, opts)
-			d.disk.Around = unsynced
+			d.disk.Around = powercut.Unsynced
 			is.Equal(d.Protection(), "dpapi")
 			is.NoErr(d.SaveIdentity(t.Context(), identity(1)))
 			is.NoErr(s.save(d, 1))

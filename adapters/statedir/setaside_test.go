@@ -1,41 +1,13 @@
 package statedir
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/matryer/is"
-
-	"github.com/muster-agent/muster/ports"
 )
-
-// furnish fills a state directory with everything that may lie in it.
-func furnish(t testing.TB, path string) *Dir {
-	t.Helper()
-	d := open(t, path, Options{})
-	d.disk.Around = unsynced
-	for _, s := range subjects {
-		write(t, filepath.Join(path, s.file), []byte("damaged "+s.file))
-		_, err := s.load(d)
-		if !errors.Is(err, ports.ErrDamaged) {
-			t.Fatal(err)
-		}
-		must(t, s.save(d, 1))
-	}
-	for _, name := range []string{
-		"agent.lock", "agent.sock", "enrollment/rejected/1.json",
-		"certs/ca.pem", "certs/server.key.pem", "certs/server.pem.previous", "credentials.damaged-x/agent.cak", "notes.txt",
-	} {
-		write(t, filepath.Join(path, name), []byte(name))
-	}
-	must(t, errors.Join(d.Reserve(t.Context()), d.ReserveBundle(t.Context())))
-	d.disk.Around = nil
-	return d
-}
 
 func TestSetAside(t *testing.T) {
 	t.Parallel()
@@ -104,23 +76,30 @@ func TestRemoveEnrollment(t *testing.T) {
 	subjects[0].loads(t, open(t, path, Options{}), 2)
 }
 
-// TestNamesSortAsTheyWereGiven shows that a clock set back does not make the
-// newest copy the first to go.
-func TestNamesSortAsTheyWereGiven(t *testing.T) {
+// TestWhatIsNoStateStays shows that a copy of a machine keeps its configuration,
+// what that names, and its log, which lie in the state directory on Windows.
+func TestWhatIsNoStateStays(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
-	path := newDir(t)
-	now := time.Date(2099, 1, 2, 3, 4, 5, 999999999, time.UTC)
-	d := open(t, path, Options{Now: func() time.Time { return now }})
-	for n := range 5 {
-		write(t, filepath.Join(path, "identity.json"), []byte{byte('0' + n)})
-		_, err := d.LoadIdentity(t.Context())
-		is.True(errors.Is(err, ports.ErrDamaged))
-		now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	dir := t.TempDir()
+	is.NoErr(os.WriteFile(filepath.Join(dir, "agent.env"), []byte("MUSTER_SITE_CODE=A\n"), 0o600))
+	for _, name := range []string{"Agent.env", "ca.pem", "key.txt"} {
+		is.NoErr(os.WriteFile(filepath.Join(dir, name), nil, 0o600))
 	}
-	var kept []byte
-	for _, name := range tree(t, path) {
-		kept = append(kept, read(t, filepath.Join(path, name))...)
+	is.NoErr(os.WriteFile(filepath.Join(dir, "identity.json"), []byte("{}"), 0o600))
+	is.NoErr(os.Mkdir(filepath.Join(dir, "logs"), 0o700))
+	log, err := os.Create(filepath.Join(dir, "logs", "muster.log")) // open, as it is in a service
+	is.NoErr(err)
+	defer log.Close()
+	d, err := Open(dir, Options{})
+	is.NoErr(err)
+	where, err := d.SetAside(t.Context())
+	is.NoErr(err)
+	is.True(where != "")
+	for _, name := range []string{"agent.env", "Agent.env", "ca.pem", "key.txt", "logs/muster.log"} {
+		_, err := os.Stat(filepath.Join(dir, name))
+		is.NoErr(err)
 	}
-	is.Equal(string(kept), "234")
+	_, err = os.Stat(filepath.Join(dir, "identity.json"))
+	is.True(os.IsNotExist(err))
 }

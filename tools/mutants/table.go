@@ -189,8 +189,8 @@ func decisions() []mutant {
 
 // What is on disk.
 func stores() []mutant {
-	s := tests("Golden|Phase|Contracts|Modes|Syncs|NewerFormat|Reserve|ReadBack|Erase|EveryByte|Exposed|ModeComes|RemovalIs|RemoveEnrollment", "./adapters/statedir")
-	c := tests("Contract|Troubles|TestModes|TestErase|NoRoom|OnDisk", "./adapters/certfiles")
+	s := tests("Golden|Phase|Contracts|Modes|Syncs|NewerFormat|Reserve|ReadBack|Erase|EveryByte|Exposed|RemovalIs|RemoveEnrollment", "./adapters/statedir")
+	c := tests("Contract|Troubles|TestModes|TestErase|NoRoom|OnDisk|Crash", "./adapters/certfiles")
 	d := tests("", "./adapters/internal/durable")
 	return slices.Concat(
 		in("adapters/internal/durable/replace.go", d,
@@ -199,8 +199,12 @@ func stores() []mutant {
 		f.putBack`, `if err := error(nil); err != nil {
 		f.putBack`),
 			swap("no read-back", `if err == nil && c.ReadBack {`, `if false {`),
-			swap("files for everyone to read", `return f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)`, `return f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)`),
-			swap("written before the mode is set", `return f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)`, `return f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)`).
+			swap("files for everyone to read", `	mode := c.Mode
+`, `	mode := fs.FileMode(0o644)
+`),
+			swap("written before the mode is set", `	mode := c.Mode
+`, `	mode := fs.FileMode(0o644)
+`).
 				also(`return file.Close()
 }
 
@@ -217,8 +221,6 @@ func stores() []mutant {
 	err := f.Stage(name, c)
 	if err == nil && c.Check`),
 			swap("taken before it is judged", `err = c.Check(f.At(name + NewSuffix))`, `_ = c.Check(f.At(name + NewSuffix))`),
-			swap("root's file in another's directory", `		err = f.owner.take(file)
-`, ``),
 		),
 		in("adapters/internal/durable/setaside.go", d,
 			swap("what is damaged is removed", `err = f.Rename(name, to)`, `err = f.Remove(name)`),

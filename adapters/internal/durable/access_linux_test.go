@@ -105,5 +105,8 @@ func TestFullDisk(t *testing.T) {
 			is.NoErr(f.Replace("file", Content{Data: []byte("old")}))
 			is.Equal(tree(t, mount), []string{"file", "filler"})
 		}
+		is.NoErr(syscall.Mount("", mount, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
+		is.True(errors.Is(f.Replace("file", Content{Data: []byte("new")}), syscall.EROFS))
+		is.Equal(read(t, f.At("file")), "old")
 	})
 }

@@ -15,8 +15,14 @@ import (
 // TestModes shows that nobody else reads what is written before its first byte,
 // and that a file has its mode whatever the umask.
 func TestModes(t *testing.T) {
+	for _, umask := range []int{0, 0o077} {
+		modes(t, umask)
+	}
+}
+
+func modes(t *testing.T, umask int) {
 	is := is.New(t)
-	defer syscall.Umask(syscall.Umask(0o077))
+	defer syscall.Umask(syscall.Umask(umask))
 	dir := filepath.Join(t.TempDir(), "dir")
 	mode := func(path string) fs.FileMode {
 		t.Helper()

@@ -21,8 +21,8 @@ func TestRemove(t *testing.T) {
 	write(t, filepath.Join(dir, "file"), "")
 	write(t, filepath.Join(dir, "folder", "mine"), "mine")
 	is.NoErr(f.Remove("file"))
-	is.NoErr(f.Remove("file")) // nothing there is no error
-	is.True(f.Remove("folder") != nil)
+	is.NoErr(f.Remove("file"))         // nothing there is no error
+	is.True(f.Remove("folder") != nil) // it is not empty
 	is.Equal(tree(t, dir), []string{"folder/mine"})
 	is.NoErr(f.RemoveAll("folder"))
 	is.NoErr(f.RemoveAll("folder"))
@@ -57,10 +57,10 @@ func TestSynced(t *testing.T) {
 	f := open(t, d, dir)
 	is.True(!f.Synced()) // a process before may have made what is there
 	is.NoErr(f.Sync())
-	is.True(f.Synced())
+	is.True(f.Synced()) // by this process
 	is.NoErr(f.Replace("file", Content{Data: []byte("x")}))
 	is.NoErr(f.Mkdir("sub"))
-	is.True(!f.Synced())
+	is.True(!f.Synced()) // a directory was made in it
 	is.True(errors.Is(f.Mkdir("sub"), fs.ErrExist))
 	is.NoErr(d.SyncDir(dir))
 	is.True(f.Synced())
@@ -75,7 +75,7 @@ func TestSynced(t *testing.T) {
 	guard.Foreign = true
 	done, err := d.Claim(f.At("sub"), false)
 	is.True(errors.Is(err, fs.ErrNotExist) && done.SetAside != "")
-	is.True(!f.Synced() && !sub.Synced())
+	is.True(!f.Synced() && !sub.Synced()) // they may be others
 	done, err = new(Disk).Claim(filepath.Join(dir, "nothing"), false)
 	is.True(err == nil && done == ports.Recovery{}) // without a Guard
 }
@@ -109,7 +109,7 @@ func TestMkdirAll(t *testing.T) {
 	}))
 	// What lies there is no directory.
 	write(t, filepath.Join(top, "file"), "")
-	is.True(d.MkdirAll(filepath.Join(top, "file", "below"), d.Mkdir) != nil)
+	is.True(d.MkdirAll(filepath.Join(top, "file", "below"), d.Mkdir) != nil) // below a file
 
 	// What could not be synced is made again by the next call.
 	failing := &Disk{Around: func(op Op, path string, call func() error) error {

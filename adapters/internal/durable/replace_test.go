@@ -34,7 +34,7 @@ func TestReplace(t *testing.T) {
 	is.NoErr(f.Replace("file", Content{Data: []byte("whole")}))
 	is.Equal(tree(t, dir), []string{"file"})
 	write(t, filepath.Join(dir, "file.new", "mine"), "mine")
-	is.True(f.Replace("file", Content{Data: []byte("other")}) != nil)
+	is.True(f.Replace("file", Content{Data: []byte("other")}) != nil) // there is no place to write it first
 	is.Equal(read(t, filepath.Join(dir, "file")), "whole")
 	is.Equal(tree(t, dir), []string{"file", "file.new/mine"})
 }
@@ -95,7 +95,7 @@ func TestReadBackCompares(t *testing.T) {
 			}
 			return err
 		}
-		is.True(f.Replace("file", Content{Data: []byte("new"), ReadBack: true}) != nil)
+		is.True(f.Replace("file", Content{Data: []byte("new"), ReadBack: true}) != nil) // not what was written
 		f.disk.Around = nil
 		is.Equal(read(t, filepath.Join(dir, "file")), "old")
 		is.Equal(tree(t, dir), []string{"file"})
@@ -186,11 +186,11 @@ func TestLinks(t *testing.T) {
 	is.NoErr(err)
 	info, err := f.Lstat(aside)
 	is.NoErr(err)
-	is.True(info.Mode()&fs.ModeSymlink != 0)
+	is.True(info.Mode()&fs.ModeSymlink != 0) // the link itself
 
 	must(t, os.Symlink(outside, filepath.Join(dir, "out")))
 	_, err = f.Sub("out")
-	is.True(err != nil)
+	is.True(err != nil) // it leads out of the folder
 	is.NoErr(f.RemoveAll("out"))
 	is.Equal(tree(t, outside), []string{"target"})
 	is.Equal(read(t, target), "theirs")

@@ -1,8 +1,5 @@
 //go:build unix
 
-// Package powercut stands between an adapter and its disk, for tests: it stops
-// at a call, as a crash does, or fails one, and shows what is found after the
-// power went.
 package powercut
 
 import (
@@ -41,8 +38,8 @@ func (s Scene) Crash(t *testing.T) (steps int) {
 	t.Helper()
 	for at := 1; ; at++ {
 		for _, torn := range []bool{false, true} {
-			m := &Machine{at: at, torn: torn, fault: errStopped}
-			s.play(t, m, losses)
+			m := &machine{at: at, torn: torn, fault: errStopped}
+			s.play(t, m)
 			if !m.down {
 				return at - 1
 			}
@@ -54,25 +51,26 @@ func (s Scene) Crash(t *testing.T) (steps int) {
 }
 
 // Fail fails each call of the scene, with fault, for this once or from then on,
-// and has Found look at what is left. It returns the number of calls.
+// and has Found look at what is left there, and by each kind of power cut
+// elsewhere. It returns the number of calls.
 func (s Scene) Fail(t *testing.T, fault error, once bool) (steps int) {
 	t.Helper()
 	for at := 1; ; at++ {
-		m := &Machine{at: at, fault: fault, once: once}
-		s.play(t, m, nil)
+		m := &machine{at: at, fault: fault, once: once}
+		s.play(t, m)
 		if !m.down {
 			return at - 1
 		}
 	}
 }
 
-// play runs the scene on m and has it judged, without and with losses.
-func (s Scene) play(t *testing.T, m *Machine, losses []loss) {
+// play runs the scene on m and has it judged, with each loss and without.
+func (s Scene) play(t *testing.T, m *machine) {
 	t.Helper()
 	dir, err := os.MkdirTemp(t.TempDir(), "")
 	must(t, err)
 	m.start(t, filepath.Join(dir, "disk"), s.Prepare)
-	err = s.Run(m.path, m.Around)
+	err = s.Run(m.path, m.around)
 	if !m.down {
 		must(t, err)
 	}
@@ -96,9 +94,9 @@ func (s Scene) play(t *testing.T, m *Machine, losses []loss) {
 	must(t, os.RemoveAll(dir))
 }
 
-// Machine is a program's disk that stops at a step or fails one, and keeps in
+// machine is a program's disk that stops at a step or fails one, and keeps in
 // mind what a power cut would leave.
-type Machine struct {
+type machine struct {
 	t    *testing.T
 	path string // everything on the disk lies below it
 
@@ -114,7 +112,7 @@ type Machine struct {
 	names   map[uint64]map[string]uint64 // what is on disk of a directory
 }
 
-func (m *Machine) start(t *testing.T, path string, prepare func(*testing.T, string)) {
+func (m *machine) start(t *testing.T, path string, prepare func(*testing.T, string)) {
 	m.t, m.path = t, path
 	m.content, m.names = map[uint64][]byte{}, map[uint64]map[string]uint64{}
 	must(t, os.MkdirAll(path, 0o700))
@@ -133,13 +131,13 @@ func (m *Machine) start(t *testing.T, path string, prepare func(*testing.T, stri
 
 // counts reports whether a call is a step: a crash before one that only looks
 // leaves what a crash before the next one leaves.
-func (m *Machine) counts(op durable.Op) bool {
+func (m *machine) counts(op durable.Op) bool {
 	looks := op == durable.OpOpen || op == durable.OpStat || op == durable.OpRead || op == durable.OpReadBack
 	return !looks || !errors.Is(m.fault, errStopped)
 }
 
-// Around is for durable.Disk.
-func (m *Machine) Around(op durable.Op, path string, call func() error) error {
+// around is for durable.Disk.
+func (m *machine) around(op durable.Op, path string, call func() error) error {
 	if m.down && !m.once {
 		return m.fault
 	}
@@ -174,9 +172,9 @@ func (m *Machine) Around(op durable.Op, path string, call func() error) error {
 	return call()
 }
 
-func (m *Machine) syncNames(path string) { m.names[inode(m.t, path)] = m.list(path) }
+func (m *machine) syncNames(path string) { m.names[inode(m.t, path)] = m.list(path) }
 
-func (m *Machine) list(path string) map[string]uint64 {
+func (m *machine) list(path string) map[string]uint64 {
 	entries, err := os.ReadDir(path)
 	must(m.t, err)
 	names := map[string]uint64{}
@@ -186,7 +184,7 @@ func (m *Machine) list(path string) map[string]uint64 {
 	return names
 }
 
-func (m *Machine) read(path string) []byte {
+func (m *machine) read(path string) []byte {
 	data, err := os.ReadFile(path)
 	must(m.t, err)
 	return data
@@ -206,7 +204,7 @@ var losses = []loss{
 }
 
 // restart builds what is found after a power cut in a new directory.
-func (m *Machine) restart(l loss) (path string) {
+func (m *machine) restart(l loss) (path string) {
 	sizes, live := map[uint64]int{}, map[uint64]map[string]uint64{}
 	must(m.t, filepath.WalkDir(m.path, func(p string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.IsDir() {
