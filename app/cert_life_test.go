@@ -2,10 +2,7 @@ package app_test
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -18,85 +15,6 @@ import (
 	"github.com/muster-agent/muster/domain/exitcode"
 	"github.com/muster-agent/muster/ports"
 )
-
-// holder is a ports.CertificateHolder that a test looks into.
-type holder struct {
-	mu  sync.Mutex
-	use *ports.CertificateInUse
-}
-
-func (h *holder) Use(c *ports.CertificateInUse) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.use = c
-}
-
-func (h *holder) serial() string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.use == nil {
-		return ""
-	}
-	return h.use.Certificate.Leaf.SerialNumber.String()
-}
-
-// believes verifies the certificate in use as a peer's that comes without its
-// intermediates.
-func (h *holder) believes() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	_, err := h.use.Certificate.Leaf.Verify(x509.VerifyOptions{
-		Roots: h.use.Roots, CurrentTime: time.Now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	})
-	return err
-}
-
-func (h *holder) present(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.use == nil {
-		return &tls.Certificate{}, nil
-	}
-	return &h.use.Certificate, nil
-}
-
-// here is a ports.HostDescriber.
-type here struct{}
-
-func (here) Describe(context.Context, string) (ports.HostFacts, error) {
-	return ports.HostFacts{Hostname: "web-3", FQDN: "web-3.example.org", IPAddress: "10.20.0.7"}, nil
-}
-
-// certLife is a life with a manager and no site.
-type certLife struct {
-	*life
-	manager *memory.Issuer
-	holder  *holder
-}
-
-func newCertLife(t *testing.T) *certLife {
-	l := newLife(t)
-	s := &l.settings
-	s.ServerURL, s.SiteCode, s.EnrollmentKey = nil, "", ports.Secret{}
-	s.ManagerURL = mustParse(t, "https://manager.example.org")
-	s.PollingInterval, s.MaxPollAttempts, s.RenewalThreshold = time.Minute, 1440, 7*24*time.Hour
-	c := &certLife{life: l, manager: &memory.Issuer{Lifetime: 90 * 24 * time.Hour}, holder: &holder{}}
-	l.change = func(w *app.Deps) {
-		store := memory.OpenStore(l.disk)
-		w.Relay = nil
-		client := c.manager.Client(c.holder.present)
-		w.Issuer, w.Revocations, w.Describer, w.InUse = client, client, here{}, c.holder
-		w.Certificates, w.Journal = memory.OpenCertificates(l.disk), store
-	}
-	return c
-}
-
-func (c *certLife) expectCertificate(r *running, status ports.CertificateStatus, manager ports.IssuerState) {
-	c.t.Helper()
-	if st := r.Status(); st.Certificate.Status != status || st.Issuer.State != manager {
-		c.t.Fatalf("the certificate is %s and the manager %s, not %s and %s: %+v\n%s", st.Certificate.Status, st.Issuer.State, status, manager, st, &c.log)
-	}
-}
 
 func TestAHostGetsItsCertificateAndKeepsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -503,24 +421,6 @@ func TestRenewFrameRenewsBeforeItIsDue(t *testing.T) {
 		is.Equal(c.holder.serial(), second) // once an hour
 		is.Equal(len(c.relay.Conns()), 1)   // undisturbed
 	})
-}
-
-func denyAll(c *certLife) {
-	c.manager.Manual = true
-	c.manager.OnPoll = func(_ context.Context, _ ports.IssueRequest, serve func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
-		if err := c.manager.Deny(c.manager.Requests()[0].Submit.MachineID); err != nil {
-			c.t.Error(err)
-		}
-		return serve()
-	}
-}
-
-func exists(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
-	return ports.Answer[ports.SubmitOutcome]{Outcome: ports.IssueKnown{}}
-}
-
-func isDown(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
-	return ports.Answer[ports.SubmitOutcome]{Outcome: ports.Unavailable{Reason: "the manager is down"}}
 }
 
 func TestEnrollCommandAtAManager(t *testing.T) {

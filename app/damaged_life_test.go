@@ -19,47 +19,6 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// spoil damages each file in another way, and returns what they held then, by
-// path.
-func (c *certLife) spoil() map[string]ports.Secret {
-	held := map[string]ports.Secret{}
-	c.disk.AlterCertificates(func(f *ports.FoundSet) {
-		f.CA.PEM = nil
-		f.Server.PEM = f.Server.PEM[:len(f.Server.PEM)*3/4]
-		f.Key.PEM = ports.NewSecret("PRECIOUS")
-		f.CRL = ports.FoundFile{Path: f.CRL.Path, PEM: []byte("garbage")}
-		for _, file := range []ports.FoundFile{f.CA, f.Server, f.CRL} {
-			held[file.Path] = ports.NewSecret(string(file.PEM))
-		}
-		held[f.Key.Path] = f.Key.PEM
-	})
-	return held
-}
-
-// heals has an operator approve the host again, and expects it to serve.
-func (c *certLife) heals(r *running) {
-	c.t.Helper()
-	is.New(c.t).NoErr(c.manager.Approve(c.manager.Requests()[0].Submit.MachineID))
-	pass(7 * time.Hour)
-	r.expect(ports.StateServing)
-}
-
-// keeps checks that each of the files was set aside once, as it was.
-func (c *certLife) keeps(held map[string]ports.Secret) {
-	c.t.Helper()
-	found, err := memory.OpenCertificates(c.disk).Read(c.t.Context())
-	is.New(c.t).NoErr(err)
-	for _, path := range []string{found.CA.Path, found.Server.Path, found.Key.Path, found.CRL.Path} {
-		want, damaged := held[path]
-		switch copies := c.disk.DamagedCopies(path); {
-		case !damaged && len(copies) > 0:
-			c.t.Errorf("%s: it was set aside, and was not damaged", path)
-		case damaged && (len(copies) != 1 || !copies[0].Equal(want)):
-			c.t.Errorf("%s: %d copies of it, or another's", path, len(copies))
-		}
-	}
-}
-
 func TestDamagedCertificateFilesAreKeptBesideWhatReplacesThem(t *testing.T) {
 	for name, faults := range map[string]memory.Faults{
 		"at once":                      {},
@@ -96,21 +55,6 @@ func TestDamagedCertificateFilesAreKeptBesideWhatReplacesThem(t *testing.T) {
 			})
 		})
 	}
-}
-
-// provedWrong spoils what is installed, as a failing disk does, for as long as
-// broken says so.
-type provedWrong struct {
-	ports.CertificateFiles
-	disk   *memory.Disk
-	broken *bool
-}
-
-func (p provedWrong) Install(ctx context.Context, set ports.CertificateSet) error {
-	if *p.broken {
-		set.Server = []byte("not what was to be written")
-	}
-	return p.CertificateFiles.Install(ctx, set)
 }
 
 func TestADamagedFileIsNotLostWithASetThatDoesNotProveItself(t *testing.T) {

@@ -15,13 +15,6 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// once runs a person's enroll command that does not wait.
-func (l *life) once() (exitcode.Code, string) {
-	var said strings.Builder
-	code := app.Enroll(l.t.Context(), l.world(), app.EnrollOptions{Patient: true, Say: func(line string) { said.WriteString(line + "\n") }})
-	return code, said.String()
-}
-
 func TestEnrollCommandThatDoesNotWaitAsksTheSiteOnce(t *testing.T) {
 	for name, test := range map[string]struct {
 		answer func(context.Context, ports.SiteRequest) ports.Answer[ports.SiteOutcome]

@@ -2,7 +2,6 @@ package app_test
 
 import (
 	"context"
-	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,27 +14,6 @@ import (
 	"github.com/muster-agent/muster/domain/exitcode"
 	"github.com/muster-agent/muster/ports"
 )
-
-// always is a server that gives the same answer for ever.
-func always(outcome ports.SiteOutcome) func(context.Context, ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
-	return func(context.Context, ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
-		return ports.Answer[ports.SiteOutcome]{Outcome: outcome}
-	}
-}
-
-// enroll runs a person's enroll command and returns what it said.
-func (l *life) enroll(ctx context.Context, o app.EnrollOptions) (exitcode.Code, string) {
-	var said safeBuffer // both enrollments speak
-	o.Say = func(line string) {
-		if _, err := io.WriteString(&said, line+"\n"); err != nil {
-			l.t.Error(err)
-		}
-	}
-	if o.Wait == 0 {
-		o.Wait = 24 * time.Hour
-	}
-	return app.Enroll(ctx, l.world(), o), said.String()
-}
 
 func TestEnrollCommand(t *testing.T) {
 	for name, test := range map[string]struct {

@@ -14,13 +14,6 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// forgetting is a life whose enrollment key is to be forgotten.
-func forgetting(t *testing.T) (*life, *memory.KeyPlace) {
-	l, key := newLife(t), new(memory.KeyPlace)
-	l.change = func(w *app.Deps) { w.EnrollmentKey = key }
-	return l, key
-}
-
 func TestTheEnrollmentKeyIsForgottenOnceThereIsACredential(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

@@ -10,32 +10,8 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/muster-agent/muster/adapters/memory"
-	"github.com/muster-agent/muster/app"
 	"github.com/muster-agent/muster/ports"
 )
-
-// registrations are the times between those that the manager got.
-func (c *certLife) registrations() (gaps []time.Duration) {
-	var last time.Time
-	for _, r := range c.manager.Requests() {
-		if r.Kind != memory.Register {
-			continue
-		}
-		if !last.IsZero() {
-			gaps = append(gaps, r.At.Sub(last))
-		}
-		last = r.At
-	}
-	return gaps
-}
-
-func (c *certLife) fromDisk() ports.Status {
-	store := memory.OpenStore(c.disk)
-	return app.StatusFromDisk(c.t.Context(), app.Disk{
-		Settings: c.settings, Identities: store, Credentials: store, Retries: store,
-		Certificates: memory.OpenCertificates(c.disk), Journal: store, Now: time.Now(),
-	})
-}
 
 func TestARegistrationThatIsRateLimitedWaitsForAMinuteOrAsLongAsItIsTold(t *testing.T) {
 	for header, want := range map[string]struct{ least, most time.Duration }{

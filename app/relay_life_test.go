@@ -407,17 +407,6 @@ func TestARelayThatIsDownIsTriedWithPatience(t *testing.T) {
 	})
 }
 
-// busyOnce is a relay's Accept that puts the first handshake off.
-func busyOnce(answer ports.RelayBusyError) func(context.Context, ports.RelayHello) error {
-	var dials atomic.Int32
-	return func(context.Context, ports.RelayHello) error {
-		if dials.Add(1) == 1 {
-			return fmt.Errorf("connecting to the relay: %w", &answer)
-		}
-		return nil
-	}
-}
-
 func TestTheRelaysRetryAfterIsNeverUndercut(t *testing.T) {
 	// A date is counted from the server's time, which is not ours.
 	now := time.Date(2031, 5, 6, 7, 8, 9, 0, time.UTC)

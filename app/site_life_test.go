@@ -43,26 +43,6 @@ func TestFirstStartEnrollsAndARestartDoesNot(t *testing.T) {
 	})
 }
 
-// outcomes are the answers that do not enroll, with the state they show and
-// the class of the wait that follows.
-var outcomes = []struct {
-	name    string
-	outcome ports.SiteOutcome
-	site    ports.SiteState
-	overall ports.OverallState
-	class   ports.DelayClass
-	event   string
-	least   time.Duration // the first wait
-	most    time.Duration
-}{
-	{"collision pending", ports.SiteCollisionPending{}, ports.SiteStatePending, ports.StatePending, ports.Pending, "enroll.pending", 48 * time.Second, 72 * time.Second},
-	{"rejected", ports.SiteRejected{Detail: "no"}, ports.SiteStateRejected, ports.StateBlocked, ports.Operator, "enroll.rejected", 12 * time.Minute, 18 * time.Minute},
-	{"site conflict", ports.SiteConflict{}, ports.SiteStateConflict, ports.StateBlocked, ports.Operator, "enroll.site_conflict", 12 * time.Minute, 18 * time.Minute},
-	{"rate limited", ports.SiteRateLimited{}, ports.SiteStateRetrying, ports.StateEnrolling, ports.Transient, "enroll.retry", time.Second, 5 * time.Second},
-	{"transient", ports.SiteTransient{Reason: "status 503"}, ports.SiteStateRetrying, ports.StateEnrolling, ports.Transient, "enroll.retry", time.Second, 5 * time.Second},
-	{"unexpected", ports.SiteUnexpected{Status: 404}, ports.SiteStateUnexpected, ports.StateBlocked, ports.Operator, "enroll.rejected", 12 * time.Minute, 18 * time.Minute},
-}
-
 func TestEveryOutcomeIsShownWaitedOutAndHealed(t *testing.T) {
 	for _, o := range outcomes {
 		for _, u := range []float64{0, 0.5, 0.999} {

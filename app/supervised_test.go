@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -17,76 +16,6 @@ import (
 	"github.com/muster-agent/muster/app"
 	"github.com/muster-agent/muster/ports"
 )
-
-// told is a ports.Supervisor that remembers what it was told.
-type told struct {
-	watchdog time.Duration
-
-	mu    sync.Mutex
-	lines []string // "ready", "status …", "stopping"
-	fed   []time.Time
-}
-
-func (s *told) say(line string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.lines = append(s.lines, line)
-	return nil
-}
-
-func (s *told) Ready() error             { return s.say("ready") }
-func (s *told) Status(text string) error { return s.say("status " + text) }
-func (s *told) Reloading() error         { return s.say("reloading") }
-func (s *told) Stopping() error          { return s.say("stopping") }
-
-func (s *told) Alive() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fed = append(s.fed, time.Now())
-	return nil
-}
-
-func (s *told) WatchdogInterval() time.Duration { return s.watchdog }
-
-func (s *told) heard() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]string(nil), s.lines...)
-}
-
-func (s *told) has(line string) bool {
-	for _, heard := range s.heard() {
-		if heard == line {
-			return true
-		}
-	}
-	return false
-}
-
-// fedSince counts the feedings of the last while.
-func (s *told) fedSince(while time.Duration) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := 0
-	for _, at := range s.fed {
-		if time.Since(at) < while {
-			n++
-		}
-	}
-	return n
-}
-
-// supervise has the life's agents tell s.
-func (l *life) supervise(s *told) *told {
-	before := l.change
-	l.change = func(w *app.Deps) {
-		if before != nil {
-			before(w)
-		}
-		w.Supervisor = s
-	}
-	return s
-}
 
 func TestTheSupervisorIsToldEachChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -158,19 +87,6 @@ func TestTheSupervisorIsToldWhatIsWaitedFor(t *testing.T) {
 			})
 		})
 	}
-}
-
-// blockedSite hangs, whatever its context says, while it is shut.
-type blockedSite struct {
-	*memory.Site
-	shut *atomic.Pointer[chan struct{}]
-}
-
-func (b blockedSite) Enroll(ctx context.Context, request ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
-	if shut := b.shut.Load(); shut != nil {
-		<-*shut
-	}
-	return b.Site.Enroll(ctx, request)
 }
 
 func TestAPartThatHangsIsSeenByTheWatchdog(t *testing.T) {

@@ -1,25 +1,14 @@
 package app_test
 
 import (
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/matryer/is"
 
-	"github.com/muster-agent/muster/adapters/unsupervised"
 	"github.com/muster-agent/muster/app"
 )
-
-// watchful is a supervisor that gives up an agent that does not report.
-type watchful struct {
-	unsupervised.Supervisor
-	fed atomic.Int64
-}
-
-func (w *watchful) WatchdogInterval() time.Duration { return 10 * time.Second }
-func (w *watchful) Alive() error                    { w.fed.Add(1); return nil }
 
 func TestTheWatchdogIsFed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

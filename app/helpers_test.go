@@ -1,0 +1,587 @@
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/adapters/memory"
+	"github.com/muster-agent/muster/adapters/unsupervised"
+	"github.com/muster-agent/muster/app"
+	"github.com/muster-agent/muster/domain/exitcode"
+	"github.com/muster-agent/muster/domain/retry"
+	"github.com/muster-agent/muster/ports"
+)
+
+// life is a machine and its servers in memory, in virtual time. Its fields may
+// be changed between starts.
+type life struct {
+	t        *testing.T
+	disk     *memory.Disk
+	site     *memory.Site
+	relay    *memory.Relay
+	signals  ports.SignalReader
+	settings ports.Settings
+	offset   atomic.Int64 // see setClock
+	chance   func() float64
+	random   byte          // makes random bytes other ones
+	drawn    atomic.Uint32 // how often random bytes were drawn
+	// change, if set, changes the world before each start.
+	change func(*app.Deps)
+
+	log safeBuffer
+}
+
+// safeBuffer is a buffer that several goroutines write to.
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+const uuidOfThisMachine = "4c4c4544-0042-4a10-8054-b7c04f503632"
+
+// newLife is a fresh machine that is configured for a site, with the delays
+// that ship.
+func newLife(t *testing.T) *life {
+	server, err := url.Parse("https://enroll.example.org")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &life{
+		t: t, disk: &memory.Disk{}, site: &memory.Site{}, relay: &memory.Relay{},
+		signals: memory.Signals{SystemUUID: ports.PresentSignal(uuidOfThisMachine), Virtual: true},
+		settings: ports.Settings{
+			ServerURL: server, SiteCode: "ACME-HQ", EnrollmentKey: ports.NewSecret("cek_aaaaaaaaaaaaaaaaaaaaaaaa"),
+			ReenrollAfter: 24 * time.Hour, Delays: retry.Shipped(),
+		},
+		chance: func() float64 { return 0.5 },
+	}
+}
+
+// setClock sets the machine's wall clock ahead of virtual time.
+func (l *life) setClock(ahead time.Duration) { l.offset.Store(int64(ahead)) }
+
+func (l *life) world() app.Deps {
+	store := memory.OpenStore(l.disk)
+	w := app.Deps{
+		Settings: l.settings, Version: "1.2.3",
+		Log: slog.New(slog.NewTextHandler(io.MultiWriter(&l.log), &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Machine: app.Machine{
+			Hostname: "desk-17", Signals: l.signals,
+			Wall:   func() time.Time { return time.Now().Add(time.Duration(l.offset.Load())) },
+			Chance: l.chance,
+			Random: func(b []byte) {
+				for i := range b {
+					b[i] = byte(i) ^ l.random ^ byte(l.drawn.Load())
+				}
+				l.drawn.Add(1)
+			},
+		},
+		State:   app.State{Identities: store, Credentials: store, Retries: store, Directory: store, Lock: memory.OpenLock(l.disk)},
+		Servers: app.Servers{Relay: l.relay},
+		Host:    app.Host{Supervisor: unsupervised.Supervisor{}},
+	}
+	if l.settings.SiteConfigured() {
+		w.Site = l.site
+	}
+	if l.change != nil {
+		l.change(&w)
+	}
+	return w
+}
+
+// asked is a ports.StatusServer that a test asks directly.
+type asked struct {
+	mu    sync.Mutex
+	calls ports.LocalCalls
+}
+
+func (a *asked) Serve(ctx context.Context, calls ports.LocalCalls) error {
+	a.mu.Lock()
+	a.calls = calls
+	a.mu.Unlock()
+	<-ctx.Done()
+	return nil
+}
+
+// running is an agent between start and stop.
+type running struct {
+	asked
+	l      *life
+	cancel context.CancelFunc
+	done   chan error
+}
+
+// start starts an agent and lets it come to rest.
+func (l *life) start() *running {
+	ctx, cancel := context.WithCancel(l.t.Context())
+	r := &running{l: l, cancel: cancel, done: make(chan error, 1)}
+	w := l.world()
+	w.StatusServer = r
+	go func() { r.done <- app.New(w).Run(ctx) }()
+	synctest.Wait()
+	return r
+}
+
+// Status is how the agent stands.
+func (r *running) Status() ports.Status {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.calls.Status == nil {
+		return ports.Status{}
+	}
+	return r.calls.Status()
+}
+
+// stop tells the agent to stop; it must do so in no time.
+func (r *running) stop() {
+	r.l.t.Helper()
+	began := time.Now()
+	r.cancel()
+	if err := <-r.done; err != nil {
+		r.l.t.Errorf("Run: %v", err)
+	}
+	if took := time.Since(began); took > time.Second {
+		r.l.t.Errorf("stopping took %v", took)
+	}
+}
+
+// pass lets time go by.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// expect fails the test unless the overall state is as given.
+func (r *running) expect(state ports.OverallState) {
+	r.l.t.Helper()
+	if st := r.Status(); st.State != state {
+		r.l.t.Fatalf("the state is %s, not %s: %+v\n%s", st.State, state, st, &r.l.log)
+	}
+}
+
+// logged counts the lines with an event.
+func (l *life) logged(event string) int {
+	n := 0
+	for line := range strings.Lines(l.log.String()) {
+		if strings.Contains(line, "event="+event+" ") || strings.HasSuffix(strings.TrimSpace(line), "event="+event) {
+			n++
+		}
+	}
+	return n
+}
+
+// gaps are the times between requests to the site's server.
+func (l *life) gaps() []time.Duration {
+	var gaps []time.Duration
+	requests := l.site.Requests()
+	for i := 1; i < len(requests); i++ {
+		gaps = append(gaps, requests[i].At.Sub(requests[i-1].At))
+	}
+	return gaps
+}
+
+// within fails the test unless least ≤ d ≤ most.
+func within(t *testing.T, what string, d, least, most time.Duration) {
+	t.Helper()
+	if d < least || d > most {
+		t.Errorf("%s: %v is not within [%v, %v]", what, d, least, most)
+	}
+}
+
+// refuse is a relay's Accept that refuses everyone with a code.
+func refuse(code string) func(context.Context, ports.RelayHello) error {
+	return func(context.Context, ports.RelayHello) error {
+		return &ports.RelayRefusedError{Status: 401, Code: code}
+	}
+}
+
+// switched is a relay's Accept that can be changed while an agent runs.
+type switched struct {
+	mu     sync.Mutex
+	accept func(context.Context, ports.RelayHello) error
+}
+
+func (s *switched) set(accept func(context.Context, ports.RelayHello) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.accept = accept
+}
+
+func (s *switched) Accept(ctx context.Context, hello ports.RelayHello) error {
+	s.mu.Lock()
+	accept := s.accept
+	s.mu.Unlock()
+	if accept == nil {
+		return nil
+	}
+	return accept(ctx, hello)
+}
+
+func mustParse(t *testing.T, raw string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(raw)
+	if err != nil {
+		t.Fatal(fmt.Errorf("the test's URL: %w", err))
+	}
+	return u
+}
+
+// holder is a ports.CertificateHolder that a test looks into.
+type holder struct {
+	mu  sync.Mutex
+	use *ports.CertificateInUse
+}
+
+func (h *holder) Use(c *ports.CertificateInUse) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.use = c
+}
+
+func (h *holder) serial() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.use == nil {
+		return ""
+	}
+	return h.use.Certificate.Leaf.SerialNumber.String()
+}
+
+// believes verifies the certificate in use as a peer's that comes without its
+// intermediates.
+func (h *holder) believes() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, err := h.use.Certificate.Leaf.Verify(x509.VerifyOptions{
+		Roots: h.use.Roots, CurrentTime: time.Now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+	return err
+}
+
+func (h *holder) present(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.use == nil {
+		return &tls.Certificate{}, nil
+	}
+	return &h.use.Certificate, nil
+}
+
+// here is a ports.HostDescriber.
+type here struct{}
+
+func (here) Describe(context.Context, string) (ports.HostFacts, error) {
+	return ports.HostFacts{Hostname: "web-3", FQDN: "web-3.example.org", IPAddress: "10.20.0.7"}, nil
+}
+
+// certLife is a life with a manager and no site.
+type certLife struct {
+	*life
+	manager *memory.Issuer
+	holder  *holder
+}
+
+func newCertLife(t *testing.T) *certLife {
+	l := newLife(t)
+	s := &l.settings
+	s.ServerURL, s.SiteCode, s.EnrollmentKey = nil, "", ports.Secret{}
+	s.ManagerURL = mustParse(t, "https://manager.example.org")
+	s.PollingInterval, s.MaxPollAttempts, s.RenewalThreshold = time.Minute, 1440, 7*24*time.Hour
+	c := &certLife{life: l, manager: &memory.Issuer{Lifetime: 90 * 24 * time.Hour}, holder: &holder{}}
+	l.change = func(w *app.Deps) {
+		store := memory.OpenStore(l.disk)
+		w.Relay = nil
+		client := c.manager.Client(c.holder.present)
+		w.Issuer, w.Revocations, w.Describer, w.InUse = client, client, here{}, c.holder
+		w.Certificates, w.Journal = memory.OpenCertificates(l.disk), store
+	}
+	return c
+}
+
+func (c *certLife) expectCertificate(r *running, status ports.CertificateStatus, manager ports.IssuerState) {
+	c.t.Helper()
+	if st := r.Status(); st.Certificate.Status != status || st.Issuer.State != manager {
+		c.t.Fatalf("the certificate is %s and the manager %s, not %s and %s: %+v\n%s", st.Certificate.Status, st.Issuer.State, status, manager, st, &c.log)
+	}
+}
+
+func denyAll(c *certLife) {
+	c.manager.Manual = true
+	c.manager.OnPoll = func(_ context.Context, _ ports.IssueRequest, serve func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
+		if err := c.manager.Deny(c.manager.Requests()[0].Submit.MachineID); err != nil {
+			c.t.Error(err)
+		}
+		return serve()
+	}
+}
+
+func exists(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
+	return ports.Answer[ports.SubmitOutcome]{Outcome: ports.IssueKnown{}}
+}
+
+func isDown(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
+	return ports.Answer[ports.SubmitOutcome]{Outcome: ports.Unavailable{Reason: "the manager is down"}}
+}
+
+// spoil damages each file in another way, and returns what they held then, by
+// path.
+func (c *certLife) spoil() map[string]ports.Secret {
+	held := map[string]ports.Secret{}
+	c.disk.AlterCertificates(func(f *ports.FoundSet) {
+		f.CA.PEM = nil
+		f.Server.PEM = f.Server.PEM[:len(f.Server.PEM)*3/4]
+		f.Key.PEM = ports.NewSecret("PRECIOUS")
+		f.CRL = ports.FoundFile{Path: f.CRL.Path, PEM: []byte("garbage")}
+		for _, file := range []ports.FoundFile{f.CA, f.Server, f.CRL} {
+			held[file.Path] = ports.NewSecret(string(file.PEM))
+		}
+		held[f.Key.Path] = f.Key.PEM
+	})
+	return held
+}
+
+// heals has an operator approve the host again, and expects it to serve.
+func (c *certLife) heals(r *running) {
+	c.t.Helper()
+	is.New(c.t).NoErr(c.manager.Approve(c.manager.Requests()[0].Submit.MachineID))
+	pass(7 * time.Hour)
+	r.expect(ports.StateServing)
+}
+
+// keeps checks that each of the files was set aside once, as it was.
+func (c *certLife) keeps(held map[string]ports.Secret) {
+	c.t.Helper()
+	found, err := memory.OpenCertificates(c.disk).Read(c.t.Context())
+	is.New(c.t).NoErr(err)
+	for _, path := range []string{found.CA.Path, found.Server.Path, found.Key.Path, found.CRL.Path} {
+		want, damaged := held[path]
+		switch copies := c.disk.DamagedCopies(path); {
+		case !damaged && len(copies) > 0:
+			c.t.Errorf("%s: it was set aside, and was not damaged", path)
+		case damaged && (len(copies) != 1 || !copies[0].Equal(want)):
+			c.t.Errorf("%s: %d copies of it, or another's", path, len(copies))
+		}
+	}
+}
+
+// provedWrong spoils what is installed, as a failing disk does, for as long as
+// broken says so.
+type provedWrong struct {
+	ports.CertificateFiles
+	disk   *memory.Disk
+	broken *bool
+}
+
+func (p provedWrong) Install(ctx context.Context, set ports.CertificateSet) error {
+	if *p.broken {
+		set.Server = []byte("not what was to be written")
+	}
+	return p.CertificateFiles.Install(ctx, set)
+}
+
+// once runs a person's enroll command that does not wait.
+func (l *life) once() (exitcode.Code, string) {
+	var said strings.Builder
+	code := app.Enroll(l.t.Context(), l.world(), app.EnrollOptions{Patient: true, Say: func(line string) { said.WriteString(line + "\n") }})
+	return code, said.String()
+}
+
+// always is a server that gives the same answer for ever.
+func always(outcome ports.SiteOutcome) func(context.Context, ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
+	return func(context.Context, ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
+		return ports.Answer[ports.SiteOutcome]{Outcome: outcome}
+	}
+}
+
+// enroll runs a person's enroll command and returns what it said.
+func (l *life) enroll(ctx context.Context, o app.EnrollOptions) (exitcode.Code, string) {
+	var said safeBuffer // both enrollments speak
+	o.Say = func(line string) {
+		if _, err := io.WriteString(&said, line+"\n"); err != nil {
+			l.t.Error(err)
+		}
+	}
+	if o.Wait == 0 {
+		o.Wait = 24 * time.Hour
+	}
+	return app.Enroll(ctx, l.world(), o), said.String()
+}
+
+// forgetting is a life whose enrollment key is to be forgotten.
+func forgetting(t *testing.T) (*life, *memory.KeyPlace) {
+	l, key := newLife(t), new(memory.KeyPlace)
+	l.change = func(w *app.Deps) { w.EnrollmentKey = key }
+	return l, key
+}
+
+// registrations are the times between those that the manager got.
+func (c *certLife) registrations() (gaps []time.Duration) {
+	var last time.Time
+	for _, r := range c.manager.Requests() {
+		if r.Kind != memory.Register {
+			continue
+		}
+		if !last.IsZero() {
+			gaps = append(gaps, r.At.Sub(last))
+		}
+		last = r.At
+	}
+	return gaps
+}
+
+func (c *certLife) fromDisk() ports.Status {
+	store := memory.OpenStore(c.disk)
+	return app.StatusFromDisk(c.t.Context(), app.Disk{
+		Settings: c.settings, Identities: store, Credentials: store, Retries: store,
+		Certificates: memory.OpenCertificates(c.disk), Journal: store, Now: time.Now(),
+	})
+}
+
+// busyOnce is a relay's Accept that puts the first handshake off.
+func busyOnce(answer ports.RelayBusyError) func(context.Context, ports.RelayHello) error {
+	var dials atomic.Int32
+	return func(context.Context, ports.RelayHello) error {
+		if dials.Add(1) == 1 {
+			return fmt.Errorf("connecting to the relay: %w", &answer)
+		}
+		return nil
+	}
+}
+
+// outcomes are the answers that do not enroll, with the state they show and
+// the class of the wait that follows.
+var outcomes = []struct {
+	name    string
+	outcome ports.SiteOutcome
+	site    ports.SiteState
+	overall ports.OverallState
+	class   ports.DelayClass
+	event   string
+	least   time.Duration // the first wait
+	most    time.Duration
+}{
+	{"collision pending", ports.SiteCollisionPending{}, ports.SiteStatePending, ports.StatePending, ports.Pending, "enroll.pending", 48 * time.Second, 72 * time.Second},
+	{"rejected", ports.SiteRejected{Detail: "no"}, ports.SiteStateRejected, ports.StateBlocked, ports.Operator, "enroll.rejected", 12 * time.Minute, 18 * time.Minute},
+	{"site conflict", ports.SiteConflict{}, ports.SiteStateConflict, ports.StateBlocked, ports.Operator, "enroll.site_conflict", 12 * time.Minute, 18 * time.Minute},
+	{"rate limited", ports.SiteRateLimited{}, ports.SiteStateRetrying, ports.StateEnrolling, ports.Transient, "enroll.retry", time.Second, 5 * time.Second},
+	{"transient", ports.SiteTransient{Reason: "status 503"}, ports.SiteStateRetrying, ports.StateEnrolling, ports.Transient, "enroll.retry", time.Second, 5 * time.Second},
+	{"unexpected", ports.SiteUnexpected{Status: 404}, ports.SiteStateUnexpected, ports.StateBlocked, ports.Operator, "enroll.rejected", 12 * time.Minute, 18 * time.Minute},
+}
+
+// told is a ports.Supervisor that remembers what it was told.
+type told struct {
+	watchdog time.Duration
+
+	mu    sync.Mutex
+	lines []string // "ready", "status …", "stopping"
+	fed   []time.Time
+}
+
+func (s *told) say(line string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lines = append(s.lines, line)
+	return nil
+}
+
+func (s *told) Ready() error             { return s.say("ready") }
+func (s *told) Status(text string) error { return s.say("status " + text) }
+func (s *told) Reloading() error         { return s.say("reloading") }
+func (s *told) Stopping() error          { return s.say("stopping") }
+
+func (s *told) Alive() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fed = append(s.fed, time.Now())
+	return nil
+}
+
+func (s *told) WatchdogInterval() time.Duration { return s.watchdog }
+
+func (s *told) heard() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string(nil), s.lines...)
+}
+
+func (s *told) has(line string) bool {
+	for _, heard := range s.heard() {
+		if heard == line {
+			return true
+		}
+	}
+	return false
+}
+
+// fedSince counts the feedings of the last while.
+func (s *told) fedSince(while time.Duration) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, at := range s.fed {
+		if time.Since(at) < while {
+			n++
+		}
+	}
+	return n
+}
+
+// supervise has the life's agents tell s.
+func (l *life) supervise(s *told) *told {
+	before := l.change
+	l.change = func(w *app.Deps) {
+		if before != nil {
+			before(w)
+		}
+		w.Supervisor = s
+	}
+	return s
+}
+
+// blockedSite hangs, whatever its context says, while it is shut.
+type blockedSite struct {
+	*memory.Site
+	shut *atomic.Pointer[chan struct{}]
+}
+
+func (b blockedSite) Enroll(ctx context.Context, request ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
+	if shut := b.shut.Load(); shut != nil {
+		<-*shut
+	}
+	return b.Site.Enroll(ctx, request)
+}
+
+// watchful is a supervisor that gives up an agent that does not report.
+type watchful struct {
+	unsupervised.Supervisor
+	fed atomic.Int64
+}
+
+func (w *watchful) WatchdogInterval() time.Duration { return 10 * time.Second }
+func (w *watchful) Alive() error                    { w.fed.Add(1); return nil }
