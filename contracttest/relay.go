@@ -207,7 +207,7 @@ func RelayDialer(t *testing.T, fresh func(*testing.T, RelayScript) RelayServer) 
 		is := is.New(t)
 		conn, peer := dial(t, RelayScript{})
 		for _, name := range []string{
-			"cak_contract0123456789", "x.CEK_contract", "two words", "a\x1b[31m", "naïve", strings.Repeat("x", 65), "<script>",
+			"cak_contract0123456789", "x.CEK_contract", "two words", "a\x1b[31m", "naïve", strings.Repeat("x", 41), "camelCase", "<script>",
 		} {
 			peer.Push(ports.RelayFrame{Type: name})
 			frame, err := conn.Receive(t.Context())

@@ -64,8 +64,9 @@ type RelayCertificate struct {
 	NotAfter time.Time // zero if there is none
 }
 
-// RelayFrame is a frame from the relay. Its type is fit for a log: a plain name
-// of at most 64 characters that holds no key; "" stands for any other.
+// RelayFrame is a frame from the relay. Its type is fit for a log: at most 40
+// lower-case letters, digits and the marks "_", "-" and ".", and no key among
+// them; "" stands for any other.
 type RelayFrame struct{ Type string }
 
 // The frames that the agent obeys, each at most once an hour.

@@ -236,7 +236,8 @@ func TestFrames(t *testing.T) {
 	p := (<-r.peers)
 	for text, want := range map[string]string{
 		`{"type":"reenroll"}`:                        "reenroll",
-		` {"more":{"type":"x"}, "type":"camelCase"}`: "camelCase",
+		` {"more":{"type":"x"}, "type":"two.parts"}`: "two.parts",
+		`{"type":"camelCase"}`:                       "", // the relay's names are in lower case
 		`{"Type":"reenroll"}`:                        "",
 		`{"type":7}`:                                 "",
 		`{"type":null}`:                              "",

@@ -22,7 +22,6 @@ func siteAgent() []mutant {
 			swap("take the key of another member", `fields["key"]`, `fields["api_key"]`),
 			swap("take a key that is too short", `>= 20`, `>= 8`),
 			swap("take a key of another kind", `HasPrefix(key, "cak_")`, `HasPrefix(key, "c")`),
-			swap("site answer: body limit dropped", `len(body) > maxBody`, `len(body) > 2*maxBody`),
 		),
 		in("adapters/siteapi/client.go", s,
 			swap("site: another path", `JoinPath("api", "enroll")`, `JoinPath("api", "v1", "enroll")`),
@@ -32,6 +31,7 @@ func siteAgent() []mutant {
 			swap("200 and 201 swapped", `if status == http.StatusCreated {`, `if status == http.StatusOK {`),
 			swap("409 taken for 401", `case http.StatusUnauthorized:`, `case http.StatusUnauthorized, http.StatusGone:`).
 				also(`return answer(ports.SiteConflict{Detail: detail})`, `return answer(ports.SiteRejected{Detail: detail})`),
+			swap("site answer: body limit dropped", "httpanswer.Body(resp, maxBody)\n\t\tif err != nil {\n\t\t\treturn fail(fmt", "httpanswer.Body(resp, 2*maxBody)\n\t\tif err != nil {\n\t\t\treturn fail(fmt"),
 			swap("site: follow a redirect", `c.transport.RoundTrip(req)`, `(&http.Client{Transport: c.transport}).Do(req)`),
 			swap("site: ignore Retry-After", `httpanswer.RetryAfter(resp)`, `""`),
 			swap("site: ignore the server's clock", `= httpanswer.ServerTime(resp)`, `= time.Time{}`),

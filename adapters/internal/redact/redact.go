@@ -96,25 +96,26 @@ func Keys(text string) string {
 	return out.String()
 }
 
-// BeginsWithKey reports whether a text begins as a key does.
-func BeginsWithKey(text string) bool { return prefixLength(text) > 0 }
+// BeginsWithKey reports whether a text begins with a key; with what keys begin
+// with alone it does not.
+func BeginsWithKey(text string) bool {
+	n := prefixLength(text)
+	return n > 0 && !bare(text[n:])
+}
 
-// Name is a peer's name for something as a log may show it: empty if it is no
-// plain name of at most 64 characters, or may hold a key.
+// Name is a peer's name for something as a log may show it: empty if it is not
+// of at most 40 lower-case letters, digits and the marks "_", "-" and ".", or may
+// hold a key.
 func Name(name string) string {
-	if len(name) > 64 || strings.ContainsFunc(name, notInName) {
+	if len(name) > 40 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz"+digits+"_.-") != "" {
 		return ""
 	}
 	for _, prefix := range keyPrefixes {
-		if strings.Contains(strings.ToLower(name), prefix) {
+		if strings.Contains(name, prefix) {
 			return ""
 		}
 	}
 	return name
-}
-
-func notInName(r rune) bool {
-	return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("_-.:/", r)
 }
 
 // prefixLength is how long the beginning of a key is that text begins with, in
@@ -134,12 +135,13 @@ func bare(rest string) bool {
 	return rest == "" || strings.ContainsRune(" \t\r\n", rune(rest[0]))
 }
 
-// runLength is how far a key goes on.
+// runLength is how far a key goes on; the punctuation of a sentence that ends
+// with it is not a part of it.
 func runLength(text string) int {
-	if end := strings.IndexAny(text, " \t\r\n/\\?&#,;:!()'\""); end >= 0 {
-		return end
+	if end := strings.IndexAny(text, " \t\r\n/\\?&#,;:()'\""); end >= 0 {
+		text = text[:end]
 	}
-	return len(text)
+	return len(strings.TrimRight(text, "!"))
 }
 
 // withoutPEM replaces each PEM block, and the rest of the text where one has no

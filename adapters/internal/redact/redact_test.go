@@ -65,8 +65,9 @@ func TestKeys(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	is.Equal(Keys("/etc/"+key+"/x and "+strings.ToUpper(key)), "/etc/[redacted]/x and [redacted]")
+	is.Equal(Keys("cek_abc!secretsecret, cak_y!"), "[redacted], [redacted]!") // punctuation inside is the key's
 	is.Equal(Keys("/srv/build-20260301T120000/agent.env"), "/srv/build-20260301T120000/agent.env") // a path is no key
-	for text, want := range map[string]bool{key: true, "CAK_": true, "cek": false, "": false, " cek_a": false} {
+	for text, want := range map[string]bool{key: true, "CAK_": false, "CAK_a": true, "cek": false, "": false, " cek_a": false} {
 		is.Equal(BeginsWithKey(text), want)
 	}
 }
@@ -74,10 +75,10 @@ func TestKeys(t *testing.T) {
 func TestName(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
-	for _, same := range []string{"reenroll", "a.b-c_d:e/F9", strings.Repeat("x", 64)} {
+	for _, same := range []string{"reenroll", "a.b-c_d9", strings.Repeat("x", 40)} {
 		is.Equal(Name(same), same)
 	}
-	for _, none := range []string{"", "two words", "a\x00", "naïve", "cak_a", "xCEK_", strings.Repeat("x", 65)} {
+	for _, none := range []string{"", "two words", "a\x00", "naïve", "cak_a", "xcek_", "xCEK_", "camelCase", "a:b", "a/b", strings.Repeat("x", 41)} {
 		is.Equal(Name(none), "")
 	}
 }
