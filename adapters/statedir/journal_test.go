@@ -88,6 +88,7 @@ func TestReserveBundleCostsNothingTwice(t *testing.T) {
 		after, err := os.Stat(placeholder)
 		is.NoErr(err)
 		is.Equal(after.Size(), int64(bundleRoom))
+		before = after
 	}
 }
 

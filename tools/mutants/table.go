@@ -31,7 +31,7 @@ func siteAgent() []mutant {
 			swap("200 and 201 swapped", `if status == http.StatusCreated {`, `if status == http.StatusOK {`),
 			swap("409 taken for 401", `case http.StatusUnauthorized:`, `case http.StatusUnauthorized, http.StatusGone:`).
 				also(`return answer(ports.SiteConflict{Detail: detail})`, `return answer(ports.SiteRejected{Detail: detail})`),
-			swap("site answer: body limit dropped", "httpanswer.Body(resp, maxBody)\n\t\tif err != nil {\n\t\t\treturn fail(fmt", "httpanswer.Body(resp, 2*maxBody)\n\t\tif err != nil {\n\t\t\treturn fail(fmt"),
+			swap("site answer: body limit dropped", "httpanswer.Body(resp, maxBody)\n\t\tif errors.Is", "httpanswer.Body(resp, 2*maxBody)\n\t\tif errors.Is"),
 			swap("site: follow a redirect", `c.transport.RoundTrip(req)`, `(&http.Client{Transport: c.transport}).Do(req)`),
 			swap("site: ignore Retry-After", `httpanswer.RetryAfter(resp)`, `""`),
 			swap("site: ignore the server's clock", `= httpanswer.ServerTime(resp)`, `= time.Time{}`),
