@@ -65,7 +65,7 @@ func TestKeys(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	is.Equal(Keys("/etc/"+key+"/x and "+strings.ToUpper(key)), "/etc/[redacted]/x and [redacted]")
-	is.Equal(Keys("cek_abc!secretsecret, cak_y!"), "[redacted], [redacted]!") // punctuation inside is the key's
+	is.Equal(Keys("cek_abc!secretsecret, cak_y!"), "[redacted], [redacted]!")                      // punctuation inside is the key's
 	is.Equal(Keys("/srv/build-20260301T120000/agent.env"), "/srv/build-20260301T120000/agent.env") // a path is no key
 	for text, want := range map[string]bool{key: true, "CAK_": false, "CAK_a": true, "cek": false, "": false, " cek_a": false} {
 		is.Equal(BeginsWithKey(text), want)
