@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 )
@@ -128,7 +129,13 @@ func (f *Folder) Rename(from, to string) error {
 // Remove removes a file, a link or an empty directory; nothing there is no
 // error.
 func (f *Folder) Remove(name string) error {
-	err := f.Do(OpRemove, name, func() error { return f.root.Remove(name) })
+	err := f.Do(OpRemove, name, func() error {
+		err := f.root.Remove(name)
+		if err != nil && runtime.GOOS == "windows" {
+			err = os.Remove(f.At(name)) // relative to the folder it failed under Wine 8
+		}
+		return err
+	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
