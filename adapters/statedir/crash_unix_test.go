@@ -246,6 +246,9 @@ func recorded() (files []string) {
 	return files
 }
 
+// TestCrashAtEveryStep stops each scene before every call that changes something,
+// and has every call fail for good from each one on, those that only look too:
+// a call that could not look must not return nil.
 func TestCrashAtEveryStep(t *testing.T) {
 	t.Parallel()
 	for _, s := range scenes() {
@@ -254,6 +257,7 @@ func TestCrashAtEveryStep(t *testing.T) {
 			if n := s.onDisk(t).Crash(t); n < 2 {
 				t.Errorf("only %d calls were seen", n)
 			}
+			s.onDisk(t).Fail(t, syscall.EIO, false)
 		})
 	}
 }
