@@ -116,6 +116,7 @@ func relayAgent() []mutant {
 		),
 		in("adapters/internal/redact/redact.go", tests("", "./adapters/internal/redact"),
 			swap("a part of a secret stays", `least := min(len(form), fragment)`, `least := len(form)`),
+			swap("a part of 8 characters stays", `fragment = 8`, `fragment = 9`),
 			swap("a secret in capitals stays", `lower(a[n]) == lower(b[n])`, `a[n] == b[n]`),
 			swap("PEM stays", `text = withoutPEM(text)`, `text = text + ""`),
 			swap("what looks like a key stays", `likelyKeys(Secrets(words, secrets...))`, `Secrets(words, secrets...)`),
