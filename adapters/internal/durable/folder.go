@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 )
@@ -107,7 +106,7 @@ func (f *Folder) Mkdir(name string) error {
 		f.disk.made(f.path, f.At(name))
 		err := f.owner.takeDir(f.root, name)
 		if err != nil {
-			_ = f.root.Remove(name) // so that the next call makes and gives it away again
+			_ = remove(f.root, f.path, name) // so that the next call makes and gives it away again
 		}
 		return err
 	})
@@ -129,13 +128,7 @@ func (f *Folder) Rename(from, to string) error {
 // Remove removes a file, a link or an empty directory; nothing there is no
 // error.
 func (f *Folder) Remove(name string) error {
-	err := f.Do(OpRemove, name, func() error {
-		err := f.root.Remove(name)
-		if err != nil && runtime.GOOS == "windows" {
-			err = os.Remove(f.At(name)) // relative to the folder it failed under Wine 8
-		}
-		return err
-	})
+	err := f.Do(OpRemove, name, func() error { return remove(f.root, f.path, name) })
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -56,6 +56,9 @@ func sameAccess(file *os.File, _ string, of fs.FileInfo) error {
 // rename gives a file or directory in root another name; Sync makes it durable.
 func rename(root *os.Root, _, from, to string) error { return root.Rename(from, to) }
 
+// remove removes a file, a link or an empty directory in root.
+func remove(root *os.Root, _, name string) error { return root.Remove(name) }
+
 // syncDir makes the names in dir durable. A file system that has no such call
 // (some network and user-space ones) does not fail a write for it.
 func syncDir(dir *os.File) error {

@@ -47,6 +47,17 @@ func sameAccess(file *os.File, path string, _ fs.FileInfo) error {
 	return windows.SetNamedSecurityInfo(file.Name(), windows.SE_FILE_OBJECT, parts, nil, nil, dacl, nil)
 }
 
+// remove removes a file, a link or an empty directory in root, whose path is
+// dir. Where Windows does not know the removal that an os.Root asks for (Wine 8
+// answers ERROR_INVALID_FUNCTION), the file is removed by its path.
+func remove(root *os.Root, dir, name string) error {
+	err := root.Remove(name)
+	if errors.Is(err, windows.ERROR_INVALID_FUNCTION) {
+		return os.Remove(filepath.Join(dir, name))
+	}
+	return err
+}
+
 // rename gives a file or directory in dir another name, which is on disk when
 // it returns nil. It goes by the path, since an os.Root does not write through:
 // a link in the file's own place is replaced, not followed, and nobody but

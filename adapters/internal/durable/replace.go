@@ -95,7 +95,7 @@ func (f *Folder) create(name string, c Content) (*os.File, error) {
 	tmp := name + NewSuffix
 	file, err := f.open(tmp, c)
 	if errors.Is(err, fs.ErrExist) {
-		if err := f.root.Remove(tmp); err != nil {
+		if err := remove(f.root, f.path, tmp); err != nil {
 			return nil, err
 		}
 		file, err = f.open(tmp, c)
