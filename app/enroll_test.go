@@ -176,5 +176,9 @@ func TestStatusFromDisk(t *testing.T) {
 
 		l.disk.Inject(memory.Faults{Load: ports.ErrUnreadable})
 		is.True(strings.Contains(disk().Blocked, "cannot be read"))
+		l.settings.SiteCode, l.settings.EnrollmentKey, l.settings.APIKey = "", ports.Secret{}, ports.NewSecret("shared")
+		is.True(!disk().Credential.Present) // the shared key does not take the place of one that cannot be read
+		l.disk.Inject(memory.Faults{})
+		is.Equal(disk().Credential.Source, ports.CredentialStored)
 	})
 }

@@ -49,6 +49,7 @@ func StatusFromDisk(ctx context.Context, d Disk) ports.Status {
 	if there(err) {
 		left.Credential = &cred
 	}
+	left.CredentialUnreadable = err != nil && !ports.Absent(err)
 	managed := d.Settings.IssuerURL() != nil
 	if managed {
 		left.Pending, err = d.Journal.LoadPending(ctx)

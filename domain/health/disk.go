@@ -10,8 +10,8 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// NotConfigured is the status of a machine for which nothing is configured.
-func NotConfigured(version, hostname string) ports.Status {
+// notConfigured is the status of a machine for which nothing is configured.
+func notConfigured(version, hostname string) ports.Status {
 	return ports.Status{
 		Version: version, Hostname: hostname,
 		Site:        ports.SiteStatus{State: ports.SiteStateNotConfigured},
@@ -26,15 +26,18 @@ func NotConfigured(version, hostname string) ports.Status {
 type Left struct {
 	Identity   *ports.Identity
 	Credential *ports.Credential
-	Protection string // of the credential
-	Retries    ports.RetryRecord
-	Pending    ports.PendingIssue
+	// CredentialUnreadable: there is one that could not be read. The shared key
+	// does not take its place.
+	CredentialUnreadable bool
+	Protection           string // of the credential
+	Retries              ports.RetryRecord
+	Pending              ports.PendingIssue
 }
 
 // Stopped is how a machine stands while no agent runs: its state is "stopped",
 // and the rest is what was left behind, but for the certificate's part.
 func Stopped(left Left, s ports.Settings, version, hostname string) ports.Status {
-	st := NotConfigured(version, hostname)
+	st := notConfigured(version, hostname)
 	st.State = ports.StateStopped
 	if id := left.Identity; id != nil {
 		st.MachineUID, st.MachineUIDSource, st.AgentID = id.MachineUID, id.Source, id.AgentID
@@ -50,7 +53,7 @@ func Stopped(left Left, s ports.Settings, version, hostname string) ports.Status
 	switch cred := left.Credential; {
 	case cred != nil:
 		stored(&st, left, s)
-	case !s.APIKey.Empty() && !s.SiteConfigured():
+	case !left.CredentialUnreadable && !s.APIKey.Empty() && !s.SiteConfigured():
 		st.Credential = ports.CredentialStatus{Present: true, Source: ports.CredentialLegacy, Fingerprint: s.APIKey.Fingerprint()}
 	}
 	return st
@@ -114,7 +117,7 @@ func Certificate(j cert.Judgement, placed, managed bool) ports.CertificateReport
 // Starting is the status of an agent before it knows anything, for the parts
 // that it has.
 func Starting(version, hostname string, site, issuer, relay bool, now time.Time) ports.Status {
-	st := NotConfigured(version, hostname)
+	st := notConfigured(version, hostname)
 	if site {
 		st.Site = ports.SiteStatus{State: ports.SiteStateRetrying, Since: now}
 	}

@@ -39,6 +39,7 @@ func TestStopped(t *testing.T) {
 		"a refusal":           {Left{Retries: retries(ports.ActivitySite, retry.SiteTarget(enrolling), ports.RetryEntry{State: "rejected"})}, enrolling, ports.SiteStateRejected, ports.RelayStateConnecting, "", ""},
 		"a refusal elsewhere": {Left{Retries: retries(ports.ActivitySite, "another", ports.RetryEntry{State: "rejected"})}, enrolling, ports.SiteStateRetrying, ports.RelayStateConnecting, "", ""},
 		"the shared key":      {Left{}, ports.Settings{ServerURL: server, APIKey: ports.NewSecret("shared")}, ports.SiteStateNotConfigured, ports.RelayStateConnecting, ports.CredentialLegacy, ""},
+		"an unreadable key":   {Left{CredentialUnreadable: true}, ports.Settings{ServerURL: server, APIKey: ports.NewSecret("shared")}, ports.SiteStateNotConfigured, ports.RelayStateConnecting, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			is := is.New(t)
@@ -75,7 +76,7 @@ func TestStopped(t *testing.T) {
 func TestStarting(t *testing.T) {
 	is := is.New(t)
 	st := Starting("1", "host", false, false, false, now)
-	is.Equal(st, NotConfigured("1", "host"))
+	is.Equal(st, notConfigured("1", "host"))
 	st = Starting("1", "host", true, true, true, now)
 	is.Equal(st.Site, ports.SiteStatus{State: ports.SiteStateRetrying, Since: now})
 	is.Equal(st.Issuer, ports.IssuerStatus{State: ports.IssuerStateRetrying, Since: now})
