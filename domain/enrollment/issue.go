@@ -83,14 +83,14 @@ func AfterSubmit(outcome ports.SubmitOutcome, resumed bool, issuer string) Issue
 	case ports.IssueDenied:
 		return denied(issuer)
 	case ports.IssueKnown:
-		return IssueFail{Class: ports.Operator, Told: Told{
+		return IssueFail{Class: ports.Operator, Forget: !resumed, Told: Told{
 			ports.IssuerStateConflict, ports.EventEnrollRejected,
 			fmt.Sprintf("%s knows this host already%s: remove or re-approve this host at the manager", issuer, detail(o.Detail)),
 		}}
 	case ports.IssueUnknown:
 		return unknown(issuer)
 	case ports.IssueNeedsCredentials:
-		return IssueFail{Class: ports.Operator, Told: Told{
+		return IssueFail{Class: ports.Operator, Forget: !resumed, Told: Told{
 			ports.IssuerStateUnexpected, ports.EventEnrollRejected,
 			fmt.Sprintf("%s does not accept this host's credentials%s: configure others", issuer, detail(o.Detail)),
 		}}
@@ -113,7 +113,7 @@ func AfterSubmit(outcome ports.SubmitOutcome, resumed bool, issuer string) Issue
 		if resumed {
 			what = "question for its decision"
 		}
-		return IssueFail{Class: ports.Operator, Told: Told{
+		return IssueFail{Class: ports.Operator, Forget: !resumed, Told: Told{
 			ports.IssuerStateUnexpected, ports.EventEnrollRejected,
 			fmt.Sprintf("%s answered the %s with status %d%s: check that %s", issuer, what, o.Status, detail(o.Detail), o.Check),
 		}}

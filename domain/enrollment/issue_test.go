@@ -45,7 +45,7 @@ func (want expectation) check(t *testing.T, got IssueNext) {
 
 func TestAfterSubmit(t *testing.T) {
 	const retrying, pending, unexpected = ports.IssuerStateRetrying, ports.IssuerStatePending, ports.IssuerStateUnexpected
-	transient, operator := IssueFail{Class: ports.Transient}, IssueFail{Class: ports.Operator}
+	transient, operator, over := IssueFail{Class: ports.Transient}, IssueFail{Class: ports.Operator}, IssueFail{Class: ports.Operator, Forget: true}
 	resume, received := ports.NewSecret("t"), ports.Received{Raw: ports.NewSecret("r")}
 	for name, test := range map[string]struct {
 		outcome ports.SubmitOutcome
@@ -54,11 +54,11 @@ func TestAfterSubmit(t *testing.T) {
 	}{
 		"pending":              {ports.IssuePending{Resume: resume}, false, expectation{IssueAsk{Resume: resume}, pending, ports.EventManagerRegistered, "operator must approve"}},
 		"received":             {ports.IssueReceived{Received: received}, false, expectation{IssueKeep{received}, "", "", ""}},
-		"known":                {ports.IssueKnown{Detail: "web-3"}, false, expectation{operator, ports.IssuerStateConflict, ports.EventEnrollRejected, "(web-3): remove or re-approve"}},
+		"known":                {ports.IssueKnown{Detail: "web-3"}, false, expectation{over, ports.IssuerStateConflict, ports.EventEnrollRejected, "(web-3): remove or re-approve"}},
 		"busy":                 {ports.IssueBusy{}, false, expectation{IssueFail{Class: ports.Transient, RetryAfter: time.Minute}, retrying, ports.EventEnrollRetry, "limits"}},
 		"unavailable":          {ports.Unavailable{Reason: "status 503"}, false, expectation{transient, retrying, ports.EventEnrollRetry, "status 503"}},
-		"needs credentials":    {ports.IssueNeedsCredentials{Detail: "realm"}, false, expectation{operator, unexpected, ports.EventEnrollRejected, "credentials (realm)"}},
-		"unexpected":           {ports.IssueUnexpected{Status: 404, Check: "X is Y"}, false, expectation{operator, unexpected, ports.EventEnrollRejected, "the registration with status 404: check that X is Y"}},
+		"needs credentials":    {ports.IssueNeedsCredentials{Detail: "realm"}, false, expectation{over, unexpected, ports.EventEnrollRejected, "credentials (realm)"}},
+		"unexpected":           {ports.IssueUnexpected{Status: 404, Check: "X is Y"}, false, expectation{over, unexpected, ports.EventEnrollRejected, "the registration with status 404: check that X is Y"}},
 		"resumed: pending":     {ports.IssuePending{}, true, expectation{IssueAwait{}, pending, ports.EventEnrollPending, "operator must approve"}},
 		"resumed: received":    {ports.IssueReceived{Received: received}, true, expectation{IssueKeep{received}, "", "", ""}},
 		"resumed: denied":      {ports.IssueDenied{}, true, expectation{IssueFail{Class: ports.Operator, Forget: true}, ports.IssuerStateDenied, ports.EventEnrollDenied, "denied"}},

@@ -110,8 +110,7 @@ func (k *Keeper) follow(ctx context.Context, activity ports.Activity, next enrol
 	case enrollment.IssueAwait:
 		return k.awaited(ctx, n, retryAfter)
 	case enrollment.IssueFail:
-		// The answer to a registration is known but for a passing failure.
-		if n.Forget || activity == ports.ActivityRegister && n.Class != ports.Transient {
+		if n.Forget {
 			k.forget()
 			if err := k.save(ctx); err != nil {
 				k.Log.Warn(err.Error(), ports.EventEnrollRetry.Attr())
@@ -163,6 +162,8 @@ func (k *Keeper) notStored(ctx context.Context, activity ports.Activity, target 
 	next := enrollment.Passing(err.Error())
 	if errors.Is(err, certs.ErrBundleRefused) && activity != ports.ActivityRenew {
 		next = enrollment.Refused(err, k.Name())
+	}
+	if next.Forget {
 		k.forget()
 	}
 	return k.failed(ctx, activity, target, next, 0)
