@@ -171,6 +171,9 @@ func CertificateIssuer(t *testing.T, fresh func(*testing.T, IssuerScript) Script
 		"unreadable":        ports.IssueUnreadable{},
 	} {
 		for _, renewal := range []bool{false, true} {
+			if _, issued := want.(ports.Issued); renewal && !issued {
+				continue // a renewal brings a certificate or none: each kind of answer has its own
+			}
 			t.Run(fmt.Sprintf("received: %s, renewal %v", name, renewal), func(t *testing.T) {
 				script := IssuerScript{
 					Submit:   ports.Answer[ports.SubmitOutcome]{Outcome: ports.IssueReceived{}},
@@ -179,8 +182,8 @@ func CertificateIssuer(t *testing.T, fresh func(*testing.T, IssuerScript) Script
 					Decision: want,
 				}
 				s := fresh(t, script)
-				if _, issued := want.(ports.Issued); s.Issuer == nil || renewal && !issued {
-					return // not said so: each kind of answer has its own
+				if s.Issuer == nil {
+					return // this kind of issuer does not say it so
 				}
 				received := receive(t, s.Issuer, resume, request.CSR, renewal)
 				is.New(t).Equal(received.Renewal, renewal)

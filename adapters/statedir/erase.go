@@ -17,7 +17,7 @@ import (
 // over may not be removed either; the error is that of save.
 func (r *record[T]) remove() error {
 	f, err := r.dir.folder(r.folder, false)
-	if errors.Is(err, ports.ErrNotStored) || errors.Is(err, ports.ErrDamaged) {
+	if ports.Absent(err) {
 		return nil
 	}
 	if err != nil {

@@ -11,30 +11,32 @@ import (
 	"golang.org/x/sys/windows"
 	"golang.org/x/sys/windows/registry"
 	"golang.org/x/sys/windows/svc/eventlog"
+
+	"github.com/muster-agent/muster/ports"
 )
 
 // The ids of the events that an administrator should see, by the attribute "event"
 // of their log lines. An id never changes its meaning, since filters and alarms
 // rely on it. EventCreate.exe, whose texts show the events, has texts for the ids
 // 1 to 1000.
-var eventIDs = map[string]uint32{
-	"starting":             1,
-	"stopping":             2,
-	"not_configured":       4,
-	"enroll.enrolled":      10,
-	"enroll.pending":       11,
-	"enroll.rejected":      12,
-	"enroll.site_conflict": 13,
-	"enroll.denied":        14,
-	"manager.registered":   15,
-	"manager.approved":     16,
-	"credential.refused":   20,
-	"clone.detected":       21,
-	"store.recovered":      22,
-	"store.blocked":        23,
-	"certs.installed":      30,
-	"certs.renewed":        31,
-	"clock.skew":           40,
+var eventIDs = map[ports.Event]uint32{
+	ports.EventStarting:           1,
+	ports.EventStopping:           2,
+	ports.EventNotConfigured:      4,
+	ports.EventEnrollEnrolled:     10,
+	ports.EventEnrollPending:      11,
+	ports.EventEnrollRejected:     12,
+	ports.EventEnrollSiteConflict: 13,
+	ports.EventEnrollDenied:       14,
+	ports.EventManagerRegistered:  15,
+	ports.EventManagerApproved:    16,
+	ports.EventCredentialRefused:  20,
+	ports.EventCloneDetected:      21,
+	ports.EventStoreRecovered:     22,
+	ports.EventStoreBlocked:       23,
+	ports.EventCertsInstalled:     30,
+	ports.EventCertsRenewed:       31,
+	ports.EventClockSkew:          40,
 }
 
 // failedID is the id of an end with an error.
@@ -85,8 +87,8 @@ func (e *Events) Handle(_ context.Context, record slog.Record) error {
 	var id uint32
 	text := record.Message
 	add := func(a slog.Attr) bool {
-		if a.Key == "event" {
-			id = eventIDs[a.Value.String()]
+		if a.Key == ports.EventKey {
+			id = eventIDs[ports.Event(a.Value.String())]
 		} else {
 			text += fmt.Sprintf("\r\n%s: %v", a.Key, a.Value.Resolve())
 		}

@@ -72,7 +72,7 @@ func (j Judgement) UntilChange(now time.Time, most time.Duration) time.Duration 
 
 // Peers are the CAs that a peer's certificate may come from: those of ca.pem,
 // and the intermediates through which this host's own leads to them, which a
-// peer need not send.
+// peer need not send. j must be servable: only then does it have a chain.
 func Peers(f Files, j Judgement) *x509.CertPool {
 	pool := Roots(f)
 	for _, der := range j.Chain[1:] {

@@ -12,7 +12,7 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// The delays that ship, by class (docs/SPEC.md, "Delay classes").
+// Shipped gives the delays that ship, by class (docs/SPEC.md, "Delay classes").
 // MUSTER_TRANSIENT_MIN and its like replace them.
 func Shipped() ports.DelayPolicy {
 	return ports.DelayPolicy{
@@ -42,9 +42,9 @@ const (
 
 // What servers ask for.
 const (
-	// RetryAfterCap is the longest that a server may ask us to stay away
+	// retryAfterCap is the longest that a server may ask us to stay away
 	// (docs/SPEC.md, "Delay classes"): a wrong header must not strand a machine.
-	RetryAfterCap = time.Hour
+	retryAfterCap = time.Hour
 	// RegisterEvery is how often a manager lets an address register
 	// (docs/PROTOCOLS.md, "Register"): the wait after a 429 that names none.
 	RegisterEvery = time.Minute
@@ -107,17 +107,17 @@ const (
 	// counts as hung: the longest honest one asks for this host's facts (10 s)
 	// and makes a request (30 s); the rest is for a slow disk.
 	HungAfter = 3 * time.Minute
-	// PieceLeast and PieceMost bound the pieces in which a wait sleeps. Between
+	// pieceLeast and pieceMost bound the pieces in which a wait sleeps. Between
 	// two pieces it looks at the wall clock: a machine's sleep stops the
 	// monotonic one. A piece is a sixtieth of the wait, so that a long wait
 	// costs little.
-	PieceLeast = 30 * time.Second
-	PieceMost  = 10 * time.Minute
+	pieceLeast = 30 * time.Second
+	pieceMost  = 10 * time.Minute
 	pieces     = 60
 )
 
-// Of gives the delays of one class.
-func Of(p ports.DelayPolicy, class ports.DelayClass) ports.Delays {
+// of gives the delays of one class.
+func of(p ports.DelayPolicy, class ports.DelayClass) ports.Delays {
 	switch class {
 	case ports.Transient:
 		return p.Transient
@@ -133,7 +133,7 @@ func Of(p ports.DelayPolicy, class ports.DelayClass) ports.Delays {
 // first is 1; less counts as 1), with u in [0,1) for the jitter. The result is
 // within [0.2·MIN, MAX] for Transient and [0.8·MIN, 1.2·MAX] for the others.
 func Wait(p ports.DelayPolicy, class ports.DelayClass, attempt int, u float64) time.Duration {
-	d := Of(p, class)
+	d := of(p, class)
 	growth := operatorGrowth
 	switch class {
 	case ports.Transient:
@@ -169,7 +169,7 @@ func CRLResume(planned, now time.Time) time.Duration {
 }
 
 // Piece is how long a wait of d sleeps before it looks at the wall clock.
-func Piece(d time.Duration) time.Duration { return min(max(d/pieces, PieceLeast), PieceMost) }
+func Piece(d time.Duration) time.Duration { return min(max(d/pieces, pieceLeast), pieceMost) }
 
 // grown is the delay of an attempt before jitter: MIN·growth^(attempt-1), at
 // most MAX.

@@ -102,7 +102,7 @@ func FuzzParseRetryAfter(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, header string) {
-		if d := ParseRetryAfter(header, time.Unix(1_700_000_000, 0)); d < 0 || d > RetryAfterCap {
+		if d := ParseRetryAfter(header, time.Unix(1_700_000_000, 0)); d < 0 || d > retryAfterCap {
 			t.Fatalf("%q gives %v", header, d)
 		}
 	})

@@ -141,7 +141,7 @@ func (r *Record) load(ctx context.Context) error {
 			r.record.Activities = map[ports.Activity]ports.RetryEntry{}
 		}
 		maps.Copy(r.record.Activities, known.Activities)
-	case errors.Is(err, ports.ErrNotStored), errors.Is(err, ports.ErrDamaged):
+	case ports.Absent(err):
 	default:
 		return fmt.Errorf("reading what is remembered of earlier attempts: %w", err)
 	}

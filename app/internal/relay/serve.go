@@ -2,7 +2,7 @@ package relay
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -81,7 +81,7 @@ func (s *Session) serve(ctx context.Context, conn ports.RelayConn, changed <-cha
 }
 
 // errNoPong is a connection that is dead although nobody closed it.
-var errNoPong = errors.New("no answer to a ping within 10 s")
+var errNoPong = fmt.Errorf("no answer to a ping within %d s", retry.PongWithin/time.Second)
 
 func (s *Session) ping(ctx context.Context, conn ports.RelayConn) error {
 	pinged, cancel := context.WithTimeout(ctx, retry.PongWithin)
