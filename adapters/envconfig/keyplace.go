@@ -120,7 +120,16 @@ func removeLines(disk *durable.Disk, path string) (err error) {
 		return err
 	}
 	defer folder.Close()
-	return folder.Replace(filepath.Base(path), durable.Content{Data: []byte(text), Like: true, Old: data})
+	name := filepath.Base(path)
+	err = folder.Stage(name, durable.Content{Data: []byte(text), Like: true})
+	if err == nil {
+		err = folder.Take(name)
+	}
+	if err != nil {
+		folder.Discard(name)
+		return err
+	}
+	return folder.Sync() // not undone: that would write the key anew
 }
 
 // withoutKey is a configuration file's text without the lines that assign the

@@ -3,8 +3,10 @@
 package envconfig
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -54,6 +56,32 @@ func TestTheConfigurationFileSurvivesAPowerCut(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestTheKeyIsNotWrittenAnew shows that a removal whose last step fails does not
+// put the enrollment key back on the disk, where nobody would look for it.
+func TestTheKeyIsNotWrittenAnew(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "agent.env")
+	is.NoErr(os.WriteFile(file, []byte("A=1\nMUSTER_ENROLLMENT_KEY=cek_x\n"), 0o600))
+	renamed := false
+	err := removeLines(&durable.Disk{Around: func(op durable.Op, path string, call func() error) error {
+		renamed = renamed || op == durable.OpRename
+		if renamed && op == durable.OpSyncDir {
+			return syscall.EIO
+		}
+		err := call()
+		if left, _ := os.ReadFile(file + durable.NewSuffix); strings.Contains(string(left), "cek_x") { // absent is fine
+			t.Errorf("after %s of %s the key lies beside the file", op, path)
+		}
+		return err
+	}}, file)
+	is.True(errors.Is(err, syscall.EIO))
+	text, err := os.ReadFile(file)
+	is.NoErr(err)
+	is.Equal(string(text), "A=1\n")
 }
 
 // TestRootsConfigurationStaysRoots shows that an enrollment key that root sets is
