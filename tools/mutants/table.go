@@ -200,12 +200,8 @@ func stores() []mutant {
 		f.putBack`, `if err := error(nil); err != nil {
 		f.putBack`),
 			swap("no read-back", `if err == nil && c.ReadBack {`, `if false {`),
-			swap("files for everyone to read", `	mode := c.Mode
-`, `	mode := fs.FileMode(0o644)
-`),
-			swap("written before the mode is set", `	mode := c.Mode
-`, `	mode := fs.FileMode(0o644)
-`).
+			swap("files for everyone to read", `os.O_RDWR|os.O_CREATE|os.O_EXCL, c.Mode)`, `os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)`),
+			swap("written before the mode is set", `os.O_RDWR|os.O_CREATE|os.O_EXCL, c.Mode)`, `os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)`).
 				also(`return file.Close()
 }
 

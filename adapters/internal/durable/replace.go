@@ -18,7 +18,7 @@ type Content struct {
 	Data []byte
 	Mode fs.FileMode // 0 is 0600
 	// Like gives the new file the owner and mode (on Windows the access control
-	// list) of the file whose place it takes, instead of Mode.
+	// list) of the file whose place it takes, and Mode is 0.
 	Like bool
 	// Ours: root keeps the file, whoever owns the folder.
 	Ours bool
@@ -109,7 +109,7 @@ func (f *Folder) create(name string, c Content) (*os.File, error) {
 	case !c.Ours:
 		err = f.owner.take(file)
 	}
-	if err == nil && !c.Like && c.Mode != 0o600 {
+	if err == nil && c.Mode != 0o600 {
 		err = file.Chmod(c.Mode) // whatever the umask
 	}
 	if err != nil {
@@ -125,11 +125,7 @@ func (f *Folder) open(name string, c Content) (*os.File, error) {
 	if g := f.disk.Guard; g != nil && c.Mode == 0o600 {
 		return g.Create(f.At(name))
 	}
-	mode := c.Mode
-	if c.Like {
-		mode = 0o600
-	}
-	return f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
+	return f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, c.Mode)
 }
 
 func (f *Folder) likeTheOld(file *os.File, name string) error {

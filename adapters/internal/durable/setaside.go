@@ -2,6 +2,7 @@ package durable
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -58,7 +59,11 @@ func (f *Folder) FreeName(prefix, suffix string) (string, error) {
 			now = given.Add(time.Nanosecond)
 		}
 	}
-	return prefix + now.Format(timestamp) + suffix, err
+	at := func() string { return prefix + now.Format(timestamp) + suffix }
+	for slices.Contains(names, at()) { // a year of five digits, which is not read as a time
+		now = now.Add(time.Nanosecond)
+	}
+	return at(), err
 }
 
 // Prune removes all but the newest three names that begin with prefix. What

@@ -71,6 +71,14 @@ func TestNewestThreeAreKept(t *testing.T) {
 	})
 	is.Equal(read(t, f.At(kept[2])), "5")
 
+	// Nobody steps past a year of five digits, and the name is free all the same.
+	write(t, f.At("far-99991231T235959.999999999Z"), "")
+	write(t, f.At("far-100000101T000000.000000000Z"), "")
+	far, err := f.FreeName("far-", "")
+	is.NoErr(err)
+	_, err = f.Lstat(far)
+	is.True(errors.Is(err, fs.ErrNotExist)) // it is free
+
 	for range 2 {
 		name, err := f.FreeName("bundle-", ".json")
 		is.NoErr(err)
