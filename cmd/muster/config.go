@@ -17,7 +17,7 @@ func (p *program) configCommand() *cobra.Command {
 				return err
 			}
 			for _, v := range config.Values() {
-				if v.Name == "MUSTER_MANAGER_URL" && config.enrolledAt {
+				if v.Name == "MUSTER_MANAGER_URL" && config.fromEnrollment {
 					v.Value, v.From = config.settings.ManagerURL.String(), "from enrollment"
 				}
 				p.say(fmt.Sprintf("%-36s %-44s %s", v.Name, v.Value, v.From))

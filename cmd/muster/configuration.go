@@ -24,8 +24,8 @@ type configuration struct {
 	settings ports.Settings
 	// found is the state directory, opened for looking.
 	found *statedir.Dir
-	// enrolledAt: the manager comes from an enrollment, not from envconfig.
-	enrolledAt bool
+	// fromEnrollment: the manager comes from an enrollment, not from envconfig.
+	fromEnrollment bool
 	// roots are the contents of the files of trusted CAs, each as a digest.
 	roots [2][sha256.Size]byte
 }
@@ -65,9 +65,9 @@ func (p *program) configureAt(stateDir, managerURL string) (*configuration, erro
 			config.roots[i] = sha256.Sum256(content)
 		}
 	}
-	if config.settings.ManagerURL == nil {
-		config.settings.ManagerURL = enrolledAt(config.found)
-		config.enrolledAt = config.settings.ManagerURL != nil
+	if config.settings.IssuerURL() == nil {
+		config.settings.ManagerURL = recordedManager(config.found)
+		config.fromEnrollment = config.settings.ManagerURL != nil
 	}
 	return config, nil
 }
@@ -115,7 +115,7 @@ func (p *program) printWarnings(c *configuration) {
 // nothingToDo reports that nothing is configured and nothing is there to
 // serve.
 func (c *configuration) nothingToDo(ctx context.Context) bool {
-	if !c.NothingConfigured() || c.settings.ManagerURL != nil || credentialStored(c.found) {
+	if !c.NothingConfigured() || c.settings.IssuerURL() != nil || credentialStored(c.found) {
 		return false
 	}
 	return !app.CertificatePlaced(ctx, certificateFiles(c.settings))

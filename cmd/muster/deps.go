@@ -30,7 +30,7 @@ func (p *program) deps(config *configuration, log *slog.Logger, readOnly bool) (
 		return app.Deps{}, err
 	}
 	if d.Settings.ServerURL == nil {
-		d.Settings.ServerURL = keyFrom(config.found) // whose relay takes the key
+		d.Settings.ServerURL = recordedServer(config.found) // whose relay takes the key
 	}
 	holder := new(mtls.Holder)
 	if d.Servers, err = servers(d.Settings, holder); err != nil {
@@ -49,7 +49,7 @@ func machine(s ports.Settings) (m app.Machine, err error) {
 		Signals: hwid.New("/"), Wall: time.Now, Chance: mathrand.Float64,
 		Random: func(b []byte) { _, _ = rand.Read(b) }, // never fails: crypto/rand crashes instead
 	}
-	if s.ManagerURL != nil {
+	if s.IssuerURL() != nil {
 		m.Describer = hostfacts.New(hostfacts.Options{Address: s.ReportIP, Interface: s.ReportInterface})
 	}
 	m.Hostname, err = hostname()

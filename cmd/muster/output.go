@@ -26,13 +26,6 @@ func (o *output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// begin says that this command does something, which ends as it ends though
-// nobody read about it to the end.
-func (p *program) begin() {
-	p.deed = true
-	outliveReaders()
-}
-
 // failed is why something could not be written; nil if all was.
 func (o *output) failed() error {
 	o.mu.Lock()

@@ -21,7 +21,7 @@ type program struct {
 	stdin   io.Reader
 	stdout  *output
 	stderr  io.Writer
-	deed    bool // the result is what was done, not what is printed
+	changes bool // the result is what was done, not what is printed
 
 	// The flags for all commands.
 	configFile, stateDir, logLevel, logFormat string
@@ -46,7 +46,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	}
 	if err := p.stdout.failed(); err != nil {
 		fmt.Fprintf(stderr, "muster: the result could not be written to standard output: %v\n", err)
-		if p.code == exitcode.Clean && !p.deed {
+		if p.code == exitcode.Clean && !p.changes {
 			return exitcode.Error
 		}
 	}
@@ -112,3 +112,10 @@ func (p *program) root() *cobra.Command {
 
 // say prints one line of a result.
 func (p *program) say(line string) { _, _ = fmt.Fprintln(p.stdout, line) } // run asks output whether that failed
+
+// begin marks a command whose result is a change, not its text: it runs to its
+// end although nobody reads, and text that cannot be written is no error.
+func (p *program) begin() {
+	p.changes = true
+	outliveReaders()
+}

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/muster-agent/muster/adapters/certfiles"
 	"github.com/muster-agent/muster/adapters/processlock"
@@ -18,7 +17,7 @@ import (
 // storeOptions open a state directory with what this system has to protect it.
 func storeOptions(readOnly bool) statedir.Options {
 	protector, guard := protection()
-	return statedir.Options{ReadOnly: readOnly, Version: version, Now: time.Now, Protector: protector, Guard: guard}
+	return statedir.Options{ReadOnly: readOnly, Version: version, Protector: protector, Guard: guard}
 }
 
 // processLock is the lock of a state directory, which it makes as the store
@@ -120,9 +119,9 @@ func credentialStored(found *statedir.Dir) bool {
 	return !errors.Is(err, ports.ErrNotStored)
 }
 
-// enrolledAt is the manager of the enrollment that is recorded; nil if there is
+// recordedManager is the manager of the enrollment that is recorded; nil if there is
 // none.
-func enrolledAt(found *statedir.Dir) *url.URL {
+func recordedManager(found *statedir.Dir) *url.URL {
 	pending, err := found.LoadPending(context.Background())
 	if err != nil {
 		return nil
@@ -130,8 +129,8 @@ func enrolledAt(found *statedir.Dir) *url.URL {
 	return recordedURL(pending.Issuer)
 }
 
-// keyFrom is the server that gave the stored key; nil if there is none.
-func keyFrom(found *statedir.Dir) *url.URL {
+// recordedServer is the server that gave the stored key; nil if there is none.
+func recordedServer(found *statedir.Dir) *url.URL {
 	cred, err := found.Load(context.Background())
 	if err != nil {
 		return nil
