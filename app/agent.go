@@ -82,9 +82,9 @@ func (a *Agent) session() *relay.Session {
 	return s
 }
 
-// ErrReplaced is the cause with which a ctx ends whose agent makes way for
-// another one of this process, after a change of the configuration: the
-// supervisor is not told that the service stops.
+// ErrReplaced is the cause of a ctx's end when its agent makes way for another
+// one of this process, after a change of the configuration: the supervisor is
+// not told that the service stops.
 var ErrReplaced = errors.New("another agent takes over with a new configuration")
 
 // ErrSignalDenied is the kind of error for a signal of the machine's identity
@@ -106,7 +106,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	starting, started := a.watchdog.Begin(ctx, "start")
 	defer started()
 
-	// Not before it is clear that no other service answers there.
+	// The status socket opens only once no other service can hold it.
 	answer := sync.OnceFunc(func() { tasks.Go(func() { a.serveStatus(ctx) }) })
 	unlock, err := a.acquireLock(starting, answer)
 	if err != nil {

@@ -35,7 +35,7 @@ type Machine struct {
 // State is what lasts.
 type State struct {
 	Identities ports.IdentityStore
-	// Handover holds an identity for as long as the service runs that could
+	// Handover holds, for as long as the service runs, an identity that could
 	// not be written where it belongs: Identify leaves it there for an agent
 	// with fewer rights. It is nil where there is no such place.
 	Handover    ports.IdentityStore

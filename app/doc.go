@@ -5,5 +5,5 @@
 //	relay ──"enroll again"──▶ site ──API key──▶ relay
 //	  └──"renew now"──▶ issue/certs ◀──"renew now"── status socket, revocation list
 //	                       └──"servable"──▶ listener, revocation list
-//	all five write ▶ tracker;  all but the listener count in ▶ attempts;  all HTTP answers teach ▶ skew
+//	the five loops write ▶ tracker;  all but the listener count in ▶ attempts;  all HTTP answers teach ▶ skew
 package app

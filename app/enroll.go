@@ -81,7 +81,7 @@ func (p *person) givenUp() bool {
 	return true
 }
 
-// ended says how an enrollment ended that ran out of time or was told to stop.
+// ended is the end of an enrollment that ran out of time or was told to stop.
 func (p *person) ended(ctx context.Context, pending bool) exitcode.End {
 	p.Say(timeIsUp)
 	switch {

@@ -49,10 +49,10 @@ func TestWhatACrashLeftIsForgottenAtTheNextStart(t *testing.T) {
 	for name, start := range map[string]func(t *testing.T, l *life){
 		"run": func(t *testing.T, l *life) { l.start().stop() },
 		"enroll": func(t *testing.T, l *life) {
-			is.New(t).Equal(app.Enroll(t.Context(), l.world(), app.EnrollOptions{Say: func(string) {}}), exitcode.Clean)
+			is.New(t).Equal(app.Enroll(t.Context(), l.deps(), app.EnrollOptions{Say: func(string) {}}), exitcode.Clean)
 		},
 		"identify --save": func(t *testing.T, l *life) {
-			_, err := app.Identify(t.Context(), l.world())
+			_, err := app.Identify(t.Context(), l.deps())
 			is.New(t).NoErr(err)
 		},
 	} {
@@ -81,7 +81,7 @@ func TestAKeyThatIsNeededIsNotForgotten(t *testing.T) {
 		for range 10 {
 			l.site.Script(ports.SiteRejected{})
 		}
-		_, err := app.Identify(t.Context(), l.world())
+		_, err := app.Identify(t.Context(), l.deps())
 		is.NoErr(err)
 		r := l.start()
 		pass(time.Minute)
@@ -118,7 +118,7 @@ func TestAnIdentityIsHandedOverWhileItCannotBeStored(t *testing.T) {
 		runtime := memory.OpenStore(new(memory.Disk))
 		l.change = func(w *app.Deps) { w.Handover = runtime }
 		l.disk.Inject(memory.Faults{SaveIdentity: ports.ErrNotWritten, Reserve: ports.ErrNotWritten, SaveRetries: ports.ErrNotWritten})
-		id, err := app.Identify(t.Context(), l.world())
+		id, err := app.Identify(t.Context(), l.deps())
 		is.True(err != nil) // it is told
 		l.signals = memory.Signals{SystemUUID: ports.UnreadableSignal(), Virtual: true}
 		r := l.start()

@@ -86,9 +86,9 @@ func newLife(t *testing.T) *life {
 // setClock sets the machine's wall clock ahead of virtual time.
 func (l *life) setClock(ahead time.Duration) { l.offset.Store(int64(ahead)) }
 
-func (l *life) world() app.Deps {
+func (l *life) deps() app.Deps {
 	store := memory.OpenStore(l.disk)
-	w := app.Deps{
+	d := app.Deps{
 		Settings: l.settings, Version: "1.2.3",
 		Log: slog.New(slog.NewTextHandler(io.MultiWriter(&l.log), &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Machine: app.Machine{
@@ -107,12 +107,12 @@ func (l *life) world() app.Deps {
 		Host:    app.Host{Supervisor: unsupervised.Supervisor{}},
 	}
 	if l.settings.SiteConfigured() {
-		w.Site = l.site
+		d.Site = l.site
 	}
 	if l.change != nil {
-		l.change(&w)
+		l.change(&d)
 	}
-	return w
+	return d
 }
 
 // asked is a ports.StatusServer that a test asks directly.
@@ -141,9 +141,9 @@ type running struct {
 func (l *life) start() *running {
 	ctx, cancel := context.WithCancel(l.t.Context())
 	r := &running{l: l, cancel: cancel, done: make(chan error, 1)}
-	w := l.world()
-	w.StatusServer = r
-	go func() { r.done <- app.New(w).Run(ctx) }()
+	d := l.deps()
+	d.StatusServer = r
+	go func() { r.done <- app.New(d).Run(ctx) }()
 	synctest.Wait()
 	return r
 }
@@ -408,7 +408,7 @@ func (p provedWrong) Install(ctx context.Context, set ports.CertificateSet) erro
 // once runs a person's enroll command that does not wait.
 func (l *life) once() (exitcode.Code, string) {
 	var said strings.Builder
-	code := app.Enroll(l.t.Context(), l.world(), app.EnrollOptions{Patient: true, Say: func(line string) { said.WriteString(line + "\n") }})
+	code := app.Enroll(l.t.Context(), l.deps(), app.EnrollOptions{Patient: true, Say: func(line string) { said.WriteString(line + "\n") }})
 	return code, said.String()
 }
 
@@ -430,7 +430,7 @@ func (l *life) enroll(ctx context.Context, o app.EnrollOptions) (exitcode.Code, 
 	if o.Wait == 0 {
 		o.Wait = 24 * time.Hour
 	}
-	return app.Enroll(ctx, l.world(), o), said.String()
+	return app.Enroll(ctx, l.deps(), o), said.String()
 }
 
 // forgetting is a life whose enrollment key is to be forgotten.

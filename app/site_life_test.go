@@ -400,7 +400,7 @@ func TestASignalThatMayNotBeReadEndsTheFirstStart(t *testing.T) {
 		is := is.New(t)
 		l := newLife(t)
 		l.signals = memory.Signals{SystemUUID: ports.UnreadableSignal(), OSMachineID: ports.PresentSignal("0123456789abcdef0123456789abcdee")}
-		err := app.New(l.world()).Run(t.Context())
+		err := app.New(l.deps()).Run(t.Context())
 		is.True(errors.Is(err, app.ErrSignalDenied))
 		is.True(strings.Contains(err.Error(), "sudo muster identify --save"))
 		is.Equal(len(l.site.Requests()), 0)
@@ -408,7 +408,7 @@ func TestASignalThatMayNotBeReadEndsTheFirstStart(t *testing.T) {
 		// Once saved with rights, the agent runs without them.
 		readable := newLife(t)
 		readable.disk = l.disk
-		saved, err := app.Identify(t.Context(), readable.world())
+		saved, err := app.Identify(t.Context(), readable.deps())
 		is.NoErr(err)
 		r := l.start()
 		defer r.stop()
@@ -450,7 +450,7 @@ func TestAServiceWaitsForACommandAndYieldsToAService(t *testing.T) {
 		pass(time.Second)
 		r.expect(ports.StateConnected)
 
-		err = app.New(l.world()).Run(t.Context())
+		err = app.New(l.deps()).Run(t.Context())
 		is.True(errors.Is(err, ports.ErrLocked))
 		r.stop()
 	})

@@ -48,7 +48,7 @@ func TestRenewCertsThatIsStoppedSaysSo(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				time.AfterFunc(time.Minute/4, cancel)
 				var said []string
-				end := app.RenewCertificates(ctx, c.world(), func(line string) { said = append(said, line) })
+				end := app.RenewCertificates(ctx, c.deps(), func(line string) { said = append(said, line) })
 				is.Equal(end, tt.want)
 				is.Equal(len(said), 1)
 				is.True(strings.HasPrefix(said[0], "Stopped: running this again")) // and no lone full stop

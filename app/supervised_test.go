@@ -191,7 +191,7 @@ func TestAnAgentThatIsReplacedDoesNotSayThatItStops(t *testing.T) {
 		s := l.supervise(new(told))
 		ctx, end := context.WithCancelCause(t.Context())
 		done := make(chan error)
-		go func() { done <- app.New(l.world()).Run(ctx) }()
+		go func() { done <- app.New(l.deps()).Run(ctx) }()
 		synctest.Wait()
 		end(app.ErrReplaced)
 		is.NoErr(<-done)

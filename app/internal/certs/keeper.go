@@ -134,7 +134,7 @@ func dates(j cert.Judgement) []slog.Attr {
 	return []slog.Attr{slog.Time("not_after", j.NotAfter), slog.Time("renew_at", j.RenewAt), slog.String("serial", j.Serial)}
 }
 
-// LogInstalled logs that a certificate is in use which a server gave.
+// LogInstalled logs that a certificate from a server is in use.
 func (k *Keeper) LogInstalled(e ports.Event, text string, j cert.Judgement) {
 	k.Log.LogAttrs(context.Background(), slog.LevelInfo, text, append([]slog.Attr{e.Attr()}, dates(j)...)...)
 }

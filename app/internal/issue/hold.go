@@ -12,8 +12,8 @@ import (
 	"github.com/muster-agent/muster/ports"
 )
 
-// hold has an activity wait.
-func (k *Keeper) hold(activity ports.Activity, d time.Duration) {
+// setNotBefore makes an activity wait for d.
+func (k *Keeper) setNotBefore(activity ports.Activity, d time.Duration) {
 	if k.notBefore == nil {
 		k.notBefore = map[ports.Activity]wait.Deadline{}
 	}
@@ -38,7 +38,7 @@ func (k *Keeper) renewalHeldBack(ctx context.Context) time.Duration {
 			k.Log.Warn(err.Error(), ports.EventEnrollRetry.Attr())
 		}
 		pause := retry.NotBefore(entry, k.Settings.Delays, retry.Reconnect, k.Wall())
-		k.hold(ports.ActivityRenew, pause)
+		k.setNotBefore(ports.ActivityRenew, pause)
 		if pause > 0 {
 			k.Tracker.Update(func(st *ports.Status) {
 				st.Issuer = ports.IssuerStatus{State: ports.IssuerState(entry.State), Since: entry.Since, LastError: entry.LastError, NextAttempt: k.Wall().Add(pause)}
@@ -62,7 +62,7 @@ func (k *Keeper) requestHeldBack(ctx context.Context, asker retry.Asker) time.Du
 	}
 	if !k.resumed {
 		k.resumed = true
-		k.hold(next, k.resumedPause(ctx, asker))
+		k.setNotBefore(next, k.resumedPause(ctx, asker))
 	}
 	return k.left(next)
 }

@@ -89,7 +89,7 @@ func (k *Keeper) load(ctx context.Context) error {
 	if err != nil && !ports.Absent(err) {
 		return err
 	}
-	k.forget()
+	k.dropRequest()
 	if credential.CanonicalManagerURL(pending.Issuer) == credential.CanonicalManagerURL(k.url()) {
 		k.pending = pending
 		k.pending.Issuer = k.url()
@@ -134,8 +134,8 @@ func (k *Keeper) save(ctx context.Context) error {
 	return err
 }
 
-// forget drops the request under way, which is of no more use.
-func (k *Keeper) forget() {
+// dropRequest drops the request under way, which is of no more use.
+func (k *Keeper) dropRequest() {
 	k.pending = ports.PendingIssue{Issuer: k.url(), Phase: ports.PhaseIdle}
 }
 

@@ -84,7 +84,7 @@ func (k *Keeper) finish(ctx context.Context, received ports.ReceivedBundle) (ins
 	if err := k.Certs.Install(ctx, received, bundle); err != nil {
 		return false, err
 	}
-	k.forget()
+	k.dropRequest()
 	k.loaded = true
 	j, err := k.Certs.Look(ctx)
 	if err != nil {

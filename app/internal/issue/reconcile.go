@@ -31,7 +31,7 @@ func (k *Keeper) Run(ctx context.Context) {
 // awaitChange waits, and shows meanwhile what time makes of the certificate.
 func (k *Keeper) awaitChange(ctx context.Context, d time.Duration) error {
 	deadline := time.Now().Add(d)
-	wasGood := needs(k.Certs.Judgement()) == enrollment.CareNone
+	wasGood := stepFor(k.Certs.Judgement()) == enrollment.CareNone
 	for {
 		piece := min(time.Until(deadline), k.Certs.Judgement().UntilChange(k.Wall(), retry.LookEvery))
 		woken, err := wait.SleepOrWake(ctx, k.Wall, piece, k.Wanted.wake)
@@ -42,14 +42,14 @@ func (k *Keeper) awaitChange(ctx context.Context, d time.Duration) error {
 		if err != nil {
 			return err
 		}
-		if wasGood && needs(j) != enrollment.CareNone {
+		if wasGood && stepFor(j) != enrollment.CareNone {
 			return nil
 		}
 	}
 }
 
-// needs is what a judgement asks for, whatever the issuer offers.
-func needs(j cert.Judgement) enrollment.Care {
+// stepFor is what a judgement asks for, whatever the issuer offers.
+func stepFor(j cert.Judgement) enrollment.Care {
 	return enrollment.CareFor(j.Status, j.ClockProblem, true)
 }
 
@@ -71,11 +71,11 @@ func (k *Keeper) Reconcile(ctx context.Context, force bool, asker retry.Asker) R
 	if k.Issuer == nil {
 		return ByHand{j}
 	}
-	need := enrollment.CareFor(j.Status, j.ClockProblem, k.renewalOffered(ctx))
-	if force && need == enrollment.CareNone {
-		need = enrollment.CareRenew
+	step := enrollment.CareFor(j.Status, j.ClockProblem, k.renewalOffered(ctx))
+	if force && step == enrollment.CareNone {
+		step = enrollment.CareRenew
 	}
-	switch need {
+	switch step {
 	case enrollment.CareNone:
 		k.approved()
 		return Valid{j.NotAfter, j.RenewAt, max(j.RenewAt.Sub(k.Wall()), time.Millisecond)}

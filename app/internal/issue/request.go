@@ -59,7 +59,7 @@ func (k *Keeper) prepare(ctx context.Context, facts ports.HostFacts) (csr []byte
 	if !submitted {
 		k.pending.Phase, k.pending.IdempotencyKey = ports.PhaseSubmitted, identity.NewUUID(k.Random)
 		if err := k.save(ctx); err != nil {
-			k.forget()
+			k.dropRequest()
 			return nil, err
 		}
 	}
@@ -111,7 +111,7 @@ func (k *Keeper) follow(ctx context.Context, activity ports.Activity, next enrol
 		return k.awaited(ctx, n, retryAfter)
 	case enrollment.IssueFail:
 		if n.Forget {
-			k.forget()
+			k.dropRequest()
 			if err := k.save(ctx); err != nil {
 				k.Log.Warn(err.Error(), ports.EventEnrollRetry.Attr())
 			}
@@ -164,7 +164,7 @@ func (k *Keeper) notStored(ctx context.Context, activity ports.Activity, target 
 		next = enrollment.Refused(err, k.Name())
 	}
 	if next.Forget {
-		k.forget()
+		k.dropRequest()
 	}
 	return k.failed(ctx, activity, target, next, 0)
 }
@@ -176,7 +176,7 @@ func (k *Keeper) failed(ctx context.Context, activity ports.Activity, target str
 	pause, err := k.Attempts.Failed(ctx, activity, target, retry.Failure{Class: next.Class, State: string(told.State), Text: told.Advice, RetryAfter: retryAfter})
 	delete(k.notBefore, activity)
 	if retryAfter > 0 {
-		k.hold(activity, pause.Wait)
+		k.setNotBefore(activity, pause.Wait)
 	}
 	attempts.LogUnsaved(k.Log, ports.EventEnrollRetry, err)
 	k.show(told.State, told.Advice, pause.Wait)

@@ -17,7 +17,7 @@ type Value[T any] struct {
 	changed chan struct{}
 }
 
-// New returns a value.
+// New returns a Value that holds initial.
 func New[T any](initial T) *Value[T] {
 	return &Value[T]{value: initial, changed: make(chan struct{})}
 }

@@ -49,15 +49,15 @@ var errOtherKey = errors.New("there is a new key")
 
 // Run holds the connection for as long as ctx lasts and there is a key.
 func (s *Session) Run(ctx context.Context) {
-	heldBack := true // by what the relay asked of an earlier process
+	first := true // an earlier process may have been asked to wait
 	for ctx.Err() == nil {
 		key, changed := s.APIKey.Get()
 		if key.Empty() {
 			_ = wait.For(ctx, changed) // the loop looks at ctx
 			continue
 		}
-		if heldBack {
-			heldBack = false
+		if first {
+			first = false
 			_ = wait.Sleep(ctx, s.Wall, s.heldBack(ctx, key), changed)
 			continue // another key, which nobody has put off, may have cut the wait short
 		}

@@ -36,7 +36,7 @@ type Keeper struct {
 	Wall        func() time.Time
 	Log         *slog.Logger
 
-	forgotten bool // see ForgetKey
+	keyForgotten bool // see ForgetKey
 }
 
 // Result is the closed set of ends of an attempt.
@@ -220,7 +220,7 @@ func (k *Keeper) Run(ctx context.Context, relay bool) {
 	if err := k.settle(ctx, relay); err != nil {
 		return // told to stop
 	}
-	heldBack := true // by what an earlier process did
+	waitLeft := true // what an earlier attempt was asked to wait may not be over
 	for {
 		wanted, err := k.Wanted.Await(ctx, func(u Urgency) bool { return u != NotWanted })
 		if err != nil {
@@ -232,8 +232,8 @@ func (k *Keeper) Run(ctx context.Context, relay bool) {
 			}
 			continue
 		}
-		if heldBack {
-			heldBack = false
+		if waitLeft {
+			waitLeft = false
 			if wait.Sleep(ctx, k.Wall, k.HeldBack(ctx, retry.Start), nil) != nil {
 				return
 			}
@@ -263,7 +263,7 @@ func (k *Keeper) Run(ctx context.Context, relay bool) {
 			return
 		}
 		now, _ := k.Wanted.Get()
-		heldBack = now != before // the wait was cut short
+		waitLeft = now != before // the wait was cut short
 		if now == NotWanted {
 			k.Tracker.Update(func(st *ports.Status) { st.Site = ports.SiteStatus{State: ports.SiteStateEnrolled, Since: k.Wall()} })
 		}

@@ -12,7 +12,7 @@ import (
 // there is a credential. That it cannot is said once: neither the agent nor its
 // work depends on it.
 func (k *Keeper) ForgetKey(ctx context.Context) {
-	if k.KeyPlace == nil || k.forgotten {
+	if k.KeyPlace == nil || k.keyForgotten {
 		return
 	}
 	err := k.KeyPlace.Forget(ctx)
@@ -28,7 +28,7 @@ func (k *Keeper) ForgetKey(ctx context.Context) {
 		}
 		k.Log.Warn(text, ports.EventEnrollmentKey.Attr())
 	}
-	k.forgotten = true
+	k.keyForgotten = true
 }
 
 // ForgetKeyIfEnrolled is ForgetKey for who does not know whether there is a
