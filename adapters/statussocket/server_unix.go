@@ -57,7 +57,8 @@ func exists(path string) bool {
 func (s *Server) listen(path string) (*net.UnixListener, error) {
 	if err := os.Remove(path); err != nil && exists(path) {
 		// Not a socket: a directory that holds something, say.
-		if aside, err := new(durable.Disk).SetAside(path); aside == "" {
+		aside, err := new(durable.Disk).SetAside(path)
+		if aside == "" { // an error beside a name says that a crash may undo it: then it is set aside again
 			return nil, err
 		}
 	}
