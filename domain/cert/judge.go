@@ -244,12 +244,23 @@ func severity(problems []Problem) int {
 	return worst
 }
 
+// worstFirst returns the problems in the order in which they are told; of one
+// status, as they were found.
+func worstFirst(problems []Problem) []Problem {
+	var sorted []Problem
+	for _, status := range slices.Backward(order) {
+		for _, p := range problems {
+			if p.Status == status {
+				sorted = append(sorted, p)
+			}
+		}
+	}
+	return sorted
+}
+
 // summarise puts what was found into a judgement.
 func summarise(problems []Problem, r result, clocks clocks, o Options) Judgement {
-	slices.SortStableFunc(problems, func(a, b Problem) int {
-		return cmp.Compare(slices.Index(order, b.Status), slices.Index(order, a.Status))
-	})
-	j := Judgement{Status: order[severity(problems)], Problems: problems, ClockProblem: clocks.nearlyBegun(problems)}
+	j := Judgement{Status: order[severity(problems)], Problems: worstFirst(problems), ClockProblem: clocks.nearlyBegun(problems)}
 	if r.leaf.Certificate != nil {
 		j.Leaf, j.NotBefore, j.NotAfter = r.leaf.Certificate, r.leaf.NotBefore, r.leaf.NotAfter
 		j.Subject, j.Serial = printable(r.leaf.Subject.String()), fmt.Sprintf("%x", r.leaf.SerialNumber)
