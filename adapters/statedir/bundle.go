@@ -83,27 +83,29 @@ func (j receivedJSON) received() ports.ReceivedBundle {
 }
 
 func bundleRecord(d *Dir) record[ports.ReceivedBundle] {
-	return record[ports.ReceivedBundle]{
+	return newRecord(recordFile{
 		dir: d, folder: enrollmentFolder, name: bundleFile, format: bundleFormat, private: true, readBack: true, room: bundleRoom,
-		purpose: "bundle", machineUID: func(ports.ReceivedBundle) string { return d.machineUID() },
-		marshal: func(b ports.ReceivedBundle) ([]byte, error) {
-			j := receivedToJSON(b)
-			if err := j.check(); err != nil {
-				return nil, err
-			}
-			return json.Marshal(j)
-		},
-		unmarshal: func(_ int, payload []byte) (ports.ReceivedBundle, error) {
-			var j receivedJSON
-			if json.Unmarshal(payload, &j) != nil { // its message quotes what it read
-				return ports.ReceivedBundle{}, errors.New("it holds no bundle's record")
-			}
-			if err := j.check(); err != nil {
-				return ports.ReceivedBundle{}, err
-			}
-			return j.received(), nil
-		},
+		purpose: "bundle",
+	}, marshalBundle, unmarshalBundle)
+}
+
+func marshalBundle(b ports.ReceivedBundle) ([]byte, error) {
+	j := receivedToJSON(b)
+	if err := j.check(); err != nil {
+		return nil, err
 	}
+	return json.Marshal(j)
+}
+
+func unmarshalBundle(_ int, payload []byte) (ports.ReceivedBundle, error) {
+	var j receivedJSON
+	if json.Unmarshal(payload, &j) != nil { // its message quotes what it read
+		return ports.ReceivedBundle{}, errors.New("it holds no bundle's record")
+	}
+	if err := j.check(); err != nil {
+		return ports.ReceivedBundle{}, err
+	}
+	return j.received(), nil
 }
 
 // ReserveBundle implements ports.IssueJournal. Where this process has left
@@ -122,35 +124,20 @@ func (d *Dir) ReserveBundle(ctx context.Context) error {
 
 // LoadBundle implements ports.IssueJournal.
 func (d *Dir) LoadBundle(ctx context.Context) (ports.ReceivedBundle, error) {
-	end, err := d.begin(ctx)
-	if err != nil {
-		return ports.ReceivedBundle{}, err
-	}
-	defer end()
-	return d.bundle.load()
+	return d.bundle.read(ctx)
 }
 
 // SaveBundle implements ports.IssueJournal. A bundle without a manager's URL,
 // or with both an answer and a bundle that was read from one, is refused with
 // ErrNotWritten.
 func (d *Dir) SaveBundle(ctx context.Context, b ports.ReceivedBundle) error {
-	end, err := d.beginWrite(ctx)
-	if err != nil {
-		return err
-	}
-	defer end()
-	return d.bundle.save(b)
+	return d.bundle.write(ctx, b)
 }
 
 // EraseBundle implements ports.IssueJournal. What was rejected or set aside
 // stays.
 func (d *Dir) EraseBundle(ctx context.Context) error {
-	end, err := d.beginWrite(ctx)
-	if err != nil {
-		return err
-	}
-	defer end()
-	return d.bundle.remove()
+	return d.change(ctx, d.bundle.remove)
 }
 
 // RejectBundle implements ports.IssueJournal. A crash in the middle leaves

@@ -36,75 +36,64 @@ func (c credentialJSON) check() error {
 const credentialRoom = 8 << 10
 
 func credentialRecord(d *Dir) record[ports.Credential] {
-	return record[ports.Credential]{
+	r := newRecord(recordFile{
 		dir: d, folder: credentialsFolder, name: credentialFile, format: 1, private: true, readBack: true, room: credentialRoom,
-		purpose: "credential", machineUID: func(c ports.Credential) string { return c.MachineUID },
-		marshal: func(c ports.Credential) ([]byte, error) {
-			j := credentialJSON{
-				Key:        c.Key.Reveal(), // into the file that protects it
-				ServerURL:  c.ServerURL,
-				SiteCode:   c.SiteCode,
-				MachineUID: c.MachineUID,
-				StoredAt:   c.StoredAt.UTC(),
-				Identity:   identityToJSON(c.Identity),
-			}
-			if !utf8.ValidString(j.Key) {
-				return nil, errors.New("the key is not UTF-8 text and would be changed")
-			}
-			if err := j.check(); err != nil {
-				return nil, err
-			}
-			return json.Marshal(j)
-		},
-		unmarshal: func(_ int, payload []byte) (ports.Credential, error) {
-			var j credentialJSON
-			if json.Unmarshal(payload, &j) != nil { // its message quotes what it read
-				return ports.Credential{}, errors.New("it holds no credential's record")
-			}
-			if err := j.check(); err != nil {
-				return ports.Credential{}, err
-			}
-			return ports.Credential{
-				Key:        ports.NewSecret(j.Key),
-				ServerURL:  j.ServerURL,
-				SiteCode:   j.SiteCode,
-				MachineUID: j.MachineUID,
-				StoredAt:   j.StoredAt.UTC(),
-				Identity:   j.Identity.identity(),
-			}, nil
-		},
+		purpose: "credential",
+	}, marshalCredential, unmarshalCredential)
+	r.machineUID = func(c ports.Credential) string { return c.MachineUID }
+	return r
+}
+
+func marshalCredential(c ports.Credential) ([]byte, error) {
+	j := credentialJSON{
+		Key:        c.Key.Reveal(), // into the file that protects it
+		ServerURL:  c.ServerURL,
+		SiteCode:   c.SiteCode,
+		MachineUID: c.MachineUID,
+		StoredAt:   c.StoredAt.UTC(),
+		Identity:   identityToJSON(c.Identity),
 	}
+	if !utf8.ValidString(j.Key) {
+		return nil, errors.New("the key is not UTF-8 text and would be changed")
+	}
+	if err := j.check(); err != nil {
+		return nil, err
+	}
+	return json.Marshal(j)
+}
+
+func unmarshalCredential(_ int, payload []byte) (ports.Credential, error) {
+	var j credentialJSON
+	if json.Unmarshal(payload, &j) != nil { // its message quotes what it read
+		return ports.Credential{}, errors.New("it holds no credential's record")
+	}
+	if err := j.check(); err != nil {
+		return ports.Credential{}, err
+	}
+	return ports.Credential{
+		Key:        ports.NewSecret(j.Key),
+		ServerURL:  j.ServerURL,
+		SiteCode:   j.SiteCode,
+		MachineUID: j.MachineUID,
+		StoredAt:   j.StoredAt.UTC(),
+		Identity:   j.Identity.identity(),
+	}, nil
 }
 
 // Load implements ports.CredentialStore.
 func (d *Dir) Load(ctx context.Context) (ports.Credential, error) {
-	end, err := d.begin(ctx)
-	if err != nil {
-		return ports.Credential{}, err
-	}
-	defer end()
-	return d.credential.load()
+	return d.credential.read(ctx)
 }
 
 // Reserve implements ports.CredentialStore.
 func (d *Dir) Reserve(ctx context.Context) error {
-	end, err := d.beginWrite(ctx)
-	if err != nil {
-		return err
-	}
-	defer end()
-	return d.credential.reserve()
+	return d.change(ctx, d.credential.reserve)
 }
 
 // Save implements ports.CredentialStore. A credential without a key, server,
 // site or machine is refused with ErrNotWritten: it could not be loaded.
 func (d *Dir) Save(ctx context.Context, c ports.Credential) error {
-	end, err := d.beginWrite(ctx)
-	if err != nil {
-		return err
-	}
-	defer end()
-	return d.credential.save(c)
+	return d.credential.write(ctx, c)
 }
 
 // Protection implements ports.CredentialStore.

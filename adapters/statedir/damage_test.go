@@ -395,13 +395,14 @@ func FuzzLoadRecord(f *testing.F) {
 // be written and read again as it is.
 func judged[T any](t *testing.T, r *record[T], data []byte) {
 	t.Helper()
-	v, err := r.judge(r.name, data)
+	found, err := r.judge(r.name, data)
 	if err != nil {
 		if !errors.As(err, new(*damage)) && !errors.Is(err, ports.ErrNewerFormat) {
 			t.Errorf("%s: %v", r.name, err)
 		}
 		return
 	}
+	v := found.(T)
 	payload, err := r.marshal(v)
 	if err != nil {
 		return // a time that its zone carries into the year 10000

@@ -2,10 +2,10 @@
 // directory: the API key, which machine this is, when to try again, and an
 // enrollment at a manager under way.
 //
-// Every record is replaced atomically and synced (replace.go), lies in an
-// envelope that tells damage from a newer version's work (envelope.go), and is
-// judged before it is used (record.go). Whatever is not sound is set aside and
-// never deleted.
+// Every record is replaced atomically and synced (adapters/internal/durable),
+// lies in an envelope that tells damage from a newer version's work
+// (envelope.go), and is judged before it is used (recordfile.go). Whatever is
+// not sound is set aside and never deleted.
 //
 // One process at a time may use a directory for writing; the process lock sees
 // to that. Open therefore changes nothing but the directory itself, so that it
@@ -150,6 +150,16 @@ func (d *Dir) beginWrite(ctx context.Context) (end func(), err error) {
 		return nil, notWritten(d.path, errors.New("it was opened for reading only"))
 	}
 	return end, err
+}
+
+// change runs a call that changes something.
+func (d *Dir) change(ctx context.Context, call func() error) error {
+	end, err := d.beginWrite(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	return call()
 }
 
 func (d *Dir) report(r ports.Recovery) { d.reports = append(d.reports, r) }

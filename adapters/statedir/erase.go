@@ -15,7 +15,7 @@ import (
 // remove removes the record and what lies in the way of its replacement, and
 // leaves what was set aside. Nothing there is no error. What may not be written
 // over may not be removed either; the error is that of save.
-func (r *record[T]) remove() error {
+func (r *recordFile) remove() error {
 	f, err := r.dir.folder(r.folder, false)
 	if ports.Absent(err) {
 		return nil

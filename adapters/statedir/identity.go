@@ -55,23 +55,25 @@ func (j identityJSON) check() error {
 }
 
 func identityRecord(d *Dir) record[ports.Identity] {
-	return record[ports.Identity]{
+	return newRecord(recordFile{
 		dir: d, folder: ".", name: identityFile, format: 1, private: true,
-		marshal: func(id ports.Identity) ([]byte, error) {
-			j := identityToJSON(id)
-			if err := j.check(); err != nil {
-				return nil, err
-			}
-			return json.Marshal(j)
-		},
-		unmarshal: func(_ int, payload []byte) (ports.Identity, error) {
-			var j identityJSON
-			if json.Unmarshal(payload, &j) != nil { // its message quotes what it read
-				return ports.Identity{}, errors.New("it holds no identity's record")
-			}
-			return j.identity(), j.check()
-		},
+	}, marshalIdentity, unmarshalIdentity)
+}
+
+func marshalIdentity(id ports.Identity) ([]byte, error) {
+	j := identityToJSON(id)
+	if err := j.check(); err != nil {
+		return nil, err
 	}
+	return json.Marshal(j)
+}
+
+func unmarshalIdentity(_ int, payload []byte) (ports.Identity, error) {
+	var j identityJSON
+	if json.Unmarshal(payload, &j) != nil { // its message quotes what it read
+		return ports.Identity{}, errors.New("it holds no identity's record")
+	}
+	return j.identity(), j.check()
 }
 
 // machineUID is the machine that the directory's identity names; empty if none
@@ -82,30 +84,20 @@ func (d *Dir) machineUID() string {
 		return ""
 	}
 	defer top.Close()
-	id, _, err := d.identity.look(top, identityFile)
+	found, _, err := d.identity.look(top, identityFile)
 	if err != nil {
 		return ""
 	}
-	return id.MachineUID
+	return found.(ports.Identity).MachineUID
 }
 
 // LoadIdentity implements ports.IdentityStore.
 func (d *Dir) LoadIdentity(ctx context.Context) (ports.Identity, error) {
-	end, err := d.begin(ctx)
-	if err != nil {
-		return ports.Identity{}, err
-	}
-	defer end()
-	return d.identity.load()
+	return d.identity.read(ctx)
 }
 
 // SaveIdentity implements ports.IdentityStore. An identity without a
 // machine_uid or its source is refused with ErrNotWritten.
 func (d *Dir) SaveIdentity(ctx context.Context, id ports.Identity) error {
-	end, err := d.beginWrite(ctx)
-	if err != nil {
-		return err
-	}
-	defer end()
-	return d.identity.save(id)
+	return d.identity.write(ctx, id)
 }

@@ -108,7 +108,7 @@ func TestRejectBundle(t *testing.T) {
 		is.NoErr(err)
 		b, err := d.bundle.judge(where, read(t, where))
 		is.NoErr(err)
-		is.True(b.Raw.Equal(received(n).Raw))
+		is.True(b.(ports.ReceivedBundle).Raw.Equal(received(n).Raw))
 		_, err = d.LoadBundle(t.Context())
 		is.True(errors.Is(err, ports.ErrNotStored))
 	}

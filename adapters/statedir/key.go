@@ -27,61 +27,48 @@ func checkKey(text []byte) error {
 }
 
 func keyRecord(d *Dir) record[ports.Secret] {
-	return record[ports.Secret]{
+	return newRecord(recordFile{
 		dir: d, folder: enrollmentFolder, name: keyFile, format: 1, private: true, readBack: true, bare: true,
-		purpose: "key of a request", machineUID: func(ports.Secret) string { return d.machineUID() },
-		marshal: func(key ports.Secret) ([]byte, error) {
-			text := []byte(key.Reveal()) // into the file that protects it
-			if checkKey(text) != nil {
-				return nil, errors.New("what was to be stored is no private key in PEM")
-			}
-			sum := sha256.Sum256(text)
-			return append([]byte(keySum+hex.EncodeToString(sum[:])+"\n"), text...), nil
-		},
-		unmarshal: func(_ int, data []byte) (ports.Secret, error) {
-			if len(data) == 0 {
-				return ports.Secret{}, errors.New("it is empty")
-			}
-			line, text, _ := bytes.Cut(data, []byte("\n"))
-			sum := sha256.Sum256(text)
-			if string(line) != keySum+hex.EncodeToString(sum[:]) {
-				return ports.Secret{}, errors.New("its checksum is wrong")
-			}
-			if err := checkKey(text); err != nil {
-				return ports.Secret{}, err
-			}
-			return ports.NewSecret(string(text)), nil
-		},
+		purpose: "key of a request",
+	}, marshalKey, unmarshalKey)
+}
+
+func marshalKey(key ports.Secret) ([]byte, error) {
+	text := []byte(key.Reveal()) // into the file that protects it
+	if checkKey(text) != nil {
+		return nil, errors.New("what was to be stored is no private key in PEM")
 	}
+	sum := sha256.Sum256(text)
+	return append([]byte(keySum+hex.EncodeToString(sum[:])+"\n"), text...), nil
+}
+
+func unmarshalKey(_ int, data []byte) (ports.Secret, error) {
+	if len(data) == 0 {
+		return ports.Secret{}, errors.New("it is empty")
+	}
+	line, text, _ := bytes.Cut(data, []byte("\n"))
+	sum := sha256.Sum256(text)
+	if string(line) != keySum+hex.EncodeToString(sum[:]) {
+		return ports.Secret{}, errors.New("its checksum is wrong")
+	}
+	if err := checkKey(text); err != nil {
+		return ports.Secret{}, err
+	}
+	return ports.NewSecret(string(text)), nil
 }
 
 // LoadKey implements ports.IssueJournal.
 func (d *Dir) LoadKey(ctx context.Context) (ports.Secret, error) {
-	end, err := d.begin(ctx)
-	if err != nil {
-		return ports.Secret{}, err
-	}
-	defer end()
-	return d.key.load()
+	return d.key.read(ctx)
 }
 
 // SaveKey implements ports.IssueJournal. What is not one PEM block is refused
 // with ErrNotWritten.
 func (d *Dir) SaveKey(ctx context.Context, key ports.Secret) error {
-	end, err := d.beginWrite(ctx)
-	if err != nil {
-		return err
-	}
-	defer end()
-	return d.key.save(key)
+	return d.key.write(ctx, key)
 }
 
 // EraseKey implements ports.IssueJournal. What was set aside stays.
 func (d *Dir) EraseKey(ctx context.Context) error {
-	end, err := d.beginWrite(ctx)
-	if err != nil {
-		return err
-	}
-	defer end()
-	return d.key.remove()
+	return d.change(ctx, d.key.remove)
 }

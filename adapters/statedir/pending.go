@@ -51,66 +51,58 @@ func (p pendingJSON) phase1() ports.IssuePhase {
 }
 
 func pendingRecord(d *Dir) record[ports.PendingIssue] {
-	return record[ports.PendingIssue]{
+	return newRecord(recordFile{
 		dir: d, folder: enrollmentFolder, name: pendingFile, format: pendingFormat, private: true, readBack: true,
-		purpose: "pending enrollment", machineUID: func(ports.PendingIssue) string { return d.machineUID() },
-		marshal: func(p ports.PendingIssue) ([]byte, error) {
-			j := pendingJSON{
-				ManagerURL:     p.Issuer,
-				Phase:          p.Phase,
-				IdempotencyKey: p.IdempotencyKey,
-				Token:          p.Resume.Reveal(), // into the file that protects it
-				RegisteredAt:   p.SubmittedAt.UTC(),
-				Polls:          p.Polls,
-			}
-			if !utf8.ValidString(j.Token) {
-				return nil, errors.New("the polling token is not UTF-8 text and would be changed")
-			}
-			if err := j.check(); err != nil {
-				return nil, err
-			}
-			return json.Marshal(j)
-		},
-		unmarshal: func(format int, payload []byte) (ports.PendingIssue, error) {
-			var j pendingJSON
-			if json.Unmarshal(payload, &j) != nil { // its message quotes what it read
-				return ports.PendingIssue{}, errors.New("it holds no record of an enrollment")
-			}
-			if format == 1 {
-				j.Phase = j.phase1()
-			}
-			if err := j.check(); err != nil {
-				return ports.PendingIssue{}, err
-			}
-			return ports.PendingIssue{
-				Issuer:         j.ManagerURL,
-				Phase:          j.Phase,
-				IdempotencyKey: j.IdempotencyKey,
-				Resume:         ports.NewSecret(j.Token),
-				SubmittedAt:    j.RegisteredAt.UTC(),
-				Polls:          j.Polls,
-			}, nil
-		},
+		purpose: "pending enrollment",
+	}, marshalPending, unmarshalPending)
+}
+
+func marshalPending(p ports.PendingIssue) ([]byte, error) {
+	j := pendingJSON{
+		ManagerURL:     p.Issuer,
+		Phase:          p.Phase,
+		IdempotencyKey: p.IdempotencyKey,
+		Token:          p.Resume.Reveal(), // into the file that protects it
+		RegisteredAt:   p.SubmittedAt.UTC(),
+		Polls:          p.Polls,
 	}
+	if !utf8.ValidString(j.Token) {
+		return nil, errors.New("the polling token is not UTF-8 text and would be changed")
+	}
+	if err := j.check(); err != nil {
+		return nil, err
+	}
+	return json.Marshal(j)
+}
+
+func unmarshalPending(format int, payload []byte) (ports.PendingIssue, error) {
+	var j pendingJSON
+	if json.Unmarshal(payload, &j) != nil { // its message quotes what it read
+		return ports.PendingIssue{}, errors.New("it holds no record of an enrollment")
+	}
+	if format == 1 {
+		j.Phase = j.phase1()
+	}
+	if err := j.check(); err != nil {
+		return ports.PendingIssue{}, err
+	}
+	return ports.PendingIssue{
+		Issuer:         j.ManagerURL,
+		Phase:          j.Phase,
+		IdempotencyKey: j.IdempotencyKey,
+		Resume:         ports.NewSecret(j.Token),
+		SubmittedAt:    j.RegisteredAt.UTC(),
+		Polls:          j.Polls,
+	}, nil
 }
 
 // LoadPending implements ports.IssueJournal.
 func (d *Dir) LoadPending(ctx context.Context) (ports.PendingIssue, error) {
-	end, err := d.begin(ctx)
-	if err != nil {
-		return ports.PendingIssue{}, err
-	}
-	defer end()
-	return d.pending.load()
+	return d.pending.read(ctx)
 }
 
 // SavePending implements ports.IssueJournal. A request without an issuer's URL
 // or a phase is refused with ErrNotWritten.
 func (d *Dir) SavePending(ctx context.Context, p ports.PendingIssue) error {
-	end, err := d.beginWrite(ctx)
-	if err != nil {
-		return err
-	}
-	defer end()
-	return d.pending.save(p)
+	return d.pending.write(ctx, p)
 }

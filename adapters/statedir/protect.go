@@ -25,11 +25,11 @@ type protectedJSON struct {
 }
 
 // protects reports whether what the record writes is protected.
-func (r *record[T]) protects() bool { return r.purpose != "" && r.dir.opts.Protector != nil }
+func (r *recordFile) protects() bool { return r.purpose != "" && r.dir.opts.Protector != nil }
 
 // protected reports whether the sound content of a file is something that was
 // protected. Of what is damaged it may say either.
-func (r *record[T]) protected(data []byte) bool {
+func (r *recordFile) protected(data []byte) bool {
 	if !bytes.HasPrefix(data, []byte("{")) {
 		return false
 	}
@@ -40,7 +40,7 @@ func (r *record[T]) protected(data []byte) bool {
 }
 
 // protect wraps a payload, which is wiped.
-func (r *record[T]) protect(payload []byte, machineUID string) ([]byte, error) {
+func (r *recordFile) protect(payload []byte, machineUID string) ([]byte, error) {
 	defer clear(payload)
 	wrapped, err := r.dir.opts.Protector.Protect(ports.NewSecret(string(payload)), r.purpose, machineUID)
 	if err != nil {
@@ -51,7 +51,7 @@ func (r *record[T]) protect(payload []byte, machineUID string) ([]byte, error) {
 
 // unprotect returns what protect was given, in place of the envelope that it
 // lay in. The error is of kind ErrUnreadable or a *damage.
-func (r *record[T]) unprotect(path string, payload []byte) (envelope, error) {
+func (r *recordFile) unprotect(path string, payload []byte) (envelope, error) {
 	var j protectedJSON
 	if json.Unmarshal(payload, &j) != nil || j.Format < 1 || j.Format == protectedFormat {
 		return envelope{}, &damage{reason: "it holds nothing that was protected"}
@@ -78,7 +78,7 @@ const (
 )
 
 // placeholder is the size of a full record on disk, in bytes.
-func (r *record[T]) placeholder() int {
+func (r *recordFile) placeholder() int {
 	if !r.protects() {
 		return r.room
 	}

@@ -1,268 +1,66 @@
 package statedir
 
-import (
-	"errors"
-	"fmt"
-	"io/fs"
-	"path/filepath"
+import "context"
 
-	"github.com/muster-agent/muster/adapters/internal/durable"
-	"github.com/muster-agent/muster/ports"
-)
-
-// record is a file that holds one T, in an envelope unless it is bare.
+// record is a file that holds one T.
 type record[T any] struct {
-	dir    *Dir
-	folder string // that the file lies in; "." for the state directory itself
-	name   string
-	// format that marshal writes; unmarshal reads it and every older one.
-	format    int
-	marshal   func(T) ([]byte, error)
-	unmarshal func(format int, payload []byte) (T, error)
-	bare      bool
-	// purpose and machineUID are what the Protector binds the content to;
-	// purpose is empty for what is not secret.
-	purpose    string
+	recordFile
+	marshal func(T) ([]byte, error)
+	// machineUID is what the Protector binds the content to.
 	machineUID func(T) string
-	// private: others than the owner may not read it, or it is not used.
-	private  bool
-	readBack bool
-	room     int // size of the placeholder that reserve leaves, in bytes, unprotected
-	// reserved: this process has left a placeholder in the way of
-	// replacements.
-	reserved bool
+}
+
+// newRecord returns a record in f. What the Protector binds it to is
+// the machine that the directory's identity names.
+func newRecord[T any](f recordFile, marshal func(T) ([]byte, error), unmarshal func(format int, payload []byte) (T, error)) record[T] {
+	f.unmarshal = func(format int, payload []byte) (any, error) { return unmarshal(format, payload) }
+	return record[T]{recordFile: f, marshal: marshal, machineUID: func(T) string { return f.dir.machineUID() }}
 }
 
 // load returns what is stored, or an error of kind ErrNotStored,
 // ErrUnreadable, ErrDamaged or ErrNewerFormat.
-func (r *record[T]) load() (T, error) {
+func (r *record[T]) load() (v T, err error) {
 	f, err := r.dir.folder(r.folder, false)
 	if err != nil {
-		var none T
-		return none, err
+		return v, err
 	}
 	defer f.Close()
-	v, data, err := r.settle(f)
-	if err == nil && r.protects() && !r.protected(data) && !r.reserved && !r.dir.opts.ReadOnly {
+	found, data, err := r.settle(f)
+	if err != nil {
+		return v, err
+	}
+	v = found.(T)
+	if r.protects() && !r.protected(data) && !r.reserved && !r.dir.opts.ReadOnly {
 		_ = r.save(v) // an earlier version wrote it; if not now, the next load does
 	}
-	return v, err
+	return v, nil
 }
 
 // save replaces what is stored. The error is of kind ErrNotWritten,
 // ErrUnreadable or ErrNewerFormat.
 func (r *record[T]) save(v T) error {
-	data, err := r.encode(v)
-	if err != nil {
-		return r.notWritten(err)
-	}
-	f, old, err := r.prepare()
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	content := durable.Content{Data: data, Reserved: r.reserved, ReadBack: r.readBack, Old: old}
-	r.reserved = false
-	if err := f.Replace(r.name, content); err != nil {
-		return r.notWritten(err)
-	}
-	return nil
-}
-
-// encode returns what the file is to hold.
-func (r *record[T]) encode(v T) ([]byte, error) {
 	payload, err := r.marshal(v)
 	if err != nil {
-		return nil, err
-	}
-	format := r.format
-	switch {
-	case r.protects():
-		format = protectedFormat
-		if payload, err = r.protect(payload, r.machineUID(v)); err != nil {
-			return nil, err
-		}
-	case r.bare:
-		return payload, nil
-	}
-	return seal(format, r.dir.opts.Version, payload)
-}
-
-// reserve makes sure that the save after it finds room. The error is that of
-// save.
-func (r *record[T]) reserve() error {
-	f, _, err := r.prepare()
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	err = f.Reserve(r.name, r.placeholder(), r.reserved)
-	r.reserved = err == nil
-	if err != nil {
 		return r.notWritten(err)
 	}
-	return nil
+	machineUID := ""
+	if r.protects() {
+		machineUID = r.machineUID(v)
+	}
+	return r.replace(payload, machineUID)
 }
 
-// hasRoom reports whether the placeholder that this process left is still
-// there.
-func (r *record[T]) hasRoom() bool {
-	if !r.reserved {
-		return false
-	}
-	f, err := r.dir.folder(r.folder, false)
+// read is load as a call of its own.
+func (r *record[T]) read(ctx context.Context) (v T, err error) {
+	end, err := r.dir.begin(ctx)
 	if err != nil {
-		return false
+		return v, err
 	}
-	defer f.Close()
-	info, err := f.Lstat(r.name + durable.NewSuffix)
-	return err == nil && info.Mode().IsRegular() && info.Size() == int64(r.placeholder())
+	defer end()
+	return r.load()
 }
 
-func (r *record[T]) notWritten(err error) error {
-	return notWritten(filepath.Join(r.dir.path, r.folder, r.name), err)
-}
-
-// prepare opens the folder for a write and returns what the file holds, nil if
-// it holds nothing.
-func (r *record[T]) prepare() (*folder, []byte, error) {
-	f, err := r.dir.folder(r.folder, true)
-	if err != nil {
-		return nil, nil, err
-	}
-	old, err := r.clear(f)
-	if err != nil {
-		f.Close()
-		return nil, nil, err
-	}
-	return f, old, nil
-}
-
-// clear sees to it that the file may be written over or removed, and returns
-// what it holds, nil if it holds nothing.
-func (r *record[T]) clear(f *folder) ([]byte, error) {
-	_, old, err := r.settle(f)
-	if errors.Is(err, ports.ErrDamaged) {
-		if _, statErr := f.Lstat(r.name); !errors.Is(statErr, fs.ErrNotExist) {
-			return nil, r.notWritten(errors.New("a damaged file lies there and could not be set aside; remove it"))
-		}
-		return nil, nil
-	}
-	if errors.Is(err, ports.ErrNotStored) {
-		return nil, nil
-	}
-	return old, err
-}
-
-// settle returns what is stored, as a value and as it stands in the file,
-// after it has finished a replacement that was interrupted and set aside what
-// is damaged.
-//
-// What lies complete at name.new is the newest content: a save writes it
-// before anything else, and removes it when it fails.
-func (r *record[T]) settle(f *folder) (v T, data []byte, err error) {
-	var none T
-	var bad *damage
-	v, data, err = r.look(f, r.name)
-	if err != nil && !errors.As(err, &bad) && !errors.Is(err, fs.ErrNotExist) {
-		return none, nil, err
-	}
-	if !r.reserved {
-		orphan, orphanData, orphanErr := r.look(f, r.name+durable.NewSuffix)
-		switch {
-		case orphanErr == nil:
-			if bad == nil || f.setAside(r.name, bad.reason) {
-				f.finish(r.name)
-			}
-			return orphan, orphanData, nil
-		case !errors.Is(orphanErr, fs.ErrNotExist):
-			if !errors.As(orphanErr, new(*damage)) {
-				return none, nil, orphanErr
-			}
-			f.removeLeftovers(r.name+durable.NewSuffix, orphanErr.Error())
-		}
-	}
-	switch {
-	case bad != nil:
-		f.setAside(r.name, bad.reason)
-		return none, nil, damaged(f.At(r.name), bad)
-	case err != nil:
-		return none, nil, fmt.Errorf("%s: %w", f.At(r.name), ports.ErrNotStored)
-	}
-	return v, data, nil
-}
-
-// look reads and judges the file name and changes nothing. The error is of
-// kind fs.ErrNotExist, ErrUnreadable or ErrNewerFormat, or a *damage.
-func (r *record[T]) look(f *folder, name string) (v T, data []byte, err error) {
-	data, info, err := f.read(name)
-	if err != nil {
-		return v, nil, err
-	}
-	v, err = r.judge(f.At(name), data)
-	if err == nil && r.private {
-		err = f.private(name, info)
-		if err != nil {
-			err = unreadable(f.At(name), err)
-		}
-	}
-	if err != nil {
-		var none T
-		return none, nil, err
-	}
-	return v, data, nil
-}
-
-// judge says what the content of the file at path is. The error is of kind
-// ErrNewerFormat or, where the protection does not work, ErrUnreadable, or a
-// *damage.
-func (r *record[T]) judge(path string, data []byte) (v T, err error) {
-	e := envelope{Format: r.format, Payload: data}
-	if !r.bare || r.protects() && r.protected(data) {
-		if e, err = unseal(data); err != nil {
-			return v, err
-		}
-	}
-	writtenBy := e.WrittenBy
-	if e.Format == protectedFormat && r.purpose != "" {
-		if e, err = r.unprotect(path, e.Payload); err != nil {
-			return v, err
-		}
-	}
-	if e.Format > r.format {
-		return v, fmt.Errorf("%s was %w: muster %q wrote it in format %d, this one reads up to format %d; install that version again (nothing was changed)",
-			path, ports.ErrNewerFormat, writtenBy, e.Format, r.format)
-	}
-	v, err = r.unmarshal(e.Format, e.Payload)
-	if err != nil {
-		return v, &damage{reason: err.Error()}
-	}
-	return v, nil
-}
-
-// finish completes a replacement that was interrupted before its rename. Where
-// it cannot, the next start tries again.
-func (f *folder) finish(name string) {
-	if f.dir.opts.ReadOnly || f.Take(name) != nil {
-		return
-	}
-	_ = f.Sync() // the content is complete under either name
-	f.dir.report(ports.Recovery{
-		File:   f.At(name),
-		Action: "completed an interrupted replacement",
-		Reason: "a complete newer version lay beside it",
-	})
-}
-
-// removeLeftovers removes the remains of a write that was interrupted, a placeholder
-// too. What no write leaves is set aside.
-func (f *folder) removeLeftovers(name, reason string) {
-	if f.dir.opts.ReadOnly {
-		return
-	}
-	if info, err := f.Lstat(name); err == nil && !info.Mode().IsRegular() {
-		f.setAside(name, reason)
-		return
-	}
-	_ = f.RemoveAll(name) // if it stays, the next write says why
+// write is save as a call of its own.
+func (r *record[T]) write(ctx context.Context, v T) error {
+	return r.dir.change(ctx, func() error { return r.save(v) })
 }

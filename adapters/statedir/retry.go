@@ -92,35 +92,29 @@ func (j retryJSON) record() ports.RetryRecord {
 }
 
 func retryRecord(d *Dir) record[ports.RetryRecord] {
-	return record[ports.RetryRecord]{
+	return newRecord(recordFile{
 		dir: d, folder: enrollmentFolder, name: retryFile, format: 1,
-		marshal: func(r ports.RetryRecord) ([]byte, error) { return json.Marshal(retryToJSON(r)) },
-		unmarshal: func(_ int, payload []byte) (ports.RetryRecord, error) {
-			var j retryJSON
-			if json.Unmarshal(payload, &j) != nil || j.Activities == nil {
-				return ports.RetryRecord{}, errors.New("it holds no record of attempts")
-			}
-			return j.record(), nil
-		},
+	}, marshalRetries, unmarshalRetries)
+}
+
+func marshalRetries(r ports.RetryRecord) ([]byte, error) {
+	return json.Marshal(retryToJSON(r))
+}
+
+func unmarshalRetries(_ int, payload []byte) (ports.RetryRecord, error) {
+	var j retryJSON
+	if json.Unmarshal(payload, &j) != nil || j.Activities == nil {
+		return ports.RetryRecord{}, errors.New("it holds no record of attempts")
 	}
+	return j.record(), nil
 }
 
 // LoadRetries implements ports.RetryStore.
 func (d *Dir) LoadRetries(ctx context.Context) (ports.RetryRecord, error) {
-	end, err := d.begin(ctx)
-	if err != nil {
-		return ports.RetryRecord{}, err
-	}
-	defer end()
-	return d.retries.load()
+	return d.retries.read(ctx)
 }
 
 // SaveRetries implements ports.RetryStore.
 func (d *Dir) SaveRetries(ctx context.Context, r ports.RetryRecord) error {
-	end, err := d.beginWrite(ctx)
-	if err != nil {
-		return err
-	}
-	defer end()
-	return d.retries.save(r)
+	return d.retries.write(ctx, r)
 }

@@ -235,7 +235,7 @@ func stores() []mutant {
 		return notErased(f.Path(), err)`),
 			swap("erased but not gone", `return f.eraseNames(r.name, r.name+durable.NewSuffix)`, `return f.eraseNames(r.name + durable.NewSuffix)`),
 		),
-		in("adapters/statedir/record.go", s,
+		in("adapters/statedir/recordfile.go", s,
 			swap("a newer format overwritten", `if e.Format > r.format {`, `if false {`),
 			swap("a file that others may read is used", `if err == nil && r.private {`, `if false {`),
 		),
