@@ -1,16 +1,10 @@
 package managerapi_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +12,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/muster-agent/muster/adapters/managerapi"
+	"github.com/muster-agent/muster/contracttest/golden"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -55,9 +50,9 @@ func TestGoldenRequests(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := &wire{t: t}
-			ask(t.Context(), w.client(name == "renew"))
-			w.sent(name)
+			wire := &golden.Wire{T: t}
+			ask(t.Context(), client(t, wire, name == "renew"))
+			wire.Asked(name)
 		})
 	}
 }
@@ -115,16 +110,14 @@ func TestGoldenAnswers(t *testing.T) {
 		"crl-200": {ports.RevocationList{PEM: []byte(crl)}, ""},
 		"crl-503": {ports.Unavailable{}, "30"},
 	}
-	files, err := filepath.Glob("testdata/*.response.http")
-	is.New(t).NoErr(err)
-	is.New(t).Equal(len(files), len(tests)) // every answer in testdata is tested
+	golden.Answers(t, len(tests))
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			is := is.New(t)
 			method, _, _ := strings.Cut(name, "-")
-			client := (&wire{t: t, answer: name}).client(method == "renew")
-			outcome, serverTime, retryAfter := ask(t.Context(), client, method)
+			manager := client(t, &golden.Wire{T: t, Answer: name}, method == "renew")
+			outcome, serverTime, retryAfter := ask(t.Context(), manager, method)
 			is.Equal(wordless(t, outcome), tt.outcome)
 			is.Equal(retryAfter, tt.retryAfter)
 			is.Equal(serverTime.Equal(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)), name == "register-202")
@@ -176,19 +169,10 @@ func wordless(t *testing.T, outcome any) any {
 	return outcome
 }
 
-// wire is a transport without a network: it answers with a message from
-// testdata and keeps the requests.
-type wire struct {
-	t        *testing.T
-	answer   string // the name of the answer; empty for none
-	requests []*http.Request
-	bodies   [][]byte
-}
-
-// client is one whose renewals, or all else, go over w.
-func (w *wire) client(renewals bool) *managerapi.Client {
+// client is one whose renewals, or all else, go over the transport.
+func client(t *testing.T, transport http.RoundTripper, renewals bool) *managerapi.Client {
 	base := &url.URL{Scheme: "https", Host: "manager.example.org"}
-	var plain, mtls http.RoundTripper = w, unused{w.t}
+	var plain, mtls http.RoundTripper = transport, unused{t}
 	if renewals {
 		plain, mtls = mtls, plain
 	}
@@ -200,67 +184,4 @@ type unused struct{ t *testing.T }
 func (u unused) RoundTrip(*http.Request) (*http.Response, error) {
 	u.t.Error("the request went over the other transport")
 	return nil, errors.New("the other transport")
-}
-
-func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
-	var body []byte
-	if r.Body != nil {
-		var err error
-		body, err = io.ReadAll(r.Body)
-		is.New(w.t).NoErr(err)
-	}
-	w.requests, w.bodies = append(w.requests, r), append(w.bodies, body)
-	if w.answer == "" {
-		return nil, errors.New("the network is down")
-	}
-	return http.ReadResponse(open(w.t, w.answer+".response.http"), r)
-}
-
-// sent compares the one request that was made with a message from testdata:
-// all of its header, and its body as JSON.
-func (w *wire) sent(name string) {
-	w.t.Helper()
-	is := is.New(w.t)
-	golden := open(w.t, name+".request.http")
-	want, err := http.ReadRequest(golden)
-	is.NoErr(err)
-	body, err := io.ReadAll(golden) // it has no Content-Length
-	is.NoErr(err)
-
-	is.Equal(len(w.requests), 1)
-	got := w.requests[0]
-	is.Equal(got.Method, want.Method)
-	is.Equal(got.URL.String(), "https://"+want.Host+want.RequestURI)
-	is.Equal(got.Header, want.Header)
-	is.True(got.GetBody == nil)                           // no transport may send it again by itself
-	is.Equal(tokens(w.t, w.bodies[0]), tokens(w.t, body)) // no member twice
-	is.Equal(value(w.t, w.bodies[0]), value(w.t, body))
-}
-
-func open(t *testing.T, name string) *bufio.Reader {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join("testdata", name))
-	is.New(t).NoErr(err)
-	return bufio.NewReader(bytes.NewReader(data))
-}
-
-// value is what JSON says; nil for no body.
-func value(t *testing.T, body []byte) (v any) {
-	t.Helper()
-	if len(body) > 0 {
-		is.New(t).NoErr(json.Unmarshal(body, &v))
-	}
-	return v
-}
-
-// tokens counts the tokens of JSON.
-func tokens(t *testing.T, body []byte) (n int) {
-	t.Helper()
-	for d := json.NewDecoder(bytes.NewReader(body)); ; n++ {
-		if _, err := d.Token(); errors.Is(err, io.EOF) {
-			return n
-		} else if err != nil {
-			t.Fatal(err)
-		}
-	}
 }

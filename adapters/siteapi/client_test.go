@@ -146,52 +146,6 @@ func noPartOf(t *testing.T, text string, keys ...string) {
 	}
 }
 
-func TestKeyIsTheServers(t *testing.T) {
-	t.Parallel()
-	is := is.New(t)
-	is.Equal(respond(t, 201, `{"key":"`+apiKey+`"}`).(ports.SiteEnrolledNew).Key.Reveal(), apiKey)
-	is.Equal(respond(t, 200, `{"key":"cak_\u0041bcdefghijklmnopq"}`).(ports.SiteEnrolledAgain).Key.Reveal(), "cak_Abcdefghijklmnopq")
-}
-
-func TestHeaders(t *testing.T) {
-	t.Parallel()
-	for _, status := range []int{200, 201, 202, 302, 400, 401, 409, 429, 500, 502, 503} {
-		t.Run(strconv.Itoa(status), func(t *testing.T) {
-			t.Parallel()
-			is := is.New(t)
-			client := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-				w.Header().Set("Date", "Sun, 06 Nov 1994 08:49:37 GMT")
-				w.Header().Set("Retry-After", "  17 ")
-				w.WriteHeader(status)
-			})
-			answer := client.Enroll(t.Context(), request)
-			is.True(answer.ServerTime.Equal(time.Date(1994, 11, 6, 8, 49, 37, 0, time.UTC)))
-			if status == 202 || status == 429 || status == 503 {
-				is.Equal(answer.RetryAfter, "17")
-			} else {
-				is.Equal(answer.RetryAfter, "")
-			}
-		})
-	}
-	t.Run("none", func(t *testing.T) {
-		is := is.New(t)
-		client := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-			w.Header()["Date"] = nil
-			w.WriteHeader(503)
-		})
-		answer := client.Enroll(t.Context(), request)
-		is.True(answer.ServerTime.IsZero())
-		is.Equal(answer.RetryAfter, "")
-	})
-	t.Run("garbage", func(t *testing.T) {
-		client := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Date", "yesterday")
-			w.WriteHeader(401)
-		})
-		is.New(t).True(client.Enroll(t.Context(), request).ServerTime.IsZero())
-	})
-}
-
 func TestEndpoint(t *testing.T) {
 	t.Parallel()
 	for base, want := range map[string]string{

@@ -1,21 +1,15 @@
 package siteapi_test
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/matryer/is"
 
 	"github.com/muster-agent/muster/adapters/siteapi"
+	"github.com/muster-agent/muster/contracttest/golden"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -43,9 +37,9 @@ func TestGoldenRequests(t *testing.T) {
 	for name, request := range map[string]ports.SiteRequest{"enroll": labelled, "enroll-unlabelled": plain} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := &wire{t: t}
-			w.client().Enroll(t.Context(), request)
-			w.sent(name)
+			wire := &golden.Wire{T: t}
+			client(wire).Enroll(t.Context(), request)
+			wire.Asked(name)
 		})
 	}
 }
@@ -71,14 +65,12 @@ func TestGoldenAnswers(t *testing.T) {
 		"302-elsewhere":           {Outcome: ports.SiteUnexpected{Status: 302, Detail: "a redirect to https://login.example.org, which is not followed"}},
 		"400-version":             {Outcome: ports.SiteUnexpected{Status: 400, Detail: "labels.tags is missing"}},
 	}
-	files, err := filepath.Glob("testdata/*.response.http")
-	is.New(t).NoErr(err)
-	is.New(t).Equal(len(files), len(tests)) // every answer in testdata is tested
+	golden.Answers(t, len(tests))
 	for name, want := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			is := is.New(t)
-			got := (&wire{t: t, answer: name}).client().Enroll(t.Context(), labelled)
+			got := client(&golden.Wire{T: t, Answer: name}).Enroll(t.Context(), labelled)
 			if transient, ok := got.Outcome.(ports.SiteTransient); ok {
 				is.True(transient.Reason != "")
 				got.Outcome = ports.SiteTransient{} // the words are not the protocol's
@@ -90,72 +82,7 @@ func TestGoldenAnswers(t *testing.T) {
 	}
 }
 
-// wire is a transport without a network: it answers with a message from
-// testdata and keeps the requests.
-type wire struct {
-	t        *testing.T
-	answer   string // the name of the answer; empty for none
-	requests []*http.Request
-	bodies   [][]byte
-}
-
-func (w *wire) client() *siteapi.Client {
+func client(transport http.RoundTripper) *siteapi.Client {
 	base := &url.URL{Scheme: "https", Host: "enroll.example.org", Path: "/"}
-	return siteapi.New(base, w, "muster/1.2.3 (linux; amd64)", error.Error)
-}
-
-func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
-	body, err := io.ReadAll(r.Body)
-	is.New(w.t).NoErr(err)
-	w.requests, w.bodies = append(w.requests, r), append(w.bodies, body)
-	if w.answer == "" {
-		return nil, errors.New("the network is down")
-	}
-	return http.ReadResponse(open(w.t, w.answer+".response.http"), r)
-}
-
-// sent compares the one request that was made with a message from testdata:
-// all of its header, and its body as JSON.
-func (w *wire) sent(name string) {
-	w.t.Helper()
-	is := is.New(w.t)
-	golden := open(w.t, name+".request.http")
-	want, err := http.ReadRequest(golden)
-	is.NoErr(err)
-	body, err := io.ReadAll(golden) // it has no Content-Length
-	is.NoErr(err)
-
-	is.Equal(len(w.requests), 1)
-	got := w.requests[0]
-	is.Equal(got.Method, want.Method)
-	is.Equal(got.URL.String(), "https://"+want.Host+want.RequestURI)
-	is.Equal(got.Header, want.Header)
-	is.True(got.GetBody == nil)                           // no transport may send it again by itself
-	is.Equal(tokens(w.t, w.bodies[0]), tokens(w.t, body)) // no member twice
-	is.Equal(value(w.t, w.bodies[0]), value(w.t, body))
-}
-
-func open(t *testing.T, name string) *bufio.Reader {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join("testdata", name))
-	is.New(t).NoErr(err)
-	return bufio.NewReader(bytes.NewReader(data))
-}
-
-func value(t *testing.T, body []byte) (v any) {
-	t.Helper()
-	is.New(t).NoErr(json.Unmarshal(body, &v))
-	return v
-}
-
-// tokens counts the tokens of JSON.
-func tokens(t *testing.T, body []byte) (n int) {
-	t.Helper()
-	for d := json.NewDecoder(bytes.NewReader(body)); ; n++ {
-		if _, err := d.Token(); errors.Is(err, io.EOF) {
-			return n
-		} else if err != nil {
-			t.Fatal(err)
-		}
-	}
+	return siteapi.New(base, transport, "muster/1.2.3 (linux; amd64)", error.Error)
 }

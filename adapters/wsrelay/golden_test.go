@@ -1,11 +1,7 @@
 package wsrelay_test
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -18,6 +14,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/muster-agent/muster/adapters/wsrelay"
+	"github.com/muster-agent/muster/contracttest/golden"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -57,31 +54,17 @@ func dialer(server string, authHeader bool, transport http.RoundTripper) *wsrela
 	return wsrelay.New(wsrelay.Endpoint(u, nil), authHeader, transport, "muster/1.2.3 (linux; amd64)", error.Error)
 }
 
-// refusing is a transport without a network: it answers with a message from
-// testdata and keeps the request.
-type refusing struct {
-	t       *testing.T
-	answer  string
-	request *http.Request
-}
-
-func (r *refusing) RoundTrip(req *http.Request) (*http.Response, error) {
-	r.request = req
-	return http.ReadResponse(open(r.t, r.answer+".response.http"), req)
-}
-
 func TestGoldenHandshakes(t *testing.T) {
 	t.Parallel()
 	for name, authHeader := range map[string]bool{"hello": false, "hello-header": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			is := is.New(t)
-			want, err := http.ReadRequest(open(t, name+".request.http"))
-			is.NoErr(err)
-			r := &refusing{t: t, answer: "401-plain"}
-			_, err = dialer("https://enroll.example.org", authHeader, r).Dial(t.Context(), hello)
+			want := golden.Request(t, name)
+			wire := &golden.Wire{T: t, Answer: "401-plain"}
+			_, err := dialer("https://enroll.example.org", authHeader, wire).Dial(t.Context(), hello)
 			is.True(err != nil)
-			got := r.request
+			got := wire.Requests[0]
 			is.Equal(got.Method, want.Method)
 			is.Equal(got.URL.Host, want.Host)
 			is.Equal(got.URL.Path, want.URL.Path)
@@ -109,7 +92,7 @@ func TestGoldenRefusals(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			is := is.New(t)
-			_, err := dialer("https://enroll.example.org", false, &refusing{t: t, answer: name}).Dial(t.Context(), hello)
+			_, err := dialer("https://enroll.example.org", false, &golden.Wire{T: t, Answer: name}).Dial(t.Context(), hello)
 			is.True(err != nil)
 			var got error
 			if refused, ok := errors.AsType[*ports.RelayRefusedError](err); ok {
@@ -172,8 +155,7 @@ func TestGoldenFrames(t *testing.T) {
 	}{{"agent_status", status}, {"agent_status-no-certificate", bare}} {
 		is.NoErr(conn.Send(t.Context(), f.status))
 		data := <-came
-		is.Equal(tokens(t, data), tokens(t, read(t, f.name+".json"))) // no member twice
-		is.Equal(value(t, data), value(t, read(t, f.name+".json")))
+		golden.SameJSON(t, data, read(t, f.name+".json"))
 	}
 }
 
@@ -184,26 +166,4 @@ func read(t *testing.T, name string) []byte {
 		t.Error(err)
 	}
 	return data
-}
-
-func open(t *testing.T, name string) *bufio.Reader {
-	return bufio.NewReader(bytes.NewReader(read(t, name)))
-}
-
-func value(t *testing.T, body []byte) (v any) {
-	t.Helper()
-	is.New(t).NoErr(json.Unmarshal(body, &v))
-	return v
-}
-
-// tokens counts the tokens of JSON.
-func tokens(t *testing.T, body []byte) (n int) {
-	t.Helper()
-	for d := json.NewDecoder(bytes.NewReader(body)); ; n++ {
-		if _, err := d.Token(); errors.Is(err, io.EOF) {
-			return n
-		} else if err != nil {
-			t.Fatal(err)
-		}
-	}
 }
