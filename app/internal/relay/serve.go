@@ -80,15 +80,12 @@ func (s *Session) serve(ctx context.Context, conn ports.RelayConn, changed <-cha
 	}
 }
 
-// errNoPong is a connection that is dead although nobody closed it.
-var errNoPong = fmt.Errorf("no answer to a ping within %d s", retry.PongWithin/time.Second)
-
 func (s *Session) ping(ctx context.Context, conn ports.RelayConn) error {
 	pinged, cancel := context.WithTimeout(ctx, retry.PongWithin)
 	defer cancel()
 	err := conn.Ping(pinged)
 	if err != nil && ctx.Err() == nil && pinged.Err() != nil {
-		return errNoPong
+		return fmt.Errorf("no answer to a ping within %d s", retry.PongWithin/time.Second) // dead although nobody closed it
 	}
 	return err
 }
