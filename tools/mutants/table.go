@@ -172,6 +172,10 @@ func decisions() []mutant {
 		k.keep(`, `if false {
 		k.keep(`),
 		),
+		in("app/internal/issue/renew.go", m,
+			swap("a renewal not kept before it is looked at", `	k.keep(ctx, bundle)
+	decision`, `	decision`),
+		),
 		in("app/internal/site/keeper.go", tests("WithoutRoomForAKey|CannotBeStoredIsUsed", "./app"),
 			swap("no room made for a key", `k.Credentials.Reserve(ctx)`, `error(nil)`),
 			swap("a key that cannot be stored is dropped", `if !k.storeLater(ctx, result.Credential) {`, `if false {`),
