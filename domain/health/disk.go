@@ -1,25 +1,11 @@
 package health
 
 import (
-	"time"
-
-	"github.com/muster-agent/muster/domain/cert"
 	"github.com/muster-agent/muster/domain/credential"
 	"github.com/muster-agent/muster/domain/enrollment"
 	"github.com/muster-agent/muster/domain/retry"
 	"github.com/muster-agent/muster/ports"
 )
-
-// notConfigured is the status of a machine for which nothing is configured.
-func notConfigured(version, hostname string) ports.Status {
-	return ports.Status{
-		Version: version, Hostname: hostname,
-		Site:        ports.SiteStatus{State: ports.SiteStateNotConfigured},
-		Issuer:      ports.IssuerStatus{State: ports.IssuerStateNotConfigured},
-		Certificate: ports.CertificateReport{Status: ports.CertNotConfigured},
-		Relay:       ports.RelayStatus{State: ports.RelayStateNotConfigured},
-	}
-}
 
 // Left is what an agent left on disk. What is nil or zero was not there, or
 // could not be read.
@@ -96,37 +82,6 @@ func StoppedIssuer(left Left, s ports.Settings, certificate ports.CertificateSta
 		st.State, st.Since, st.NextAttempt, st.LastError = ports.IssuerState(last.State), last.Since, last.Next, last.LastError
 	case left.Pending.Phase == ports.PhasePending:
 		st.State = ports.IssuerStatePending
-	}
-	return st
-}
-
-// Certificate is a judgement as status shows it. placed says whether any of the
-// files is there; managed, whether an issuer is configured, without which an
-// absent certificate is none that is missed.
-func Certificate(j cert.Judgement, placed, managed bool) ports.CertificateReport {
-	if !placed && !managed {
-		return ports.CertificateReport{Status: ports.CertNotConfigured}
-	}
-	r := j.Report()
-	if r.Status == ports.CertValid {
-		r.Detail = "" // there is nothing to add
-	}
-	return r
-}
-
-// Starting is the status of an agent before it knows anything, for the parts
-// that it has.
-func Starting(version, hostname string, site, issuer, relay bool, now time.Time) ports.Status {
-	st := notConfigured(version, hostname)
-	if site {
-		st.Site = ports.SiteStatus{State: ports.SiteStateRetrying, Since: now}
-	}
-	if relay {
-		st.Relay = ports.RelayStatus{State: ports.RelayStateConnecting, Since: now}
-	}
-	if issuer {
-		st.Issuer = ports.IssuerStatus{State: ports.IssuerStateRetrying, Since: now}
-		st.Certificate.Status = ports.CertMissing
 	}
 	return st
 }
