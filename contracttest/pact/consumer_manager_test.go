@@ -5,6 +5,7 @@ package pact_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"testing"
 
@@ -179,9 +180,7 @@ func managerInteractions() []interaction {
 	// bundle is an answer with the members that must be there, and more.
 	bundle := func(more map[string]any) response {
 		body := map[string]any{"ca_crt": pem(certificate, certificate), "server_crt": pem(certificate, certificate)}
-		for name, value := range more {
-			body[name] = value
-		}
+		maps.Copy(body, more)
 		return answers(200, body)
 	}
 	key, cert, list := examplePEM(privateKey), examplePEM(certificate), examplePEM(crlKind)
@@ -328,10 +327,7 @@ func fetchesCRL[T any](check func(*testing.T, ports.Answer[ports.RevocationOutco
 
 // with is params and more of them.
 func with(params map[string]any, pairs ...string) map[string]any {
-	all := map[string]any{}
-	for name, value := range params {
-		all[name] = value
-	}
+	all := maps.Clone(params)
 	for i := 0; i < len(pairs); i += 2 {
 		all[pairs[i]] = pairs[i+1]
 	}
