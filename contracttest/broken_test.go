@@ -75,11 +75,15 @@ type brokenAdapter struct {
 
 var brokenAdapters = []brokenAdapter{
 	{"Protector", "for another purpose or machine it cannot be unprotected", func(t *testing.T, broken bool) {
-		p := forAnyPurpose{contracttest.NewMemoryProtector(), broken}
+		whole := contracttest.NewMemoryProtector()
+		p := either[ports.Protector](broken, whole, forAnyPurpose{whole})
 		contracttest.Protector(t, func() ports.Protector { return p })
 	}},
 	{"Guard", "what lies there is not made again", func(t *testing.T, broken bool) {
-		contracttest.Guard(t, func() ports.Guard { return makesAgain{new(contracttest.RecordingGuard), broken} })
+		contracttest.Guard(t, func() ports.Guard {
+			whole := new(contracttest.RecordingGuard)
+			return either[ports.Guard](broken, whole, makesAgain{whole})
+		})
 	}},
 	{"EnrollmentKeyPlace", "in memory/a forgotten key is gone, and forgetting it again is no error", func(t *testing.T, broken bool) {
 		contracttest.EnrollmentKeyPlace(t, map[string]func(*testing.T) contracttest.KeyPlace{
@@ -110,10 +114,10 @@ var brokenAdapters = []brokenAdapter{
 		contracttest.StateDirectory(t, stores(broken))
 	}},
 	{"StoreTroubles", "credential: a failed write leaves what was stored", func(t *testing.T, broken bool) {
-		contracttest.StoreTroubles(t, func(*testing.T) contracttest.TroubledPlace[store] {
+		contracttest.StoreTroubles(t, func(*testing.T) contracttest.TroubledPlace[contracttest.Store] {
 			p := new(memory.Disk)
-			return contracttest.TroubledPlace[store]{
-				Open: func() store { return store{memory.OpenStore(p), p, broken} },
+			return contracttest.TroubledPlace[contracttest.Store]{
+				Open: func() contracttest.Store { return openStore(p, broken) },
 				Inflict: func(contracttest.Record, contracttest.Trouble) (end func()) {
 					p.Inject(memory.Faults{Save: ports.ErrNotWritten, Reserve: ports.ErrNotWritten})
 					return func() { p.Inject(memory.Faults{}) }
@@ -122,16 +126,13 @@ var brokenAdapters = []brokenAdapter{
 		})
 	}},
 	{"CertificateFiles", "the previous set comes back", func(t *testing.T, broken bool) {
-		contracttest.CertificateFiles(t, func(*testing.T) func() files {
-			p := new(memory.Disk)
-			return func() files { return files{memory.OpenCertificates(p), broken} }
-		})
+		contracttest.CertificateFiles(t, disks(false, func(p *memory.Disk) ports.CertificateFiles { return openFiles(p, broken) }))
 	}},
 	{"CertificateTroubles", "the revocation list stays as it was", func(t *testing.T, broken bool) {
 		contracttest.CertificateTroubles(t, func(*testing.T) contracttest.TroubledFiles {
 			p := new(memory.Disk)
 			return contracttest.TroubledFiles{
-				Open: func() ports.CertificateFiles { return files{memory.OpenCertificates(p), broken} },
+				Open: func() ports.CertificateFiles { return openFiles(p, broken) },
 				Full: func() (end func()) {
 					p.Inject(memory.Faults{InstallCRL: ports.ErrNotWritten})
 					return func() { p.Inject(memory.Faults{}) }
@@ -143,20 +144,27 @@ var brokenAdapters = []brokenAdapter{
 		contracttest.ProcessLock(t, disks(broken, memory.OpenLock))
 	}},
 	{"SignalReader", "fails at once with the context's error when it is done", func(t *testing.T, broken bool) {
-		contracttest.SignalReader(t, func(*testing.T) ports.SignalReader { return reader{broken: broken} })
+		contracttest.SignalReader(t, func(*testing.T) ports.SignalReader {
+			return either[ports.SignalReader](broken, memory.Signals{}, reader{})
+		})
 	}},
 	{"HostDescriber", "names what to configure where there is no address", func(t *testing.T, broken bool) {
-		describer := func(*testing.T) ports.HostDescriber { return describer{memory.Host{Hostname: "web-3"}, broken} }
-		contracttest.HostDescriber(t, describer, describer)
+		whole := memory.Host{Hostname: "web-3"}
+		fresh := func(*testing.T) ports.HostDescriber {
+			return either[ports.HostDescriber](broken, whole, describer{whole})
+		}
+		contracttest.HostDescriber(t, fresh, fresh)
 	}},
 	{"Supervisor", "a whole life is told without an error", func(t *testing.T, broken bool) {
-		contracttest.Supervisor(t, func(*testing.T) ports.Supervisor { return supervisor{broken: broken} })
+		contracttest.Supervisor(t, func(*testing.T) ports.Supervisor {
+			return either[ports.Supervisor](broken, unsupervised.Supervisor{}, supervisor{})
+		})
 	}},
 	{"Listener", "gives nothing to a client that it does not trust/revoked", func(t *testing.T, broken bool) {
 		contracttest.Listener(t, func(*testing.T) contracttest.ListenerUnderTest {
 			l := new(memory.Listener)
 			return contracttest.ListenerUnderTest{
-				Listener: l, Holder: holder{l, broken}, FreeAddress: "127.0.0.1:0",
+				Listener: l, Holder: either[ports.CertificateHolder](broken, l, holder{l}), FreeAddress: "127.0.0.1:0",
 				Connect: func(addr string, client tls.Certificate, roots *x509.CertPool) (contracttest.ListenerConn, error) {
 					leaf, err := x509.ParseCertificate(client.Certificate[0])
 					if err != nil {
@@ -171,7 +179,7 @@ var brokenAdapters = []brokenAdapter{
 	{"SiteEnroller", "one request for each call", func(t *testing.T, broken bool) {
 		contracttest.SiteEnroller(t, func(*testing.T, contracttest.SiteScript) contracttest.SiteServer {
 			e := new(memory.Site)
-			return contracttest.SiteServer{Enroller: site{e, broken}, Requests: func() []ports.SiteRequest {
+			return contracttest.SiteServer{Enroller: either[ports.SiteEnroller](broken, e, site{e}), Requests: func() []ports.SiteRequest {
 				return make([]ports.SiteRequest, len(e.Requests()))
 			}}
 		})
@@ -185,7 +193,7 @@ var brokenAdapters = []brokenAdapter{
 			m := &memory.Issuer{OnPoll: func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
 				return script.Submit
 			}}
-			return contracttest.ScriptedIssuer{Issuer: issuer{m.Client(nil), broken}, Requests: func() (out []contracttest.IssuerRequest) {
+			return contracttest.ScriptedIssuer{Issuer: either[ports.CertificateIssuer](broken, m.Client(nil), issuer{m.Client(nil)}), Requests: func() (out []contracttest.IssuerRequest) {
 				for _, r := range m.Requests() {
 					out = append(out, contracttest.IssuerRequest{Kind: string(r.Kind), Submit: r.Submit})
 				}
@@ -196,21 +204,29 @@ var brokenAdapters = []brokenAdapter{
 	{"IssuerLife", "denied", func(t *testing.T, broken bool) {
 		contracttest.IssuerLife(t, func(*testing.T, contracttest.IssuerKind) contracttest.LiveIssuer {
 			m := &memory.Issuer{Manual: true}
-			return contracttest.LiveIssuer{Issuer: issuer{m.Client(nil), broken}, Deny: m.Deny}
+			return contracttest.LiveIssuer{Issuer: either[ports.CertificateIssuer](broken, m.Client(nil), issuer{m.Client(nil)}), Deny: m.Deny}
 		})
 	}},
 	{"RelayDialer", "closed while nobody receives", func(t *testing.T, broken bool) {
 		contracttest.RelayDialer(t, func(*testing.T, contracttest.RelayScript) contracttest.RelayServer {
 			s := new(memory.Relay)
-			return contracttest.RelayServer{Dialer: dialer{s, broken}, Peer: func() contracttest.RelayPeer { return peer{conn: s.Last()} }}
+			return contracttest.RelayServer{Dialer: either[ports.RelayDialer](broken, s, dialer{s}), Peer: func() contracttest.RelayPeer { return peer{conn: s.Last()} }}
 		})
 	}},
 	{"LocalStatus", "status: nobody runs, before and after", func(t *testing.T, broken bool) {
 		contracttest.LocalStatus(t, func(*testing.T) contracttest.LocalEndpoint {
 			e := new(memory.StatusEndpoint)
-			return contracttest.LocalEndpoint{Server: e, Client: client{e, broken}}
+			return contracttest.LocalEndpoint{Server: e, Client: either[ports.StatusClient](broken, e, client{e})}
 		})
 	}},
+}
+
+// either is an adapter that is whole, or one that is broken.
+func either[P any](broken bool, whole, other P) P {
+	if broken {
+		return other
+	}
+	return whole
 }
 
 // disks makes stores that are opened over one disk in memory or, when broken,
@@ -227,148 +243,100 @@ func disks[S any](broken bool, open func(*memory.Disk) S) func(*testing.T) func(
 	}
 }
 
-func stores(broken bool) func(*testing.T) func() store {
-	return disks(false, func(p *memory.Disk) store { return store{memory.OpenStore(p), p, broken} })
+func stores(broken bool) func(*testing.T) func() contracttest.Store {
+	return disks(false, func(p *memory.Disk) contracttest.Store { return openStore(p, broken) })
 }
 
-// store, when broken, does not erase a key, erases a credential before it saves
-// another, sets nothing aside, and ignores that a context is done.
+func openStore(p *memory.Disk, broken bool) contracttest.Store {
+	s := memory.OpenStore(p)
+	return either[contracttest.Store](broken, s, store{s, p})
+}
+
+func openFiles(p *memory.Disk, broken bool) ports.CertificateFiles {
+	f := memory.OpenCertificates(p)
+	return either[ports.CertificateFiles](broken, f, files{f})
+}
+
+// From here on are the adapters that are broken.
+
+// store does not erase a key, erases a credential before it saves another, sets
+// nothing aside, and ignores that a context is done.
 type store struct {
 	*memory.Store
-	disk   *memory.Disk
-	broken bool
+	disk *memory.Disk
 }
 
 func (s store) Save(ctx context.Context, c ports.Credential) error {
-	if s.broken {
-		s.disk.Remove(memory.Credential)
-	}
+	s.disk.Remove(memory.Credential)
 	return s.Store.Save(ctx, c)
 }
 
-func (s store) EraseKey(ctx context.Context) error {
-	if s.broken {
-		return ctx.Err()
-	}
-	return s.Store.EraseKey(ctx)
-}
+func (s store) EraseKey(ctx context.Context) error { return ctx.Err() }
 
 func (s store) SaveRetries(ctx context.Context, r ports.RetryRecord) error {
-	if s.broken {
-		ctx = context.WithoutCancel(ctx)
-	}
-	return s.Store.SaveRetries(ctx, r)
+	return s.Store.SaveRetries(context.WithoutCancel(ctx), r)
 }
 
-func (s store) SetAside(ctx context.Context) (string, error) {
-	if s.broken {
-		return "nowhere", nil
-	}
-	return s.Store.SetAside(ctx)
-}
+func (s store) SetAside(context.Context) (string, error) { return "nowhere", nil }
 
-// files, when broken, restores nothing and does not say that a list was not
-// written.
-type files struct {
-	*memory.Certificates
-	broken bool
-}
+// files restores nothing and does not say that a list was not written.
+type files struct{ *memory.Certificates }
 
-func (f files) RestorePrevious(ctx context.Context) error {
-	if f.broken {
-		return nil
-	}
-	return f.Certificates.RestorePrevious(ctx)
-}
+func (f files) RestorePrevious(context.Context) error { return nil }
 
 func (f files) InstallCRL(ctx context.Context, pem []byte) error {
-	if err := f.Certificates.InstallCRL(ctx, pem); !f.broken {
-		return err
-	}
+	_ = f.Certificates.InstallCRL(ctx, pem) // this is what is wrong with it
 	return nil
 }
 
-// reader, when broken, ignores that a context is done.
-type reader struct {
-	memory.Signals
-	broken bool
-}
+// reader ignores that a context is done.
+type reader struct{ memory.Signals }
 
 func (r reader) Read(ctx context.Context) (ports.MachineSignals, error) {
-	if r.broken {
-		ctx = context.WithoutCancel(ctx)
-	}
-	return r.Signals.Read(ctx)
+	return r.Signals.Read(context.WithoutCancel(ctx))
 }
 
-// describer, when broken, does not say what to configure.
-type describer struct {
-	memory.Host
-	broken bool
-}
+// describer does not say what to configure.
+type describer struct{ memory.Host }
 
 func (d describer) Describe(ctx context.Context, managerHost string) (ports.HostFacts, error) {
 	facts, err := d.Host.Describe(ctx, managerHost)
-	if d.broken && err != nil {
+	if err != nil {
 		err = errors.New("no address")
 	}
 	return facts, err
 }
 
-// supervisor, when broken, cannot be told that the agent stops.
-type supervisor struct {
-	unsupervised.Supervisor
-	broken bool
-}
+// supervisor cannot be told that the agent stops.
+type supervisor struct{ unsupervised.Supervisor }
 
-func (s supervisor) Stopping() error {
-	if s.broken {
-		return errors.New("nobody is there")
-	}
-	return nil
-}
+func (supervisor) Stopping() error { return errors.New("nobody is there") }
 
-// holder, when broken, does not pass revocations on.
-type holder struct {
-	ports.CertificateHolder
-	broken bool
-}
+// holder does not pass revocations on.
+type holder struct{ ports.CertificateHolder }
 
 func (h holder) Use(c *ports.CertificateInUse) {
-	if h.broken && c != nil {
+	if c != nil {
 		c.Revoked = nil
 	}
 	h.CertificateHolder.Use(c)
 }
 
-type listenerConn struct{ *memory.ListenerConn }
-
-func (c listenerConn) Served() *x509.Certificate { return c.ListenerConn.Served }
-func (c listenerConn) Close()                    {}
-
-// site, when broken, tries again by itself.
-type site struct {
-	*memory.Site
-	broken bool
-}
+// site tries again by itself.
+type site struct{ *memory.Site }
 
 func (s site) Enroll(ctx context.Context, r ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
-	if s.broken {
-		s.Site.Enroll(ctx, r)
-	}
+	s.Site.Enroll(ctx, r)
 	return s.Site.Enroll(ctx, r)
 }
 
-// issuer, when broken, lets the resume value into a text and takes a refusal
-// for a pending decision.
-type issuer struct {
-	ports.CertificateIssuer
-	broken bool
-}
+// issuer lets the resume value into a text and takes a refusal for a pending
+// decision.
+type issuer struct{ ports.CertificateIssuer }
 
 func (i issuer) Submit(ctx context.Context, r ports.IssueRequest) ports.Answer[ports.SubmitOutcome] {
 	answer := i.CertificateIssuer.Submit(ctx, r)
-	if o, ok := answer.Outcome.(ports.Unavailable); ok && i.broken {
+	if o, ok := answer.Outcome.(ports.Unavailable); ok {
 		answer.Outcome = ports.Unavailable{Reason: o.Reason + " at /enroll/status/" + r.Resume.Reveal()}
 	}
 	return answer
@@ -376,37 +344,69 @@ func (i issuer) Submit(ctx context.Context, r ports.IssueRequest) ports.Answer[p
 
 func (i issuer) Interpret(r ports.Received) ports.IssueDecision {
 	decision := i.CertificateIssuer.Interpret(r)
-	if _, denied := decision.(ports.IssueDenied); denied && i.broken {
+	if _, denied := decision.(ports.IssueDenied); denied {
 		return ports.IssuePending{}
 	}
 	return decision
 }
 
-// dialer, when broken, returns connections on which sending never fails.
-type dialer struct {
-	*memory.Relay
-	broken bool
-}
+// dialer returns connections on which sending never fails.
+type dialer struct{ *memory.Relay }
 
 func (d dialer) Dial(ctx context.Context, hello ports.RelayHello) (ports.RelayConn, error) {
 	conn, err := d.Relay.Dial(ctx, hello)
 	if err != nil {
 		return nil, err
 	}
-	return relayConn{conn, d.broken}, nil
+	return relayConn{conn}, nil
 }
 
-type relayConn struct {
-	ports.RelayConn
-	broken bool
-}
+type relayConn struct{ ports.RelayConn }
 
 func (c relayConn) Send(ctx context.Context, s ports.AgentStatus) error {
-	if err := c.RelayConn.Send(ctx, s); !c.broken {
-		return err
-	}
+	_ = c.RelayConn.Send(ctx, s) // this is what is wrong with it
 	return nil
 }
+
+// client has a status though no agent runs.
+type client struct{ *memory.StatusEndpoint }
+
+func (c client) Status(ctx context.Context) (ports.Status, error) {
+	status, err := c.StatusEndpoint.Status(ctx)
+	if errors.Is(err, ports.ErrNotRunning) {
+		return ports.Status{State: ports.StateStopped}, nil
+	}
+	return status, err
+}
+
+// forAnyPurpose binds a secret to no purpose.
+type forAnyPurpose struct{ ports.Protector }
+
+func (p forAnyPurpose) Protect(secret ports.Secret, _, machineUID string) ([]byte, error) {
+	return p.Protector.Protect(secret, "", machineUID)
+}
+
+func (p forAnyPurpose) Unprotect(wrapped []byte, _, machineUID string) (ports.Secret, error) {
+	return p.Protector.Unprotect(wrapped, "", machineUID)
+}
+
+// makesAgain takes an existing directory for one that it made.
+type makesAgain struct{ ports.Guard }
+
+func (g makesAgain) Mkdir(path string) error {
+	err := g.Guard.Mkdir(path)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
+}
+
+// The other end of two of the conversations, whole or broken.
+
+type listenerConn struct{ *memory.ListenerConn }
+
+func (c listenerConn) Served() *x509.Certificate { return c.ListenerConn.Served }
+func (c listenerConn) Close()                    {}
 
 // peer is the part of the relay's end that the test uses.
 type peer struct {
@@ -415,53 +415,3 @@ type peer struct {
 }
 
 func (p peer) ClosedNormally() bool { return p.conn.ClosedNormally() }
-
-// client, when broken, has a status though no agent runs.
-type client struct {
-	*memory.StatusEndpoint
-	broken bool
-}
-
-func (c client) Status(ctx context.Context) (ports.Status, error) {
-	status, err := c.StatusEndpoint.Status(ctx)
-	if c.broken && errors.Is(err, ports.ErrNotRunning) {
-		return ports.Status{State: ports.StateStopped}, nil
-	}
-	return status, err
-}
-
-// forAnyPurpose is a protector that, when broken, binds a secret to no purpose.
-type forAnyPurpose struct {
-	ports.Protector
-	broken bool
-}
-
-func (p forAnyPurpose) Protect(secret ports.Secret, purpose, machineUID string) ([]byte, error) {
-	return p.Protector.Protect(secret, p.of(purpose), machineUID)
-}
-
-func (p forAnyPurpose) Unprotect(wrapped []byte, purpose, machineUID string) (ports.Secret, error) {
-	return p.Protector.Unprotect(wrapped, p.of(purpose), machineUID)
-}
-
-func (p forAnyPurpose) of(purpose string) string {
-	if p.broken {
-		return ""
-	}
-	return purpose
-}
-
-// makesAgain is a guard that, when broken, takes an existing directory for one
-// that it made.
-type makesAgain struct {
-	ports.Guard
-	broken bool
-}
-
-func (g makesAgain) Mkdir(path string) error {
-	err := g.Guard.Mkdir(path)
-	if g.broken && errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	return err
-}

@@ -18,6 +18,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -61,9 +63,7 @@ func start(t *testing.T, s *fakeserver.Server) *client {
 
 // trusting makes a client that trusts the fake's CA and shows certificates.
 func trusting(t *testing.T, s *fakeserver.Server, certificates ...tls.Certificate) *http.Client {
-	roots := x509.NewCertPool()
-	is.New(t).True(roots.AppendCertsFromPEM(s.CACertPEM()))
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: certificates}}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: rootsOf(t, s), Certificates: certificates}}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{
 		Transport:     transport,
@@ -116,16 +116,25 @@ func (c *client) do(method, path, body string, headers ...string) reply {
 	return r
 }
 
-func enrollBody(change func(map[string]any)) string {
-	body := map[string]any{
-		"site_code": testSite, "enrollment_key": testKey, "machine_uid": uid1, "hostname": "desk-17",
-		"labels": map[string]any{"company": "", "site": "HQ", "department": "", "device_type": "", "tags": []string{"laptop"}},
+// message is a golden request, after a change unless that is nil.
+func message(name string, change func(map[string]any)) string {
+	var m map[string]any
+	data, err := os.ReadFile(filepath.Join("testdata", "requests", name+".json"))
+	if err == nil {
+		err = json.Unmarshal(data, &m)
+	}
+	if err != nil {
+		panic(err)
 	}
 	if change != nil {
-		change(body)
+		change(m)
 	}
-	return asJSON(body)
+	return asJSON(m)
 }
+
+func enrollBody(change func(map[string]any)) string   { return message("enroll", change) }
+func registerBody(change func(map[string]any)) string { return message("register", change) }
+func frame(change func(map[string]any)) string        { return message("agent_status", change) }
 
 func asJSON(value any) string {
 	var b bytes.Buffer
@@ -184,6 +193,14 @@ func (c *client) connect(query url.Values) *websocket.Conn {
 	is.New(c.t).NoErr(err)
 	c.await(func() bool { return c.session(query.Get("machine_uid")) != nil })
 	return conn
+}
+
+// refused is dial for a connection that must not come about.
+func (c *client) refused(query url.Values, header http.Header) reply {
+	c.t.Helper()
+	_, r, err := c.dial(query, header)
+	is.New(c.t).True(err != nil) // no connection
+	return r
 }
 
 func (c *client) session(uid string) *fakeserver.Session {
@@ -246,17 +263,6 @@ func pool(t *testing.T, pemText string) *x509.CertPool {
 	p := x509.NewCertPool()
 	is.New(t).True(p.AppendCertsFromPEM([]byte(pemText)))
 	return p
-}
-
-func registerBody(change func(map[string]any)) string {
-	body := map[string]any{
-		"machine_id": strings.Repeat("0f", 16), "fqdn": "web-3.example.org", "ip_address": "10.20.0.7", "hostname": "web-3",
-		"os_details": map[string]any{"distro": "Debian GNU/Linux", "name": "debian", "version": "12", "codename": "bookworm", "id_like": "", "kernel": "6.1"},
-	}
-	if change != nil {
-		change(body)
-	}
-	return asJSON(body)
 }
 
 func (c *client) register(change func(map[string]any), headers ...string) reply {
@@ -326,17 +332,6 @@ func renewBody(t *testing.T, key crypto.Signer, names ...string) string {
 	return asJSON(map[string]string{"csr_pem": csr(t, key, names...)})
 }
 
-func frame(change func(map[string]any)) string {
-	f := map[string]any{
-		"type": "agent_status", "machine_uid": uid1, "hostname": "desk-17", "version": "1.0", "uptime_seconds": 61,
-		"certificate": map[string]any{"status": "valid", "not_after": "2031-01-02T03:04:05Z"},
-	}
-	if change != nil {
-		change(f)
-	}
-	return asJSON(f)
-}
-
 func write(t *testing.T, conn *websocket.Conn, text string) {
 	t.Helper()
 	is.New(t).NoErr(conn.Write(t.Context(), websocket.MessageText, []byte(text)))
@@ -356,4 +351,42 @@ func golden(t *testing.T, kind, name string) string {
 	data, err := os.ReadFile(filepath.Join("testdata", kind, name+".json"))
 	is.New(t).NoErr(err)
 	return string(data)
+}
+
+// answers checks an answer against a golden one, in which a text that begins with
+// ~ is a pattern.
+func answers(t *testing.T, r reply, status int, name string) {
+	t.Helper()
+	is := is.New(t)
+	is.Equal(r.status, status)
+	is.Equal(r.header.Get("Content-Type"), "application/json")
+	var got, want any
+	is.NoErr(json.Unmarshal([]byte(r.body), &got))
+	is.NoErr(json.Unmarshal([]byte(golden(t, "answers", name)), &want))
+	if !fits(got, want) {
+		t.Errorf("%s: got %s", name, r.body)
+	}
+}
+
+func fits(got, want any) bool {
+	switch want := want.(type) {
+	case map[string]any:
+		got, ok := got.(map[string]any)
+		for name := range want {
+			there, has := got[name]
+			ok = ok && has && fits(there, want[name])
+		}
+		return ok && len(got) == len(want)
+	case []any:
+		got, ok := got.([]any)
+		return ok && slices.EqualFunc(got, want, fits)
+	case string:
+		got, ok := got.(string)
+		if pattern, found := strings.CutPrefix(want, "~"); found {
+			return ok && regexp.MustCompile(`^(?:`+pattern+`)$`).MatchString(got)
+		}
+		return ok && got == want
+	default:
+		return got == want
+	}
 }

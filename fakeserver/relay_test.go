@@ -42,12 +42,8 @@ func TestRelayAuthorizationHeader(t *testing.T) {
 	c.await(func() bool { return c.session(uid1) != nil })
 	is.Equal(c.session(uid1).Auth, "header")
 
-	_, r, err := c.dial(relayQuery(key, nil), bearer)
-	is.True(err != nil)     // refused
-	is.Equal(r.status, 400) // both
-	_, r, err = c.dial(relayQuery("", nil), http.Header{"Authorization": {"Basic eA=="}})
-	is.True(err != nil) // refused
-	is.Equal(r.status, 400)
+	is.Equal(c.refused(relayQuery(key, nil), bearer).status, 400) // both
+	is.Equal(c.refused(relayQuery("", nil), http.Header{"Authorization": {"Basic eA=="}}).status, 400)
 }
 
 func TestRelayHandshakeIsStrict(t *testing.T) {
@@ -65,11 +61,7 @@ func TestRelayHandshakeIsStrict(t *testing.T) {
 		"two keys":         func(q url.Values) { q.Add("api_key", "cak_x") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			is := is.New(t)
-			_, r, err := c.dial(relayQuery(key, change), nil)
-			is.True(err != nil) // refused
-			is.Equal(r.status, 400)
-			is.True(r.member("error") != "") // says why
+			answers(t, c.refused(relayQuery(key, change), nil), 400, "refused")
 		})
 	}
 	t.Run("no upgrade", func(t *testing.T) {
@@ -176,9 +168,7 @@ func TestRelayLegacyKey(t *testing.T) {
 	c := start(t, &fakeserver.Server{LegacyKey: "shared-secret"})
 	c.connect(relayQuery("shared-secret", nil))
 	is.Equal(len(c.s.State().Machines), 0)
-	_, r, err := c.dial(relayQuery("shared-secre", nil), nil)
-	is.True(err != nil) // refused
-	is.Equal(r.member("code"), "UNKNOWN_AGENT")
+	answers(t, c.refused(relayQuery("shared-secre", nil), nil), 401, "relay-unknown-agent")
 }
 
 func TestCloseSaysGoingAway(t *testing.T) {

@@ -18,20 +18,17 @@ func TestEnrollMintsAFreshKeyEachTime(t *testing.T) {
 	c := start(t, &fakeserver.Server{})
 
 	first := c.enroll(nil)
-	is.Equal(first.status, 201)
-	is.True(regexp.MustCompile(`^cak_[A-Za-z0-9_-]{43}$`).MatchString(first.member("key")))
+	answers(t, first, 201, "enroll-201")
 	date, err := http.ParseTime(first.header.Get("Date"))
 	is.NoErr(err)
 	is.True(time.Since(date).Abs() < time.Minute)
 
 	again := c.enroll(nil)
-	is.Equal(again.status, 200)
+	answers(t, again, 200, "enroll-200")
 	is.True(again.member("key") != first.member("key"))
 
-	_, r, err := c.dial(relayQuery(first.member("key"), nil), nil)
-	is.True(err != nil) // the former key is void
-	is.Equal(r.status, 401)
-	is.Equal(r.member("code"), "") // simply wrong: no code
+	// The former key is void. No code is given: it is simply wrong.
+	answers(t, c.refused(relayQuery(first.member("key"), nil), nil), 401, "refused")
 	c.connect(relayQuery(again.member("key"), nil))
 
 	m := c.machine(uid1)
@@ -70,10 +67,9 @@ func TestEnrollSaysWhatIsWrong(t *testing.T) {
 		{"empty hostname", enrollBody(set("hostname", "")), "hostname is empty"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			is := is.New(t)
 			r := c.do("POST", "/api/enroll", test.body)
-			is.Equal(r.status, 400)
-			is.True(strings.Contains(r.member("error"), test.reason)) // has the reason
+			answers(t, r, 400, "refused")
+			is.New(t).True(strings.Contains(r.member("error"), test.reason)) // has the reason
 		})
 	}
 	t.Run("space between tokens", func(t *testing.T) {
@@ -96,19 +92,13 @@ func TestEnrollRejections(t *testing.T) {
 	c := start(t, &fakeserver.Server{})
 	is.Equal(c.enroll(nil).status, 201)
 
-	r := c.enroll(set("site_code", "NOWHERE"))
-	is.Equal(r.status, 401)
-	is.Equal(r.member("code"), "ENROLL_REJECTED")
-	r = c.enroll(set("enrollment_key", testKey+"x"))
-	is.Equal(r.status, 401)
-	is.Equal(r.member("code"), "ENROLL_REJECTED")
+	answers(t, c.enroll(set("site_code", "NOWHERE")), 401, "enroll-401")
+	answers(t, c.enroll(set("enrollment_key", testKey+"x")), 401, "enroll-401")
 
 	branch, err := c.s.AddSite("ACME-BRANCH", "")
 	is.NoErr(err)
 	toBranch := func(m map[string]any) { m["site_code"], m["enrollment_key"] = branch.SiteCode, branch.EnrollmentKey }
-	r = c.enroll(toBranch)
-	is.Equal(r.status, 409)
-	is.Equal(r.member("code"), "ENROLL_SITE_CONFLICT")
+	answers(t, c.enroll(toBranch), 409, "enroll-409")
 
 	is.NoErr(c.s.Assign(uid1, branch.SiteCode))
 	is.Equal(c.enroll(toBranch).status, 200)
@@ -141,10 +131,8 @@ func TestCollision(t *testing.T) {
 	other := set("hostname", "desk-18")
 	is.Equal(c.enroll(nil).status, 201)
 
-	r := c.enroll(other) // seen recently
-	is.Equal(r.status, 202)
-	is.Equal(strings.TrimSpace(r.body), `{"state":"collision_pending"}`)
-	is.Equal(c.enroll(nil).status, 200) // under its own name all is well, and the collision over
+	answers(t, c.enroll(other), 202, "enroll-202") // seen recently
+	is.Equal(c.enroll(nil).status, 200)            // under its own name all is well, and the collision over
 	is.Equal(c.machine(uid1).Collision, nil)
 
 	now.advance(5 * time.Minute)
@@ -165,8 +153,7 @@ func TestCollision(t *testing.T) {
 	is.Equal(c.enroll(set("hostname", "desk-20")).status, 202) // not the one that was confirmed
 	is.Equal(c.enroll(third).status, 202)                      // whose confirmation is void now
 	is.NoErr(c.s.Confirm(uid1))
-	r = c.enroll(third)
-	is.Equal(r.status, 200)
+	is.Equal(c.enroll(third).status, 200)
 	is.Equal(c.machine(uid1).Hostname, "desk-19")
 	is.Equal(c.machine(uid1).Collision, nil)
 	is.True(c.s.Confirm(uid1) != nil) // nothing left to confirm
@@ -183,7 +170,7 @@ func TestEnrollRateLimit(t *testing.T) {
 	now.advance(20 * time.Second)
 	is.Equal(c.enroll(nil).status, 200)
 	r := c.enroll(nil)
-	is.Equal(r.status, 429)
+	answers(t, r, 429, "enroll-429")
 	is.Equal(r.header.Get("Retry-After"), "40")
 	is.Equal(c.enroll(set("site_code", "OTHER")).status, 401) // counted by site
 	now.advance(40 * time.Second)
@@ -199,10 +186,7 @@ func TestRevokeAndForget(t *testing.T) {
 	conn := c.connect(relayQuery(key, nil))
 	is.Equal(c.do("POST", "/_fake/machines/"+uid1+"/revoke", "").status, 204)
 	is.Equal(int(closeCode(t, conn)), 1008)
-	_, r, err := c.dial(relayQuery(key, nil), nil)
-	is.True(err != nil) // refused
-	is.Equal(r.status, 401)
-	is.Equal(r.member("code"), "CREDENTIAL_REVOKED")
+	answers(t, c.refused(relayQuery(key, nil), nil), 401, "relay-credential-revoked")
 
 	fresh := c.enroll(nil)
 	is.Equal(fresh.status, 200)
@@ -210,10 +194,7 @@ func TestRevokeAndForget(t *testing.T) {
 
 	is.Equal(c.do("POST", "/_fake/machines/"+uid1+"/forget", "").status, 204)
 	is.Equal(int(closeCode(t, conn)), 1008)
-	_, r, err = c.dial(relayQuery(fresh.member("key"), nil), nil)
-	is.True(err != nil) // refused
-	is.Equal(r.status, 401)
-	is.Equal(r.member("code"), "UNKNOWN_AGENT")
+	answers(t, c.refused(relayQuery(fresh.member("key"), nil), nil), 401, "relay-unknown-agent")
 	is.Equal(c.do("POST", "/_fake/machines/"+uid1+"/forget", "").status, 404)
 	is.Equal(c.enroll(nil).status, 201)
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -47,10 +46,8 @@ func TestServe(t *testing.T) {
 	is.True(strings.HasPrefix(ready.Sites[0].Fingerprint, "v1 ("))
 	is.True(strings.HasPrefix(ready.Sites[1].EnrollmentKey, "cek_"))
 
-	pem, err := os.ReadFile(ready.CAFile)
+	roots, err := pool(ready.CAFile)
 	is.NoErr(err)
-	roots := x509.NewCertPool()
-	is.True(roots.AppendCertsFromPEM(pem))
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
 	answer, err := client.Get(ready.URL + "/_fake/state")
 	is.NoErr(err)

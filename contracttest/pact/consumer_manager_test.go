@@ -3,7 +3,9 @@
 package pact_test
 
 import (
+	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"testing"
 
@@ -98,46 +100,54 @@ func fetchingCRL() interaction {
 
 // registers checks what Submit makes of the answer to a registration.
 func registers[T any](check func(*testing.T, ports.Answer[ports.SubmitOutcome], T)) func(*testing.T, agent) {
-	return func(t *testing.T, a agent) {
-		answer := a.manager.Submit(t.Context(), ports.IssueRequest{
+	return asks(func(ctx context.Context, a agent) ports.Answer[ports.SubmitOutcome] {
+		return a.manager.Submit(ctx, ports.IssueRequest{
 			MachineID: machineID, Host: ports.HostFacts{FQDN: fqdn, IPAddress: address, OS: osDetails, Hostname: hostname},
 			CSR: []byte(csr), IdempotencyKey: idempotencyKey,
 		})
-		check(t, answer, outcome[T](t, answer.Outcome))
-	}
+	}, check)
 }
 
 // polls checks what Submit makes of the answer to a poll.
 func polls[T any](check func(*testing.T, ports.Answer[ports.SubmitOutcome], T)) func(*testing.T, agent) {
-	return func(t *testing.T, a agent) {
-		answer := a.manager.Submit(t.Context(), ports.IssueRequest{Resume: ports.NewSecret(pollingToken)})
-		check(t, answer, outcome[T](t, answer.Outcome))
-	}
+	return asks(func(ctx context.Context, a agent) ports.Answer[ports.SubmitOutcome] {
+		return a.manager.Submit(ctx, ports.IssueRequest{Resume: ports.NewSecret(pollingToken)})
+	}, check)
 }
 
 // decides checks what Interpret makes of a poll's 200.
 func decides[T any](check func(*testing.T, T)) func(*testing.T, agent) {
 	return func(t *testing.T, a agent) {
-		polls(func(t *testing.T, _ ports.Answer[ports.SubmitOutcome], o ports.IssueReceived) {
-			check(t, outcome[T](t, a.manager.Interpret(o.Received)))
-		})(t, a)
+		polls(interpreted[ports.SubmitOutcome](a, check))(t, a)
 	}
 }
 
 // renews checks what Renew makes of the answer.
 func renews[T any](check func(*testing.T, ports.Answer[ports.RenewOutcome], T)) func(*testing.T, agent) {
-	return func(t *testing.T, a agent) {
-		answer := a.manager.Renew(t.Context(), []byte(csr))
-		check(t, answer, outcome[T](t, answer.Outcome))
-	}
+	return asks(func(ctx context.Context, a agent) ports.Answer[ports.RenewOutcome] {
+		return a.manager.Renew(ctx, []byte(csr))
+	}, check)
 }
 
 // renewed checks what Interpret makes of a renewal's 200.
 func renewed[T any](check func(*testing.T, T)) func(*testing.T, agent) {
 	return func(t *testing.T, a agent) {
-		renews(func(t *testing.T, _ ports.Answer[ports.RenewOutcome], o ports.IssueReceived) {
-			check(t, outcome[T](t, a.manager.Interpret(o.Received)))
-		})(t, a)
+		renews(interpreted[ports.RenewOutcome](a, check))(t, a)
+	}
+}
+
+// interpreted checks what Interpret makes of a 200.
+func interpreted[O, T any](a agent, check func(*testing.T, T)) func(*testing.T, ports.Answer[O], ports.IssueReceived) {
+	return func(t *testing.T, _ ports.Answer[O], o ports.IssueReceived) {
+		check(t, outcome[T](t, a.manager.Interpret(o.Received)))
+	}
+}
+
+// unavailableFor checks the reason, and when the manager wants to be asked again.
+func unavailableFor[O any](reason, retryAfter string) func(*testing.T, ports.Answer[O], ports.Unavailable) {
+	return func(t *testing.T, a ports.Answer[O], o ports.Unavailable) {
+		contains(t, o.Reason, reason)
+		is(t, a.RetryAfter, retryAfter)
 	}
 }
 
@@ -170,9 +180,7 @@ func managerInteractions() []interaction {
 	// bundle is an answer with the members that must be there, and more.
 	bundle := func(more map[string]any) response {
 		body := map[string]any{"ca_crt": pem(certificate, certificate), "server_crt": pem(certificate, certificate)}
-		for name, value := range more {
-			body[name] = value
-		}
+		maps.Copy(body, more)
 		return answers(200, body)
 	}
 	key, cert, list := examplePEM(privateKey), examplePEM(certificate), examplePEM(crlKind)
@@ -246,30 +254,19 @@ func managerFaultInteractions() (list []interaction) {
 	refusal := func(status int) response { return answers(status, map[string]any{"error": "not like this"}) }
 	const redirected = "a redirect to https://other.example.org, which is not followed"
 
-	noToken := func(reason, retryAfter string) func(*testing.T, agent) {
-		return registers(func(t *testing.T, a ports.Answer[ports.SubmitOutcome], o ports.Unavailable) {
-			contains(t, o.Reason, reason)
-			is(t, a.RetryAfter, retryAfter)
-		})
-	}
+	notSubmitted := unavailableFor[ports.SubmitOutcome]
 	add(registering(), "register: too many", tooMany(), registers(func(t *testing.T, a ports.Answer[ports.SubmitOutcome], _ ports.IssueBusy) {
 		is(t, a.RetryAfter, "2")
 	}))
-	add(registering(), "register: an error of the manager", response{status: 500}, noToken("500", ""))
-	add(registering(), "register: the manager is unavailable", unavailable(), noToken("503", "2"))
-	add(registering(), "register: 202 that is not JSON", page(202), noToken("is not a JSON object", ""))
-	add(registering(), "register: 202 without a token", answers(202, map[string]any{"polling_token": ""}), noToken("holds no usable polling_token", ""))
+	add(registering(), "register: an error of the manager", response{status: 500}, registers(notSubmitted("500", "")))
+	add(registering(), "register: the manager is unavailable", unavailable(), registers(notSubmitted("503", "2")))
+	add(registering(), "register: 202 that is not JSON", page(202), registers(notSubmitted("is not a JSON object", "")))
+	add(registering(), "register: 202 without a token", answers(202, map[string]any{"polling_token": ""}), registers(notSubmitted("holds no usable polling_token", "")))
 	for _, status := range []int{200, 400, 403, 404} {
 		add(registering(), "register: "+statusName(status), refusal(status), registers(unexpected(status, "not like this")))
 	}
 	add(registering(), "register: a redirect", redirect(), registers(unexpected(302, redirected)))
 
-	noDecision := func(reason, retryAfter string) func(*testing.T, agent) {
-		return polls(func(t *testing.T, a ports.Answer[ports.SubmitOutcome], o ports.Unavailable) {
-			contains(t, o.Reason, reason)
-			is(t, a.RetryAfter, retryAfter)
-		})
-	}
 	unreadable := func(reason string) func(*testing.T, agent) {
 		return decides(func(t *testing.T, o ports.IssueUnreadable) { contains(t, o.Reason, reason) })
 	}
@@ -280,8 +277,8 @@ func managerFaultInteractions() (list []interaction) {
 		contains(t, o.Reason, "429")
 		is(t, a.RetryAfter, "2")
 	}))
-	add(poll, "poll: an error of the manager", response{status: 500}, noDecision("500", ""))
-	add(poll, "poll: the manager is unavailable", unavailable(), noDecision("503", "2"))
+	add(poll, "poll: an error of the manager", response{status: 500}, polls(notSubmitted("500", "")))
+	add(poll, "poll: the manager is unavailable", unavailable(), polls(notSubmitted("503", "2")))
 	add(poll, "poll: 200 that is not JSON", page(200), unreadable("is not a JSON object"))
 	add(poll, "poll: 200 with an unknown status", answers(200, map[string]any{"status": "perhaps"}), unreadable("unknown status perhaps"))
 	add(poll, "poll: approved without a certificate", answers(200, map[string]any{"status": "approved", "ca_crt": examplePEM(certificate)}),
@@ -295,12 +292,7 @@ func managerFaultInteractions() (list []interaction) {
 	}
 	add(poll, "poll: a redirect", redirect(), polls(unexpected(302, redirected)))
 
-	notRenewed := func(reason, retryAfter string) func(*testing.T, agent) {
-		return renews(func(t *testing.T, a ports.Answer[ports.RenewOutcome], o ports.Unavailable) {
-			contains(t, o.Reason, reason)
-			is(t, a.RetryAfter, retryAfter)
-		})
-	}
+	notRenewed := unavailableFor[ports.RenewOutcome]
 	notBundled := func(reason string) func(*testing.T, agent) {
 		return renewed(func(t *testing.T, o ports.IssueUnreadable) { contains(t, o.Reason, reason) })
 	}
@@ -309,42 +301,33 @@ func managerFaultInteractions() (list []interaction) {
 			is(t, o.Status, status)
 		}))
 	}
-	add(renewing(), "renew: the request took too long", refusal(408), notRenewed("408", ""))
-	add(renewing(), "renew: too many", tooMany(), notRenewed("429", "2"))
-	add(renewing(), "renew: an error of the manager", response{status: 500}, notRenewed("500", ""))
-	add(renewing(), "renew: the manager is unavailable", unavailable(), notRenewed("503", "2"))
+	add(renewing(), "renew: the request took too long", refusal(408), renews(notRenewed("408", "")))
+	add(renewing(), "renew: too many", tooMany(), renews(notRenewed("429", "2")))
+	add(renewing(), "renew: an error of the manager", response{status: 500}, renews(notRenewed("500", "")))
+	add(renewing(), "renew: the manager is unavailable", unavailable(), renews(notRenewed("503", "2")))
 	add(renewing(), "renew: 200 that is not JSON", page(200), notBundled("is not a JSON object"))
 	add(renewing(), "renew: 200 without a certificate", answers(200, map[string]any{"ca_crt": examplePEM(certificate)}), notBundled("holds no server_crt"))
-	add(renewing(), "renew: a redirect", redirect(), notRenewed("302", ""))
+	add(renewing(), "renew: a redirect", redirect(), renews(notRenewed("302", "")))
 
-	noList := func(reason, retryAfter string) func(*testing.T, agent) {
-		return fetchesCRL(func(t *testing.T, a ports.Answer[ports.RevocationOutcome], o ports.Unavailable) {
-			contains(t, o.Reason, reason)
-			is(t, a.RetryAfter, retryAfter)
-		})
-	}
-	add(fetchingCRL(), "crl: 404", refusal(404), noList("404", ""))
-	add(fetchingCRL(), "crl: too many", tooMany(), noList("429", "2"))
-	add(fetchingCRL(), "crl: an error of the manager", response{status: 500}, noList("500", ""))
-	add(fetchingCRL(), "crl: the manager is unavailable", unavailable(), noList("503", "2"))
-	add(fetchingCRL(), "crl: a redirect", redirect(), noList("302", ""))
+	noList := unavailableFor[ports.RevocationOutcome]
+	add(fetchingCRL(), "crl: 404", refusal(404), fetchesCRL(noList("404", "")))
+	add(fetchingCRL(), "crl: too many", tooMany(), fetchesCRL(noList("429", "2")))
+	add(fetchingCRL(), "crl: an error of the manager", response{status: 500}, fetchesCRL(noList("500", "")))
+	add(fetchingCRL(), "crl: the manager is unavailable", unavailable(), fetchesCRL(noList("503", "2")))
+	add(fetchingCRL(), "crl: a redirect", redirect(), fetchesCRL(noList("302", "")))
 	return list
 }
 
 // fetchesCRL checks what RevocationList makes of the answer.
 func fetchesCRL[T any](check func(*testing.T, ports.Answer[ports.RevocationOutcome], T)) func(*testing.T, agent) {
-	return func(t *testing.T, a agent) {
-		answer := a.manager.RevocationList(t.Context())
-		check(t, answer, outcome[T](t, answer.Outcome))
-	}
+	return asks(func(ctx context.Context, a agent) ports.Answer[ports.RevocationOutcome] {
+		return a.manager.RevocationList(ctx)
+	}, check)
 }
 
 // with is params and more of them.
 func with(params map[string]any, pairs ...string) map[string]any {
-	all := map[string]any{}
-	for name, value := range params {
-		all[name] = value
-	}
+	all := maps.Clone(params)
 	for i := 0; i < len(pairs); i += 2 {
 		all[pairs[i]] = pairs[i+1]
 	}

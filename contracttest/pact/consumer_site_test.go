@@ -3,6 +3,7 @@
 package pact_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -62,12 +63,11 @@ func (i interaction) answered(r response, check func(*testing.T, agent)) interac
 
 // enrolls checks what Enroll makes of the answer.
 func enrolls[T any](code string, l ports.Labels, check func(*testing.T, ports.Answer[ports.SiteOutcome], T)) func(*testing.T, agent) {
-	return func(t *testing.T, a agent) {
-		answer := a.site.Enroll(t.Context(), ports.SiteRequest{
+	return asks(func(ctx context.Context, a agent) ports.Answer[ports.SiteOutcome] {
+		return a.site.Enroll(ctx, ports.SiteRequest{
 			SiteCode: code, EnrollmentKey: ports.NewSecret(enrollmentKey), MachineUID: machineUID, Hostname: siteHostname, Labels: l,
 		})
-		check(t, answer, outcome[T](t, answer.Outcome))
-	}
+	}, check)
 }
 
 func siteInteractions() []interaction {

@@ -3,6 +3,7 @@
 package pact_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -145,6 +146,14 @@ func outcome[T any](t *testing.T, got any) T {
 		t.Fatalf("the adapter returns %#v, want a %T", got, want)
 	}
 	return want
+}
+
+// asks asks by an adapter and has check judge what that returns.
+func asks[O, T any](ask func(context.Context, agent) ports.Answer[O], check func(*testing.T, ports.Answer[O], T)) func(*testing.T, agent) {
+	return func(t *testing.T, a agent) {
+		answer := ask(t.Context(), a)
+		check(t, answer, outcome[T](t, answer.Outcome))
+	}
 }
 
 // form is a text of a form; the whole of it must match.

@@ -32,6 +32,9 @@ func TestDecideTruthTable(t *testing.T) {
 			for _, legacy := range []bool{false, true} {
 				d := Decide(Found{Stored: stored, Site: site, Legacy: legacy})
 				fmt.Fprintf(&b, "%-18s %-5v %-7v %s\n", storedNames[stored], site, legacy, decisionNames[d])
+				t.Run(fmt.Sprintf("%s/site=%v/legacy=%v", storedNames[stored], site, legacy), func(t *testing.T) {
+					keepsTheRules(t, stored, site, legacy, d)
+				})
 			}
 		}
 	}
@@ -50,29 +53,22 @@ func TestDecideTruthTable(t *testing.T) {
 	}
 }
 
-// The rules that matter most, so that a new golden file cannot lose them.
-func TestDecideRules(t *testing.T) {
-	for stored := None; stored <= NewerVersion; stored++ {
-		for _, site := range []bool{false, true} {
-			for _, legacy := range []bool{false, true} {
-				d := Decide(Found{Stored: stored, Site: site, Legacy: legacy})
-				t.Run(fmt.Sprintf("%s/site=%v/legacy=%v", storedNames[stored], site, legacy), func(t *testing.T) {
-					is := is.New(t)
-					if stored == Unreadable || stored == NewerVersion {
-						is.True(d == BlockedUnreadable || d == BlockedNewer) // never enroll over it
-					}
-					if d == UseStored {
-						is.Equal(stored, Ours) // a key is sent only to who issued it
-					}
-					if d == UseLegacy {
-						is.True(stored == None && !site && legacy) // only where there is nothing else
-					}
-					if d == Enroll || d == EnrollKeepingOld {
-						is.True(site) // only where it is configured
-					}
-				})
-			}
-		}
+// keepsTheRules checks the rules that matter most, so that a new golden file
+// cannot lose them.
+func keepsTheRules(t *testing.T, stored Stored, site, legacy bool, d Decision) {
+	t.Helper()
+	is := is.New(t)
+	if stored == Unreadable || stored == NewerVersion {
+		is.True(d == BlockedUnreadable || d == BlockedNewer) // never enroll over it
+	}
+	if d == UseStored {
+		is.Equal(stored, Ours) // a key is sent only to who issued it
+	}
+	if d == UseLegacy {
+		is.True(stored == None && !site && legacy) // only where there is nothing else
+	}
+	if d == Enroll || d == EnrollKeepingOld {
+		is.True(site) // only where it is configured
 	}
 }
 

@@ -61,7 +61,7 @@ func TestDecisionTable(t *testing.T) {
 			return identity.Decide(nil, signals(uuid, board, disk, machineID), "", chance)
 		})
 	}
-	got := strings.ReplaceAll(b.String(), " \n", "\n")
+	got := b.String()
 	for strings.Contains(got, " \n") {
 		got = strings.ReplaceAll(got, " \n", "\n")
 	}

@@ -16,6 +16,8 @@ var classes = []ports.DelayClass{ports.Transient, ports.Pending, ports.Operator}
 
 const almostOne = 1 - 1e-9
 
+var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
 func TestWaitFollowsTheTable(t *testing.T) {
 	p := Shipped()
 	for _, test := range []struct {
@@ -71,7 +73,6 @@ func FuzzWaitStaysWithinItsBounds(f *testing.F) {
 }
 
 func TestParseRetryAfter(t *testing.T) {
-	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for header, want := range map[string]time.Duration{
 		"":                               0,
 		"0":                              0,
@@ -118,7 +119,6 @@ func TestAfterNeverUndercutsWhatWasAsked(t *testing.T) {
 }
 
 func TestNotBefore(t *testing.T) {
-	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	p := Shipped()
 	for name, test := range map[string]struct {
 		entry ports.RetryEntry
@@ -148,7 +148,6 @@ func TestNotBefore(t *testing.T) {
 func TestBeginAndFail(t *testing.T) {
 	is := is.New(t)
 	p := Shipped()
-	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	fresh := ports.RetryEntry{Target: "t"}
 	begun := Begin(fresh, now)
 	is.Equal(begun.Attempts, map[ports.DelayClass]int{ports.Transient: 1})
@@ -188,7 +187,6 @@ func TestPollWait(t *testing.T) {
 }
 
 func TestCRLWait(t *testing.T) {
-	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for name, tt := range map[string]struct {
 		next time.Time
 		u    float64
@@ -210,7 +208,6 @@ func TestCRLWait(t *testing.T) {
 
 func TestMayObey(t *testing.T) {
 	is := is.New(t)
-	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	is.True(MayObey(time.Time{}, now))              // never before
 	is.True(!MayObey(now, now))                     // just now
 	is.True(!MayObey(now.Add(1-time.Hour), now))    // within the hour
