@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/e2e/control"
 )
 
 func TestAnotherServerIsEnrolledAtAndTheOldKeyKeptUntilThen(t *testing.T) {
@@ -95,7 +97,7 @@ func TestAStateOfANewerVersionIsLeftUntouched(t *testing.T) {
 			m.must(0, "enroll")
 			mine := m.read(file)
 			var e envelope
-			decode(t, mine, &e)
+			control.Decode(t, mine, &e)
 			e.Format, e.WrittenBy = 99, "99.3.1"
 			e.seal()
 			newer, err := json.Marshal(e)

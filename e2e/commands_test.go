@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/e2e/control"
 )
 
 func TestEnrollEnrollsAndExits(t *testing.T) {
@@ -33,7 +35,7 @@ func TestEnrollEnrollsAndExits(t *testing.T) {
 
 			r = m.must(0, "enroll", "--force")
 			is.Equal(s.enrollments(), 2)
-			is.Equal(s.requestsTo(enrollPath)[1].Status, 200)
+			is.Equal(s.RequestsTo(enrollPath)[1].Status, 200)
 			is.True(m.key() != key) // another key
 			is.Equal(m.agentID(), id)
 
@@ -163,7 +165,7 @@ func TestAServiceWaitsForAPersonsEnrollmentAndTakesOver(t *testing.T) {
 	s.onlyMachine(m)
 	is.Equal(m.key(), key)
 	is.Equal(s.connections(), 1)
-	is.Equal(s.state().Machines[0].Enrollments, 1)
+	is.Equal(s.State().Machines[0].Enrollments, 1)
 	is.Equal(m.is("connected").code, 0)
 }
 
@@ -214,7 +216,7 @@ func TestIdentifySaysWhichMachineThisIs(t *testing.T) {
 	id := m.agentID()
 	saved := m.read(identityFile)
 	var said map[string]string
-	decode(t, []byte(m.must(0, "identify", "--json").out), &said)
+	control.Decode(t, []byte(m.must(0, "identify", "--json").out), &said)
 	is.Equal(said["machine_uid"], m.uid)
 	is.Equal(said["machine_uid_source"], "configured")
 	m.must(0, "identify", "--save")
@@ -224,7 +226,7 @@ func TestIdentifySaysWhichMachineThisIs(t *testing.T) {
 	m.configure(s.URL, s.CA)
 	m.start().connected()
 	s.onlyMachine(m)
-	is.Equal(s.state().Relay[0].AgentID, id)
+	is.Equal(s.State().Relay[0].AgentID, id)
 }
 
 func TestVersionHelpAndCompletion(t *testing.T) {

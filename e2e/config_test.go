@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/e2e/control"
 )
 
 // commands are those that read the configuration.
@@ -47,7 +49,7 @@ func TestEveryProblemOfAConfigurationIsNamedInOneRun(t *testing.T) {
 	if _, err := os.Stat(m.dir); !os.IsNotExist(err) {
 		t.Errorf("a state directory was made: %v", err)
 	}
-	if n := len(s.requests()); n != 0 {
+	if n := len(s.Requests()); n != 0 {
 		t.Errorf("%d requests were sent", n)
 	}
 }
@@ -115,7 +117,7 @@ func TestTheConfigurationComesFromFileEnvironmentAndFlags(t *testing.T) {
 	s.onlyMachine(m)
 	is.True(m.stored())
 	var sent struct{ Labels map[string]any }
-	decode(t, s.requestsTo(enrollPath)[0].Body, &sent)
+	control.Decode(t, s.RequestsTo(enrollPath)[0].Body, &sent)
 	matches(t, "labels", map[string]any{
 		"company": "Acme", "site": "HQ", "department": "Sales, Größe <&>", "device_type": "workstation", "tags": []any{"laptop", "finance"},
 	}, sent.Labels)

@@ -23,6 +23,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/muster-agent/muster/e2e/control"
 )
 
 // machine is a state directory and an environment: where an agent runs.
@@ -677,9 +679,9 @@ func (m *machine) write(name string, content []byte) {
 func (m *machine) record(name string, payload any) envelope {
 	m.t.Helper()
 	var e envelope
-	decode(m.t, m.read(name), &e)
+	control.Decode(m.t, m.read(name), &e)
 	e = e.open(m.t, name)
-	decode(m.t, e.Payload, payload)
+	control.Decode(m.t, e.Payload, payload)
 	return e
 }
 

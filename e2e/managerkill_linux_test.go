@@ -94,8 +94,8 @@ func (m *machine) endsServing(s *server, before int, killed step) (conflict bool
 		if got := m.status(); got.State != "blocked" || got.Enrollment.Manager.State != "conflict" {
 			m.t.Errorf("killed at %q: the status is %+v", at, got)
 		}
-		hosts := s.hosts()
-		s.decide(hosts[len(hosts)-1].ID, "approve")
+		hosts := s.Hosts()
+		s.Decide(hosts[len(hosts)-1].ID, "approve")
 		return "wait"
 	})
 	a.serves()
@@ -103,7 +103,7 @@ func (m *machine) endsServing(s *server, before int, killed step) (conflict bool
 	if conflict {
 		want = 2
 	}
-	hosts := s.hosts()
+	hosts := s.Hosts()
 	if got := len(hosts) - before; got != want {
 		m.t.Errorf("killed at %q: %d registrations, not %d\n%s", at, got, want, a.log.tail())
 	}
@@ -117,7 +117,7 @@ func (m *machine) endsServing(s *server, before int, killed step) (conflict bool
 		return ""
 	})
 	m.settled()
-	s.decide(hosts[len(hosts)-1].ID, "remove") // the same name for the next
+	s.Decide(hosts[len(hosts)-1].ID, "remove") // the same name for the next
 	return conflict
 }
 
@@ -135,7 +135,7 @@ func TestAHostKilledAtEachStepOfItsEnrollmentEndsServing(t *testing.T) {
 				var got killed
 				for n := lane + 1; n < int(last.Load()); n += lanes {
 					m := newHost(t, s)
-					before := len(s.hosts())
+					before := len(s.Hosts())
 					at := m.killAtStep(n)
 					if at.at == "" {
 						last.Store(min(last.Load(), int64(n)))
@@ -230,7 +230,7 @@ func TestAHostKilledAtEachStepOfARenewalServesAllTheTime(t *testing.T) {
 				s := startServer(t, dueAtOnce...)
 				for n := lane + 1; ; n += lanes {
 					m := newHost(t, s)
-					before := len(s.requestsTo(registerPath))
+					before := len(s.RequestsTo(registerPath))
 					m.must(0, "enroll")
 					at := m.killAtRenewal(n)
 					if at == "" {
@@ -242,10 +242,10 @@ func TestAHostKilledAtEachStepOfARenewalServesAllTheTime(t *testing.T) {
 					a.renewed()
 					m.settled()
 					is.True(!m.has("enrollment/rejected"))              // no bundle was refused
-					is.Equal(len(s.requestsTo(registerPath)), before+1) // only enroll registered
+					is.Equal(len(s.RequestsTo(registerPath)), before+1) // only enroll registered
 					a.kill()
-					hosts := s.hosts()
-					s.decide(hosts[len(hosts)-1].ID, "remove") // the same name for the next
+					hosts := s.Hosts()
+					s.Decide(hosts[len(hosts)-1].ID, "remove") // the same name for the next
 					if t.Failed() {
 						t.Fatalf("killed at %q\n%s", at, a.log.tail())
 					}

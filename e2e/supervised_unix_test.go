@@ -178,7 +178,7 @@ func TestSIGHUPReadsTheConfigurationAgain(t *testing.T) {
 	is.True(strings.Contains(a.logged("configuration", 3).Msg, "takes effect"))
 	a.logged("relay.connected", 2)
 	eventually(t, func() string {
-		if w := s.state(); s.connections() != 2 || len(w.Relay) != 1 || w.Relay[0].Auth != "header" {
+		if w := s.State(); s.connections() != 2 || len(w.Relay) != 1 || w.Relay[0].Auth != "header" {
 			return fmt.Sprintf("it has connected %d times: %+v", s.connections(), w.Relay)
 		}
 		return ""
