@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/matryer/is"
 )
@@ -14,7 +13,7 @@ func TestTwoMachinesThatLookAlikeAreToldApartByAnOperator(t *testing.T) {
 	s := startServer(t)
 	first := newMachine(t, s)
 	first.asHost("desk-1")
-	first.delays(20*time.Millisecond, 40*time.Millisecond)
+	first.hasty()
 	second := first.twin()
 	second.asHost("desk-2")
 

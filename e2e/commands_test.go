@@ -67,8 +67,7 @@ func TestTheEndsOfAnEnrollmentAtASiteAsAShellSeesThem(t *testing.T) {
 		is := is.New(t)
 		s := startServer(t)
 		s.refuse(500)
-		m := newMachine(t, s)
-		m.delays(10*time.Millisecond, 20*time.Millisecond)
+		m := newMachine(t, s).hasty()
 		r := m.must(1, "enroll")
 		is.True(strings.Contains(r.out, "500")) // the last answer
 		is.Equal(s.enrollments(), 5)
@@ -92,7 +91,7 @@ func TestTheEndsOfAnEnrollmentAtASiteAsAShellSeesThem(t *testing.T) {
 		a := m.start("enroll")
 		a.said("operator")
 		is.Equal(first(a.stop()), 2)
-		m.delays(20*time.Millisecond, 40*time.Millisecond)
+		m.hasty()
 		a = m.start("enroll")
 		a.said("operator")
 		s.heal()

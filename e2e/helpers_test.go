@@ -92,6 +92,12 @@ func (m *machine) delays(least, most time.Duration) {
 	}
 }
 
+// hasty has it try everything again soon.
+func (m *machine) hasty() *machine {
+	m.delays(20*time.Millisecond, 40*time.Millisecond)
+	return m
+}
+
 // delay sets one class.
 func (m *machine) delay(class string, least, most time.Duration) {
 	m.env["MUSTER_"+class+"_MIN"], m.env["MUSTER_"+class+"_MAX"] = least.String(), most.String()
@@ -650,6 +656,21 @@ func (e *envelope) seal() {
 	e.SHA256 = hex.EncodeToString(sum[:])
 }
 
+// makeNewer makes a record one of a newer version, and returns it.
+func (m *machine) makeNewer(name, version string) []byte {
+	m.t.Helper()
+	var e envelope
+	control.Decode(m.t, m.read(name), &e)
+	e.Format, e.WrittenBy = 99, version
+	e.seal()
+	newer, err := json.Marshal(e)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.write(name, newer)
+	return newer
+}
+
 func (m *machine) read(name string) []byte {
 	m.t.Helper()
 	data, err := os.ReadFile(m.path(name))
@@ -707,14 +728,7 @@ func (m *machine) agentID() string {
 }
 
 // stored reports whether a key is stored.
-func (m *machine) stored() bool {
-	m.t.Helper()
-	_, err := os.Stat(m.path(credentialFile))
-	if err != nil && !os.IsNotExist(err) {
-		m.t.Fatal(err)
-	}
-	return err == nil
-}
+func (m *machine) stored() bool { m.t.Helper(); return m.has(credentialFile) }
 
 // setAside lists what was set aside as damaged.
 func (m *machine) setAside() []string {

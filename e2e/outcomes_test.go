@@ -148,8 +148,7 @@ func TestAClockThatIsWrongIsReportedAndNothingIsThrownAway(t *testing.T) {
 			t.Parallel()
 			is := is.New(t)
 			s := startServer(t)
-			m := newMachine(t, s)
-			m.delays(20*time.Millisecond, 40*time.Millisecond)
+			m := newMachine(t, s).hasty()
 			// With the clocks right, a key that was refused for so long would be
 			// enrolled for again.
 			m.env["MUSTER_REENROLL_AFTER"] = "100ms"

@@ -169,7 +169,7 @@ func TestNoPartOfASecretShows(t *testing.T) {
 	m := newMachine(t, nil)
 	m.configure(s.URL, s.CA)
 	m.env["MUSTER_ENROLLMENT_KEY"] = key
-	m.delays(10*time.Millisecond, 20*time.Millisecond)
+	m.hasty()
 
 	// A server with bad manners repeats what it was sent.
 	foreign := c.mark("API key in a refusal", "cak_")
@@ -288,7 +288,7 @@ func TestNoPartOfASecretShowsInAWrongCallOrConfiguration(t *testing.T) {
 	} {
 		m := newMachine(t, s)
 		m.env["MUSTER_ENROLLMENT_KEY"] = key
-		m.delays(10*time.Millisecond, 20*time.Millisecond)
+		m.hasty()
 		for name, value := range env {
 			m.env[name] = value
 		}
