@@ -63,7 +63,9 @@ func TestNothingConfiguredIsNoError(t *testing.T) {
 		is.True(strings.Contains(r.out+r.errs, name))
 	}
 	r = m.must(1, "enroll")
-	is.True(strings.Contains(r.out+r.errs, "MUSTER_SERVER_URL"))
+	is.True(strings.Contains(r.out, "MUSTER_SERVER_URL"))
+	is.True(strings.Contains(r.out, "MUSTER_MANAGER_URL"))
+	is.True(strings.Contains(m.must(1, "renew-certs").out, "MUSTER_MANAGER_URL"))
 	r = m.must(1, "status", "--json")
 	is.True(strings.Contains(r.out, `"stopped"`) || strings.Contains(r.out, `"not_configured"`))
 	m.must(0, "config")

@@ -13,27 +13,6 @@ import (
 
 func TestTheEndsOfAnEnrollmentAtAManagerAsAShellSeesThem(t *testing.T) {
 	t.Parallel()
-	t.Run("not configured", func(t *testing.T) {
-		t.Parallel()
-		is := is.New(t)
-		m := newMachine(t, nil)
-		m.must(0, "run")
-		is.True(strings.Contains(m.must(1, "enroll").out, "MUSTER_MANAGER_URL"))
-		is.True(strings.Contains(m.must(1, "renew-certs").out, "MUSTER_MANAGER_URL"))
-	})
-	t.Run("approved", func(t *testing.T) {
-		t.Parallel()
-		is := is.New(t)
-		s := startServer(t, "--approve", "after=3")
-		m := newHost(t, s)
-		r := m.must(0, "enroll")
-		is.True(strings.Contains(r.out, "operator must approve this host"))
-		is.True(strings.Contains(r.out, "A certificate is installed, valid until"))
-		is.True(!strings.Contains(r.errs, `"listening"`))
-		is.True(strings.Contains(m.must(0, "enroll").out, "valid until"))
-		is.Equal(len(s.RequestsTo(registerPath)), 1)
-		is.Equal(len(s.RequestsTo(pollPath)), 4)
-	})
 	t.Run("denied", func(t *testing.T) {
 		t.Parallel()
 		is := is.New(t)
@@ -116,27 +95,6 @@ func TestTheEndsOfAnEnrollmentAtAManagerAsAShellSeesThem(t *testing.T) {
 		is.Equal(code, 0)
 		is.True(took < 30*time.Second) // it did not wait for its next poll
 		is.Equal(len(s.RequestsTo(registerPath)), 1)
-	})
-	t.Run("the manager is not there", func(t *testing.T) {
-		t.Parallel()
-		is := is.New(t)
-		s := startServer(t)
-		p := closedPort(t)
-		m := newHost(t, s)
-		m.env["MUSTER_MANAGER_URL"] = "https://" + p.addr
-		r := m.must(1, "enroll")
-		is.True(strings.Contains(r.out, "Given up after 5 tries"))
-		is.True(strings.Contains(r.out, p.addr))
-		m.must(1, "renew-certs")
-		a := m.start()
-		is.Equal(a.waited("enroll.retry", 3).Class, "transient")
-		a.runs()
-		st := m.is("enrolling")
-		is.Equal(st.Enrollment.Manager.State, "retrying")
-		is.True(strings.Contains(st.Enrollment.Manager.LastError, p.addr))
-		p.open(strings.TrimPrefix(s.URL, "https://"))
-		a.serves()
-		is.Equal(len(s.Hosts()), 1)
 	})
 }
 
