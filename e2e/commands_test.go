@@ -15,35 +15,30 @@ import (
 
 func TestEnrollEnrollsAndExits(t *testing.T) {
 	t.Parallel()
-	for _, command := range []string{"enroll", "--enroll"} {
-		t.Run(command, func(t *testing.T) {
-			t.Parallel()
-			is := is.New(t)
-			s := startServer(t)
-			m := newMachine(t, s)
-			r := m.must(0, command)
-			is.True(strings.Contains(r.out, "Enrolled"))
-			is.Equal(s.enrollments(), 1)
-			is.Equal(s.connections(), 0) // never connects
-			key, id := m.key(), m.agentID()
+	is := is.New(t)
+	s := startServer(t)
+	m := newMachine(t, s)
+	r := m.must(0, "enroll")
+	is.True(strings.Contains(r.out, "Enrolled"))
+	is.Equal(s.enrollments(), 1)
+	is.Equal(s.connections(), 0) // never connects
+	key, id := m.key(), m.agentID()
 
-			r = m.must(0, command) // already
-			is.True(strings.Contains(r.out, "--force"))
-			is.True(strings.Contains(r.out, s.URL))
-			is.Equal(s.enrollments(), 1)
-			is.Equal(m.key(), key)
+	r = m.must(0, "enroll") // already
+	is.True(strings.Contains(r.out, "--force"))
+	is.True(strings.Contains(r.out, s.URL))
+	is.Equal(s.enrollments(), 1)
+	is.Equal(m.key(), key)
 
-			r = m.must(0, "enroll", "--force")
-			is.Equal(s.enrollments(), 2)
-			is.Equal(s.RequestsTo(enrollPath)[1].Status, 200)
-			is.True(m.key() != key) // another key
-			is.Equal(m.agentID(), id)
+	r = m.must(0, "enroll", "--force")
+	is.Equal(s.enrollments(), 2)
+	is.Equal(s.RequestsTo(enrollPath)[1].Status, 200)
+	is.True(m.key() != key) // another key
+	is.Equal(m.agentID(), id)
 
-			m.start().connected()
-			s.onlyMachine(m)
-			is.Equal(s.enrollments(), 2)
-		})
-	}
+	m.start().connected()
+	s.onlyMachine(m)
+	is.Equal(s.enrollments(), 2)
 }
 
 // The exit codes of docs/SPEC.md, "Exit codes".

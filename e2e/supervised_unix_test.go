@@ -217,41 +217,35 @@ func TestAReloadCannotMoveTheStateDirectory(t *testing.T) {
 
 func TestTheEnrollmentKeyIsForgotten(t *testing.T) {
 	t.Parallel()
-	for _, command := range []string{"run", "enroll"} {
-		for _, place := range []string{"file", "line"} {
-			t.Run(command+", "+place, func(t *testing.T) {
-				t.Parallel()
-				is := is.New(t)
-				s := startServer(t)
-				m := newMachine(t, s)
-				told := supervise(t, m)
-				m.env["MUSTER_FORGET_ENROLLMENT_KEY"] = "true"
-				keyFile := filepath.Join(m.home, "enrollment_key")
-				if place == "file" {
-					m.put(keyFile, enrollmentKey+"\n")
-					delete(m.env, "MUSTER_ENROLLMENT_KEY")
-					m.env["MUSTER_ENROLLMENT_KEY_FILE"] = keyFile
-				}
-				file, _ := m.inFile()
-				if command == "enroll" {
-					m.must(0, "enroll", "--config", file)
-				} else {
-					a := m.start("run", "--config", file).connected()
-					a.logged("enrollment_key", 1)
-					a.reloaded(told, 1) // a key that is gone is no change
-					is.True(strings.Contains(a.logged("configuration", 1).Msg, "nothing has changed"))
-					a.stop()
-				}
-				for _, path := range []string{keyFile, file} {
-					data, err := os.ReadFile(path)
-					is.True(err == nil || os.IsNotExist(err))
-					is.True(!bytes.Contains(data, []byte(enrollmentKey)))
-				}
-				m.start("run", "--config", file).connected() // it needs no key
-				is.Equal(s.enrollments(), 1)
-				m.must(0, "config", "--config", file)
-			})
-		}
+	for _, place := range []string{"file", "line"} {
+		t.Run(place, func(t *testing.T) {
+			t.Parallel()
+			is := is.New(t)
+			s := startServer(t)
+			m := newMachine(t, s)
+			told := supervise(t, m)
+			m.env["MUSTER_FORGET_ENROLLMENT_KEY"] = "true"
+			keyFile := filepath.Join(m.home, "enrollment_key")
+			if place == "file" {
+				m.put(keyFile, enrollmentKey+"\n")
+				delete(m.env, "MUSTER_ENROLLMENT_KEY")
+				m.env["MUSTER_ENROLLMENT_KEY_FILE"] = keyFile
+			}
+			file, _ := m.inFile()
+			a := m.start("run", "--config", file).connected()
+			a.logged("enrollment_key", 1)
+			a.reloaded(told, 1) // a key that is gone is no change
+			is.True(strings.Contains(a.logged("configuration", 1).Msg, "nothing has changed"))
+			a.stop()
+			for _, path := range []string{keyFile, file} {
+				data, err := os.ReadFile(path)
+				is.True(err == nil || os.IsNotExist(err))
+				is.True(!bytes.Contains(data, []byte(enrollmentKey)))
+			}
+			m.start("run", "--config", file).connected() // it needs no key
+			is.Equal(s.enrollments(), 1)
+			m.must(0, "config", "--config", file)
+		})
 	}
 }
 
