@@ -98,9 +98,6 @@ func TestTheConfigurationComesFromFileEnvironmentAndFlags(t *testing.T) {
 		"MUSTER_LOG_LEVEL":      {"debug", "flag"},
 		"MUSTER_LOG_FORMAT":     {"json", "flag"},
 		"MUSTER_TRANSIENT_MIN":  {"5s", "default"},
-		"MUSTER_TRANSIENT_MAX":  {"5m", "default"},
-		"MUSTER_OPERATOR_MAX":   {"6h", "default"},
-		"MUSTER_REENROLL_AFTER": {"24h", "default"},
 	} {
 		found := false
 		for line := range strings.Lines(r.out) {

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -463,17 +462,12 @@ type health struct {
 // certificate: whatever is in force when it opens a connection.
 func (m *machine) peer() *http.Client {
 	m.t.Helper()
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(m.read(caFile)) {
-		m.t.Fatal("ca.pem holds no certificate")
+	transport := control.Trusting(m.t, m.path(caFile))
+	transport.TLSClientConfig.MinVersion = tls.VersionTLS13
+	transport.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		return m.pair()
 	}
-	return &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: &tls.Config{
-		RootCAs:    roots,
-		MinVersion: tls.VersionTLS13,
-		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			return m.pair()
-		},
-	}}}
+	return &http.Client{Timeout: patience, Transport: transport}
 }
 
 // pair is the machine's certificate and key. They may be just being replaced.

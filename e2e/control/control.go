@@ -154,7 +154,7 @@ type World struct {
 
 // Host is a registration that the manager knows.
 type Host struct {
-	ID, State    string
+	ID           string
 	CSR          bool
 	Certificates []struct{ Serial string }
 }
