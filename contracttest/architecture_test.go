@@ -65,8 +65,8 @@ var layers = []layer{
 	{folder: "fakeserver"},
 	{folder: "cmd/muster", may: []string{""}, not: []string{"fakeserver", "contracttest", "cmd", "e2e", "systemdtest", "bench", "tools"}, tests: []string{"fakeserver", "contracttest"}},
 	{folder: "cmd/fakeserver", may: []string{"fakeserver"}},
-	{folder: "e2e"},         // drives the programs from outside
-	{folder: "systemdtest"}, // the same, as systemd does
+	{folder: "e2e"}, // drives the programs from outside
+	{folder: "systemdtest", tests: []string{"e2e/control"}}, // the same, as systemd does
 	{folder: "bench", others: nothing},
 	{folder: "packaging", others: nothing},
 	{folder: "tools", others: nothing},
@@ -261,6 +261,9 @@ func TestTheRulesCanFail(t *testing.T) {
 		{"cmd/fakeserver", module + "/fakeserver", false, true},
 		{"cmd/fakeserver", module + "/ports", false, false},
 		{"e2e", module + "/fakeserver", true, false},
+		{"e2e", module + "/e2e/control", true, true},
+		{"systemdtest", module + "/e2e/control", true, true},
+		{"systemdtest", module + "/fakeserver", true, false},
 		{"portsandmore", "fmt", false, false},
 		{"util", "fmt", false, false},
 	} {

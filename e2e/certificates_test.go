@@ -112,10 +112,10 @@ func renewedUnderTraffic(t *testing.T) {
 	a.runs()
 	lines, _ := a.log.lines("listening")
 	is.Equal(len(lines), 1) // the same listener
-	is.Equal(len(s.hosts()), 1)
-	is.Equal(len(s.requestsTo(registerPath)), 1)
+	is.Equal(len(s.Hosts()), 1)
+	is.Equal(len(s.RequestsTo(registerPath)), 1)
 	serials := map[string]bool{}
-	for _, c := range s.hosts()[0].Certificates {
+	for _, c := range s.Hosts()[0].Certificates {
 		serials[c.Serial] = true
 	}
 	is.True(len(serials) >= 2)                     // the first and a renewed one
@@ -166,7 +166,7 @@ func TestRenewCertsAsAShellSeesIt(t *testing.T) {
 			r := m.must(0, command)
 			is.True(strings.Contains(r.out, "valid until "+m.status().Certificate.NotAfter.UTC().Format("2006-01-02 15:04:05")))
 		}
-		is.Equal(len(s.requestsTo(renewPath)), 0)
+		is.Equal(len(s.RequestsTo(renewPath)), 0)
 
 		// Beside a service it is the service that answers.
 		a := m.start()
@@ -183,8 +183,8 @@ func TestRenewCertsAsAShellSeesIt(t *testing.T) {
 		r := m.must(0, "renew-certs")
 		is.True(strings.Contains(r.out, "installed, valid until"))
 		is.True(string(m.read(certFile)) != string(before)) // another certificate
-		is.Equal(len(s.requestsTo(renewPath)), 1)
-		is.Equal(len(s.requestsTo(registerPath)), 1)
+		is.Equal(len(s.RequestsTo(renewPath)), 1)
+		is.Equal(len(s.RequestsTo(registerPath)), 1)
 		m.settled()
 	})
 	t.Run("an operator must approve", func(t *testing.T) {
@@ -193,14 +193,14 @@ func TestRenewCertsAsAShellSeesIt(t *testing.T) {
 		s := startServer(t, append([]string{"--approve", "manual", "--no-renew", "--reregister"}, dueAtOnce...)...)
 		m := newHost(t, s)
 		a := m.start("enroll")
-		s.decide(s.registered(1).ID, "approve")
+		s.Decide(s.Registered(1).ID, "approve")
 		is.Equal(a.wait(), 0)
 		for range 2 {
 			r := m.must(2, "renew-certs")
 			is.True(strings.Contains(r.out, "operator must approve"))
 		}
-		is.Equal(len(s.requestsTo(registerPath)), 2)
-		s.decide("e2", "approve")
+		is.Equal(len(s.RequestsTo(registerPath)), 2)
+		s.Decide("e2", "approve")
 		m.must(0, "renew-certs")
 	})
 	t.Run("the host exists at a manager that does not renew", func(t *testing.T) {
@@ -241,12 +241,12 @@ func TestTheURLGivenToEnrollIsKeptForRun(t *testing.T) {
 	for _, given := range []string{s.URL + "/", s.URL + "/api/v1"} {
 		m.undecided(given)
 	}
-	is.Equal(len(s.hosts()), 1)                 // the same manager, however it is written
+	is.Equal(len(s.Hosts()), 1)                 // the same manager, however it is written
 	is.True(shows(m, s.URL, "from enrollment")) // what enroll was given
 
 	a := m.start()
 	a.logged("manager.resumed", 1)
-	s.decide("e1", "approve")
+	s.Decide("e1", "approve")
 	a.serves()
 	is.Equal(first(a.stop()), 0)
 	is.True(shows(m, s.URL, "from enrollment")) // still, with the certificate installed
@@ -368,7 +368,7 @@ func TestCertificatesPlacedByHandAreServedWithoutAManager(t *testing.T) {
 	is.Equal(first(a.stop()), 0)
 	m.atManager(s)
 	is.True(strings.Contains(m.must(0, "enroll").out, "valid until"))
-	is.Equal(len(s.requestsTo(registerPath)), 1)
+	is.Equal(len(s.RequestsTo(registerPath)), 1)
 }
 
 func TestTheRevocationListIsKeptFresh(t *testing.T) {
@@ -388,14 +388,14 @@ func TestTheRevocationListIsKeptFresh(t *testing.T) {
 	})
 
 	// Who is revoked is not served any more; here it is the host itself.
-	s.decide("e1", "revoke")
+	s.Decide("e1", "revoke")
 	m.stands(func(st status) bool { return st.Certificate.Status == "revoked" })
 	st := m.stands(func(st status) bool { return st.Enrollment.Manager.State == "conflict" })
 	is.Equal(st.State, "blocked")
 	if _, err := ask(m.peer(), a.listening()); err == nil {
 		t.Error("a revoked client is answered")
 	}
-	s.decide("e1", "approve") // an operator lets it in again
+	s.Decide("e1", "approve") // an operator lets it in again
 	a.logged("certs.installed", 2)
 	a.serves()
 	is.Equal(m.is("serving").Certificate.Status, "valid")

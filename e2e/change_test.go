@@ -2,10 +2,8 @@ package e2e
 
 import (
 	"bytes"
-	"encoding/json"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/matryer/is"
 )
@@ -18,8 +16,7 @@ func TestAnotherServerIsEnrolledAtAndTheOldKeyKeptUntilThen(t *testing.T) {
 	other := serve(t, "--ca-out", publicDir(t)+"/ca.pem", "--site", site+"="+otherKey)
 	oldTap, otherTap := tap(t, old, nil), tap(t, other, always(503))
 
-	m := newMachine(t, nil)
-	m.delays(20*time.Millisecond, 40*time.Millisecond)
+	m := newMachine(t, nil).hasty()
 	m.configure(oldTap.URL, oldTap.CA)
 	a := m.start().connected()
 	old.onlyMachine(m)
@@ -90,17 +87,10 @@ func TestAStateOfANewerVersionIsLeftUntouched(t *testing.T) {
 			t.Parallel()
 			is := is.New(t)
 			s := startServer(t)
-			m := newMachine(t, s)
-			m.delays(20*time.Millisecond, 40*time.Millisecond)
+			m := newMachine(t, s).hasty()
 			m.must(0, "enroll")
 			mine := m.read(file)
-			var e envelope
-			decode(t, mine, &e)
-			e.Format, e.WrittenBy = 99, "99.3.1"
-			e.seal()
-			newer, err := json.Marshal(e)
-			is.NoErr(err)
-			m.write(file, newer)
+			newer := m.makeNewer(file, "99.3.1")
 
 			for _, command := range [][]string{{"enroll"}, {"enroll", "--force"}, {"unenroll", "--yes"}, {"status"}} {
 				r := m.must(1, command...)

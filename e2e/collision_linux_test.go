@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/matryer/is"
 )
@@ -14,7 +13,7 @@ func TestTwoMachinesThatLookAlikeAreToldApartByAnOperator(t *testing.T) {
 	s := startServer(t)
 	first := newMachine(t, s)
 	first.asHost("desk-1")
-	first.delays(20*time.Millisecond, 40*time.Millisecond)
+	first.hasty()
 	second := first.twin()
 	second.asHost("desk-2")
 
@@ -28,15 +27,15 @@ func TestTwoMachinesThatLookAlikeAreToldApartByAnOperator(t *testing.T) {
 	is.Equal(first.is("connected").code, 0) // undisturbed
 	is.Equal(s.connections(), 1)
 
-	s.call("POST", "/_fake/machines/"+first.uid+"/confirm", "")
+	s.Call("POST", "/_fake/machines/"+first.uid+"/confirm", "")
 	b.connected()
 	eventually(t, func() string {
-		if w := s.state(); len(w.Relay) != 1 || w.Relay[0].Hostname != "desk-2" {
+		if w := s.State(); len(w.Relay) != 1 || w.Relay[0].Hostname != "desk-2" {
 			return fmt.Sprintf("desk-2 is not connected: %+v", w.Relay)
 		}
 		return ""
 	})
-	is.Equal(len(s.state().Machines), 1)
+	is.Equal(len(s.State().Machines), 1)
 	is.True(second.key() != key) // a key of its own
 
 	// The first one's connection gave way, and its key is void now: it says so
@@ -44,5 +43,5 @@ func TestTwoMachinesThatLookAlikeAreToldApartByAnOperator(t *testing.T) {
 	a.logged("credential.refused", 2)
 	is.Equal(first.is("connecting").Relay.State, "refused")
 	is.Equal(first.key(), key)
-	is.Equal(s.state().Machines[0].Enrollments, 2)
+	is.Equal(s.State().Machines[0].Enrollments, 2)
 }

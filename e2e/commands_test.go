@@ -9,39 +9,36 @@ import (
 	"time"
 
 	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/e2e/control"
 )
 
 func TestEnrollEnrollsAndExits(t *testing.T) {
 	t.Parallel()
-	for _, command := range []string{"enroll", "--enroll"} {
-		t.Run(command, func(t *testing.T) {
-			t.Parallel()
-			is := is.New(t)
-			s := startServer(t)
-			m := newMachine(t, s)
-			r := m.must(0, command)
-			is.True(strings.Contains(r.out, "Enrolled"))
-			is.Equal(s.enrollments(), 1)
-			is.Equal(s.connections(), 0) // never connects
-			key, id := m.key(), m.agentID()
+	is := is.New(t)
+	s := startServer(t)
+	m := newMachine(t, s)
+	r := m.must(0, "enroll")
+	is.True(strings.Contains(r.out, "Enrolled"))
+	is.Equal(s.enrollments(), 1)
+	is.Equal(s.connections(), 0) // never connects
+	key, id := m.key(), m.agentID()
 
-			r = m.must(0, command) // already
-			is.True(strings.Contains(r.out, "--force"))
-			is.True(strings.Contains(r.out, s.URL))
-			is.Equal(s.enrollments(), 1)
-			is.Equal(m.key(), key)
+	r = m.must(0, "enroll") // already
+	is.True(strings.Contains(r.out, "--force"))
+	is.True(strings.Contains(r.out, s.URL))
+	is.Equal(s.enrollments(), 1)
+	is.Equal(m.key(), key)
 
-			r = m.must(0, "enroll", "--force")
-			is.Equal(s.enrollments(), 2)
-			is.Equal(s.requestsTo(enrollPath)[1].Status, 200)
-			is.True(m.key() != key) // another key
-			is.Equal(m.agentID(), id)
+	r = m.must(0, "enroll", "--force")
+	is.Equal(s.enrollments(), 2)
+	is.Equal(s.RequestsTo(enrollPath)[1].Status, 200)
+	is.True(m.key() != key) // another key
+	is.Equal(m.agentID(), id)
 
-			m.start().connected()
-			s.onlyMachine(m)
-			is.Equal(s.enrollments(), 2)
-		})
-	}
+	m.start().connected()
+	s.onlyMachine(m)
+	is.Equal(s.enrollments(), 2)
 }
 
 // The exit codes of docs/SPEC.md, "Exit codes".
@@ -65,8 +62,7 @@ func TestTheEndsOfAnEnrollmentAtASiteAsAShellSeesThem(t *testing.T) {
 		is := is.New(t)
 		s := startServer(t)
 		s.refuse(500)
-		m := newMachine(t, s)
-		m.delays(10*time.Millisecond, 20*time.Millisecond)
+		m := newMachine(t, s).hasty()
 		r := m.must(1, "enroll")
 		is.True(strings.Contains(r.out, "500")) // the last answer
 		is.Equal(s.enrollments(), 5)
@@ -90,7 +86,7 @@ func TestTheEndsOfAnEnrollmentAtASiteAsAShellSeesThem(t *testing.T) {
 		a := m.start("enroll")
 		a.said("operator")
 		is.Equal(first(a.stop()), 2)
-		m.delays(20*time.Millisecond, 40*time.Millisecond)
+		m.hasty()
 		a = m.start("enroll")
 		a.said("operator")
 		s.heal()
@@ -163,7 +159,7 @@ func TestAServiceWaitsForAPersonsEnrollmentAndTakesOver(t *testing.T) {
 	s.onlyMachine(m)
 	is.Equal(m.key(), key)
 	is.Equal(s.connections(), 1)
-	is.Equal(s.state().Machines[0].Enrollments, 1)
+	is.Equal(s.State().Machines[0].Enrollments, 1)
 	is.Equal(m.is("connected").code, 0)
 }
 
@@ -214,7 +210,7 @@ func TestIdentifySaysWhichMachineThisIs(t *testing.T) {
 	id := m.agentID()
 	saved := m.read(identityFile)
 	var said map[string]string
-	decode(t, []byte(m.must(0, "identify", "--json").out), &said)
+	control.Decode(t, []byte(m.must(0, "identify", "--json").out), &said)
 	is.Equal(said["machine_uid"], m.uid)
 	is.Equal(said["machine_uid_source"], "configured")
 	m.must(0, "identify", "--save")
@@ -224,7 +220,7 @@ func TestIdentifySaysWhichMachineThisIs(t *testing.T) {
 	m.configure(s.URL, s.CA)
 	m.start().connected()
 	s.onlyMachine(m)
-	is.Equal(s.state().Relay[0].AgentID, id)
+	is.Equal(s.State().Relay[0].AgentID, id)
 }
 
 func TestVersionHelpAndCompletion(t *testing.T) {

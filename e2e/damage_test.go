@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/matryer/is"
 )
@@ -70,8 +69,7 @@ func TestADamagedStateDirectoryHealsByItself(t *testing.T) {
 			is := is.New(t)
 			s := startServer(t)
 			s.fault(relayPath, 1, action{Status: 401}) // so that there is something to remember
-			m := newMachine(t, s)
-			m.delays(10*time.Millisecond, 20*time.Millisecond)
+			m := newMachine(t, s).hasty()
 			a := m.launch()
 			t.Cleanup(func() { a.kill() })
 			a.connected()

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/matryer/is"
 )
@@ -95,8 +94,7 @@ func TestAFullDiskLosesNoKey(t *testing.T) {
 	for left := range 10 {
 		is := is.New(t)
 		s := startServer(t)
-		m := newMachine(t, s)
-		m.delays(10*time.Millisecond, 20*time.Millisecond)
+		m := newMachine(t, s).hasty()
 		d := newDisk(t, m)
 		d.fill(left)
 
@@ -155,8 +153,7 @@ func TestWithAStateDirectoryThatCannotBeWrittenItGoesOn(t *testing.T) {
 	} {
 		is := is.New(t)
 		s := startServer(t)
-		m := newMachine(t, s)
-		m.delays(20*time.Millisecond, 40*time.Millisecond)
+		m := newMachine(t, s).hasty()
 		d := newDisk(t, m)
 		is.NoErr(os.Mkdir(m.dir, 0o700))
 		way.spoil(d)

@@ -115,7 +115,7 @@ func TestAfterSIGKILLItConnectsAtOnceWithoutEnrolling(t *testing.T) {
 		return time.Since(began)
 	})
 	s.joined(m)
-	is.Equal(s.state().Relay[0].AgentID, id)
+	is.Equal(s.State().Relay[0].AgentID, id)
 	is.Equal(m.status().Credential.Source, "stored")
 	code, _ := a.stop()
 	is.Equal(code, 0)
@@ -147,17 +147,17 @@ func TestBothEnrollmentsAtOnceEndConnectedAndServing(t *testing.T) {
 	is.Equal(st.Listener.Addr, a.listening())
 	is.True(st.Certificate.NotAfter != nil && st.Certificate.RenewAt != nil && st.Certificate.RenewAt.Before(*st.Certificate.NotAfter)) // due before its end
 	m.settled()
-	is.Equal(len(s.hosts()), 1)
-	is.True(s.hosts()[0].CSR) // the key was made here
-	is.Equal(len(s.requestsTo(pollPath)), 3)
+	is.Equal(len(s.Hosts()), 1)
+	is.True(s.Hosts()[0].CSR) // the key was made here
+	is.Equal(len(s.RequestsTo(pollPath)), 3)
 
 	// A restart asks for nothing again.
 	is.Equal(first(a.stop()), 0)
 	a = m.start().connected()
 	a.serves()
-	is.Equal(len(s.hosts()), 1)
-	is.Equal(len(s.requestsTo(registerPath)), 1)
-	is.Equal(len(s.hosts()[0].Certificates), 1)
+	is.Equal(len(s.Hosts()), 1)
+	is.Equal(len(s.RequestsTo(registerPath)), 1)
+	is.Equal(len(s.Hosts()[0].Certificates), 1)
 	is.Equal(s.enrollments(), 1)
 
 	// enroll finds both enrolled.
@@ -190,7 +190,7 @@ func TestEnrollDoesBothAndEndsWithTheWorse(t *testing.T) {
 	s.refuse(401)       // 1 is worse than 2
 	m = newMachine(t, s)
 	m.atManager(s)
-	s.decide("e1", "remove")
+	s.Decide("e1", "remove")
 	m.must(1, "enroll", "--wait", "1s")
 }
 

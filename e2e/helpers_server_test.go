@@ -1,10 +1,6 @@
 package e2e
 
 import (
-	"bytes"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -19,10 +15,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/muster-agent/muster/e2e/control"
 )
 
 const (
@@ -35,21 +32,13 @@ const (
 )
 
 // server is a running fakeserver.
-type server struct {
-	t   *testing.T
-	URL string `json:"url"`
-	CA  string `json:"ca_file"`
-
-	client *http.Client
-	cmd    *exec.Cmd
-	errs   *bytes.Buffer // its standard error; to be read once it has stopped
-}
+type server struct{ *control.Server }
 
 // of is the server for a subtest, to fail that one.
 func (s *server) of(t *testing.T) *server {
-	same := *s
-	same.t = t
-	return &same
+	same := *s.Server
+	same.T = t
+	return &server{&same}
 }
 
 // startServer starts a fakeserver with one site, and a manager that approves by
@@ -63,31 +52,8 @@ func startServer(t *testing.T, args ...string) *server {
 func serve(t *testing.T, args ...string) *server {
 	t.Helper()
 	cmd := exec.Command(fakeserver, append([]string{"serve", "--addr", "127.0.0.1:0"}, args...)...)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &server{t: t, cmd: cmd, errs: new(bytes.Buffer)}
-	cmd.Stderr = s.errs
 	cmd.WaitDelay = lastWords
-	if err := begin(cmd); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.stop)
-	if err := json.NewDecoder(out).Decode(s); err != nil {
-		s.stop()
-		t.Fatalf("the fake server did not get ready: %v\n%s", err, s.errs)
-	}
-	go func() { _, _ = io.Copy(io.Discard, out) }() // until it ends
-	s.client = &http.Client{Transport: trusting(t, s.CA), Timeout: patience}
-	return s
-}
-
-func (s *server) stop() {
-	if s.cmd.ProcessState == nil {
-		_ = s.cmd.Process.Kill() // it may have ended already
-		_ = s.cmd.Wait()         // it was killed
-	}
+	return &server{control.Start(t, cmd, func() error { return begin(cmd) })}
 }
 
 // publicDir is a directory for what other users' processes may read.
@@ -100,31 +66,6 @@ func publicDir(t *testing.T) string {
 		}
 	}
 	return dir
-}
-
-// call uses the control API; a status other than 2xx fails the test.
-func (s *server) call(method, path, body string) []byte {
-	s.t.Helper()
-	req, err := http.NewRequest(method, s.URL+path, strings.NewReader(body))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	resp, err := s.client.Do(req)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if resp.StatusCode/100 != 2 {
-		s.t.Fatalf("%s %s: %s\n%s", method, path, resp.Status, answer)
-	}
-	return answer
 }
 
 // action is a fault's action, as fakeserver reads it.
@@ -140,7 +81,7 @@ type action struct {
 // fault lets requests to a path go wrong: times of them, or all if 0. An empty
 // path is every path.
 func (s *server) fault(path string, times int, a action) {
-	s.t.Helper()
+	s.T.Helper()
 	match := map[string]string{}
 	if path != "" {
 		match["path"] = path
@@ -149,62 +90,30 @@ func (s *server) fault(path string, times int, a action) {
 	if times > 0 {
 		fault["times"] = times
 	}
-	body, err := json.Marshal(fault)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.call("POST", "/_fake/faults", string(body))
+	s.CallWith("POST", "/_fake/faults", fault)
 }
 
 // refuse lets every enrollment fail with a status.
 func (s *server) refuse(status int) {
-	s.t.Helper()
+	s.T.Helper()
 	s.fault(enrollPath, 0, action{Status: status})
 }
 
 // heal takes all faults back.
-func (s *server) heal() { s.t.Helper(); s.call("DELETE", "/_fake/faults", "") }
-
-// request is one that the server got.
-type request struct {
-	Method, Path, Query string
-	Status              int
-	Dropped, Fault      bool
-	Time                time.Time
-	Body                json.RawMessage
-}
-
-func (s *server) requests() []request {
-	s.t.Helper()
-	var list []request
-	decode(s.t, s.call("GET", "/_fake/requests", ""), &list)
-	return list
-}
-
-// requestsTo are those to a path.
-func (s *server) requestsTo(path string) []request {
-	s.t.Helper()
-	var list []request
-	for _, r := range s.requests() {
-		if r.Path == path {
-			list = append(list, r)
-		}
-	}
-	return list
-}
+func (s *server) heal() { s.T.Helper(); s.Call("DELETE", "/_fake/faults", "") }
 
 // enrollments is how often a key was asked for.
-func (s *server) enrollments() int { s.t.Helper(); return len(s.requestsTo(enrollPath)) }
+func (s *server) enrollments() int { s.T.Helper(); return len(s.RequestsTo(enrollPath)) }
 
 // connections is how often a relay connection was asked for.
-func (s *server) connections() int { s.t.Helper(); return len(s.requestsTo(relayPath)) }
+func (s *server) connections() int { s.T.Helper(); return len(s.RequestsTo(relayPath)) }
 
 // asked waits until a path was asked for n times and returns these requests.
-func (s *server) asked(path string, n int) []request {
-	s.t.Helper()
-	var list []request
-	eventually(s.t, func() string {
-		if list = s.requestsTo(path); len(list) >= n {
+func (s *server) asked(path string, n int) []control.Request {
+	s.T.Helper()
+	var list []control.Request
+	eventually(s.T, func() string {
+		if list = s.RequestsTo(path); len(list) >= n {
 			return ""
 		}
 		return fmt.Sprintf("%s got %d requests, not %d", path, len(list), n)
@@ -212,44 +121,12 @@ func (s *server) asked(path string, n int) []request {
 	return list
 }
 
-// world is what the server knows.
-type world struct {
-	RelayConnections int `json:"relay_connections"`
-	Machines         []struct {
-		MachineUID  string `json:"machine_uid"`
-		SiteCode    string `json:"site_code"`
-		Hostname    string
-		Enrollments int
-		Connected   bool
-		Collision   *struct{ Attempts int }
-	}
-	Relay []struct {
-		MachineUID string `json:"machine_uid"`
-		AgentID    string `json:"agent_id"`
-		Hostname   string
-		Auth       string
-		Connection int
-		Frames     int
-		LastStatus *struct {
-			MachineUID string `json:"machine_uid"`
-			Version    string
-		} `json:"last_status"`
-	}
-}
-
-func (s *server) state() world {
-	s.t.Helper()
-	var w world
-	decode(s.t, s.call("GET", "/_fake/state", ""), &w)
-	return w
-}
-
 // onlyMachine asserts that the server knows one machine, which is m, and that
 // it is connected.
 func (s *server) onlyMachine(m *machine) {
-	s.t.Helper()
-	eventually(s.t, func() string {
-		w := s.state()
+	s.T.Helper()
+	eventually(s.T, func() string {
+		w := s.State()
 		switch {
 		case len(w.Machines) != 1:
 			return fmt.Sprintf("the server knows %d machines, not one", len(w.Machines))
@@ -265,37 +142,19 @@ func (s *server) onlyMachine(m *machine) {
 // relayConnections waits until the relay has had n connections: an agent may log
 // that it is connected before the server counts it.
 func (s *server) relayConnections(n int) {
-	s.t.Helper()
-	eventually(s.t, func() string {
-		if got := s.state().RelayConnections; got != n {
+	s.T.Helper()
+	eventually(s.T, func() string {
+		if got := s.State().RelayConnections; got != n {
 			return fmt.Sprintf("the relay has had %d connections, not %d", got, n)
 		}
 		return ""
 	})
 }
 
-// decode reads JSON.
-func decode(t *testing.T, data []byte, into any) {
-	t.Helper()
-	if err := json.Unmarshal(data, into); err != nil {
-		t.Fatalf("%v\n%s", err, data)
-	}
-}
-
 // eventually polls until ok says "".
 func eventually(t *testing.T, ok func() string) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
-	for {
-		why := ok()
-		if why == "" {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(why)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	control.Eventually(t, patience, 20*time.Millisecond, ok)
 }
 
 // quickly asserts that something takes no longer than a limit. The machine may
@@ -313,59 +172,21 @@ func quickly(t *testing.T, limit time.Duration, try func() (took time.Duration))
 	t.Errorf("it took %v, never up to %v", took, limit)
 }
 
-// host is a registration that the manager knows.
-type host struct {
-	ID, State    string
-	CSR          bool
-	Polls        int
-	Certificates []struct {
-		Serial  string
-		Revoked bool
-	}
-}
-
-// hosts are the manager's registrations, oldest first.
-func (s *server) hosts() []host {
-	s.t.Helper()
-	var known struct{ Enrollments []host }
-	decode(s.t, s.call("GET", "/_fake/state", ""), &known)
-	return known.Enrollments
-}
-
-// decide is an operator's word: approve, deny, remove or revoke.
-func (s *server) decide(id, what string) {
-	s.t.Helper()
-	s.call("POST", "/_fake/enrollments/"+id+"/"+what, "")
-}
-
-// registered waits for the n-th registration and returns it.
-func (s *server) registered(n int) host {
-	s.t.Helper()
-	var list []host
-	eventually(s.t, func() string {
-		if list = s.hosts(); len(list) >= n {
-			return ""
-		}
-		return fmt.Sprintf("the manager knows %d registrations, not %d", len(list), n)
-	})
-	return list[n-1]
-}
-
 // send lets the relay send a frame to the machine, once it is connected.
 func (s *server) send(m *machine, frame string) {
-	s.t.Helper()
+	s.T.Helper()
 	s.joined(m)
-	s.call("POST", "/_fake/relay/"+m.uid+"/send", frame)
+	s.Call("POST", "/_fake/relay/"+m.uid+"/send", frame)
 }
 
 // cut cuts the machine's relay connection, once there is one, and waits until
 // the server has forgotten it.
 func (s *server) cut(m *machine) {
-	s.t.Helper()
+	s.T.Helper()
 	connection := s.joined(m)
-	s.call("POST", "/_fake/relay/"+m.uid+"/close", "")
-	eventually(s.t, func() string {
-		for _, session := range s.state().Relay {
+	s.Call("POST", "/_fake/relay/"+m.uid+"/close", "")
+	eventually(s.T, func() string {
+		for _, session := range s.State().Relay {
 			if session.Connection == connection {
 				return "the connection that was cut is still there"
 			}
@@ -379,15 +200,15 @@ func (s *server) cut(m *machine) {
 // may not know either that the connection before has ended. It returns the
 // number of the connection.
 func (s *server) joined(m *machine) (connection int) {
-	s.t.Helper()
-	eventually(s.t, func() string {
+	s.T.Helper()
+	eventually(s.T, func() string {
 		accepted := 0
-		for _, r := range s.requestsTo(relayPath) {
+		for _, r := range s.RequestsTo(relayPath) {
 			if r.Status == http.StatusSwitchingProtocols && !r.Fault {
 				accepted++
 			}
 		}
-		w := s.state()
+		w := s.State()
 		if w.RelayConnections < accepted {
 			return "a connection that was accepted has not begun"
 		}
@@ -400,20 +221,6 @@ func (s *server) joined(m *machine) (connection int) {
 		return "the machine is not connected, or has not told its status"
 	})
 	return connection
-}
-
-// trusting is a transport that trusts the CA in a file.
-func trusting(t *testing.T, caFile string) *http.Transport {
-	t.Helper()
-	pem, err := os.ReadFile(caFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		t.Fatalf("%s holds no certificate", caFile)
-	}
-	return &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
 }
 
 // writeFile makes a file that everybody may read.
@@ -556,7 +363,7 @@ func tap(t *testing.T, to *server, answer func(pass http.HandlerFunc) http.Handl
 	if err != nil {
 		t.Fatal(err)
 	}
-	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, Transport: trusting(t, to.CA)}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, Transport: control.Trusting(t, to.CA)}
 	w := &wiretap{pass: proxy.ServeHTTP, answer: proxy.ServeHTTP}
 	if answer != nil {
 		w.answer = answer(w.pass)

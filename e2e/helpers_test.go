@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -23,6 +22,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/muster-agent/muster/e2e/control"
 )
 
 // machine is a state directory and an environment: where an agent runs.
@@ -88,6 +89,12 @@ func (m *machine) delays(least, most time.Duration) {
 	for _, class := range []string{"TRANSIENT", "PENDING", "OPERATOR"} {
 		m.delay(class, least, most)
 	}
+}
+
+// hasty has it try everything again soon.
+func (m *machine) hasty() *machine {
+	m.delays(20*time.Millisecond, 40*time.Millisecond)
+	return m
 }
 
 // delay sets one class.
@@ -455,17 +462,12 @@ type health struct {
 // certificate: whatever is in force when it opens a connection.
 func (m *machine) peer() *http.Client {
 	m.t.Helper()
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(m.read(caFile)) {
-		m.t.Fatal("ca.pem holds no certificate")
+	transport := control.Trusting(m.t, m.path(caFile))
+	transport.TLSClientConfig.MinVersion = tls.VersionTLS13
+	transport.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		return m.pair()
 	}
-	return &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: &tls.Config{
-		RootCAs:    roots,
-		MinVersion: tls.VersionTLS13,
-		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			return m.pair()
-		},
-	}}}
+	return &http.Client{Timeout: patience, Transport: transport}
 }
 
 // pair is the machine's certificate and key. They may be just being replaced.
@@ -648,6 +650,21 @@ func (e *envelope) seal() {
 	e.SHA256 = hex.EncodeToString(sum[:])
 }
 
+// makeNewer makes a record one of a newer version, and returns it.
+func (m *machine) makeNewer(name, version string) []byte {
+	m.t.Helper()
+	var e envelope
+	control.Decode(m.t, m.read(name), &e)
+	e.Format, e.WrittenBy = 99, version
+	e.seal()
+	newer, err := json.Marshal(e)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.write(name, newer)
+	return newer
+}
+
 func (m *machine) read(name string) []byte {
 	m.t.Helper()
 	data, err := os.ReadFile(m.path(name))
@@ -677,9 +694,9 @@ func (m *machine) write(name string, content []byte) {
 func (m *machine) record(name string, payload any) envelope {
 	m.t.Helper()
 	var e envelope
-	decode(m.t, m.read(name), &e)
+	control.Decode(m.t, m.read(name), &e)
 	e = e.open(m.t, name)
-	decode(m.t, e.Payload, payload)
+	control.Decode(m.t, e.Payload, payload)
 	return e
 }
 
@@ -705,14 +722,7 @@ func (m *machine) agentID() string {
 }
 
 // stored reports whether a key is stored.
-func (m *machine) stored() bool {
-	m.t.Helper()
-	_, err := os.Stat(m.path(credentialFile))
-	if err != nil && !os.IsNotExist(err) {
-		m.t.Fatal(err)
-	}
-	return err == nil
-}
+func (m *machine) stored() bool { m.t.Helper(); return m.has(credentialFile) }
 
 // setAside lists what was set aside as damaged.
 func (m *machine) setAside() []string {

@@ -15,6 +15,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/windows"
+
+	"github.com/muster-agent/muster/e2e/control"
 )
 
 // kills is how many of a first enrollment's moments are tried: fewer than
@@ -101,7 +103,7 @@ func (e envelope) open(t *testing.T, name string) envelope {
 		Format     int    `json:"format"`
 		Wrapped    []byte `json:"wrapped"`
 	}
-	decode(t, e.Payload, &protected)
+	control.Decode(t, e.Payload, &protected)
 	if protected.By != protection || len(protected.Wrapped) <= sha256.Size {
 		t.Fatalf("%s is not protected", name)
 	}

@@ -113,7 +113,7 @@ func TestTheInstallersLife(t *testing.T) {
 	version := func(want string) {
 		t.Helper()
 		eventually(t, func() string {
-			if relay := s.state().Relay; len(relay) == 1 && relay[0].LastStatus != nil && relay[0].LastStatus.Version == want {
+			if relay := s.State().Relay; len(relay) == 1 && relay[0].LastStatus != nil && relay[0].LastStatus.Version == want {
 				return ""
 			}
 			return "version " + want + " does not report"
@@ -172,9 +172,9 @@ func TestTheInstallerRefusesWhatIsNoConfiguration(t *testing.T) {
 
 // gone waits until no agent is connected.
 func (s *server) gone() {
-	s.t.Helper()
-	eventually(s.t, func() string {
-		if len(s.state().Relay) == 0 {
+	s.T.Helper()
+	eventually(s.T, func() string {
+		if len(s.State().Relay) == 0 {
 			return ""
 		}
 		return "the agent is still connected"

@@ -21,8 +21,7 @@ func TestAMachineKilledAtAnyMomentOfItsFirstEnrollmentEndsConnected(t *testing.T
 			s := s.of(t)
 			moments := map[string]int{} // how far it had come when it was killed
 			for killed := 0; killed < kills/lanes; {
-				m := newMachine(t, s)
-				m.delays(10*time.Millisecond, 20*time.Millisecond)
+				m := newMachine(t, s).hasty()
 
 				// How long an enrollment takes here and now.
 				began := time.Now()

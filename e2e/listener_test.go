@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/matryer/is"
 )
@@ -17,7 +16,7 @@ func TestAnAddressInUseIsWaitedForAndDisturbsNothingElse(t *testing.T) {
 	s := startServer(t)
 	m := newMachine(t, s)
 	m.atManager(s)
-	m.delays(20*time.Millisecond, 100*time.Millisecond)
+	m.hasty()
 	p := closedPort(t)
 	taken := p.listen()
 	defer taken.Close()

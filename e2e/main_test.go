@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"flag"
 	"fmt"
 	"io/fs"
 	"os"
@@ -11,12 +10,12 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
-	"time"
+
+	"github.com/muster-agent/muster/e2e/control"
 )
 
-// patience bounds every wait for something that should happen soon: generous,
-// because test machines are slow and busy.
-const patience = time.Minute
+// patience bounds every wait for something that should happen soon.
+const patience = control.Patience
 
 // aMoment is a person's patience (--wait) that ends in a test, and within which
 // a busy machine gets its first answer.
@@ -26,15 +25,7 @@ var muster, fakeserver string // the binaries
 
 func TestMain(m *testing.M) {
 	becomeAnotherHost()
-	flag.Parse()
-	byHand := false
-	flag.Visit(func(f *flag.Flag) { byHand = byHand || f.Name == "test.parallel" })
-	if !byHand {
-		if err := flag.Set("test.parallel", lanes); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-	}
+	control.Lanes(lanes)
 	os.Exit(build(m))
 }
 

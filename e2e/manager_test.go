@@ -13,34 +13,13 @@ import (
 
 func TestTheEndsOfAnEnrollmentAtAManagerAsAShellSeesThem(t *testing.T) {
 	t.Parallel()
-	t.Run("not configured", func(t *testing.T) {
-		t.Parallel()
-		is := is.New(t)
-		m := newMachine(t, nil)
-		m.must(0, "run")
-		is.True(strings.Contains(m.must(1, "enroll").out, "MUSTER_MANAGER_URL"))
-		is.True(strings.Contains(m.must(1, "renew-certs").out, "MUSTER_MANAGER_URL"))
-	})
-	t.Run("approved", func(t *testing.T) {
-		t.Parallel()
-		is := is.New(t)
-		s := startServer(t, "--approve", "after=3")
-		m := newHost(t, s)
-		r := m.must(0, "enroll")
-		is.True(strings.Contains(r.out, "operator must approve this host"))
-		is.True(strings.Contains(r.out, "A certificate is installed, valid until"))
-		is.True(!strings.Contains(r.errs, `"listening"`))
-		is.True(strings.Contains(m.must(0, "enroll").out, "valid until"))
-		is.Equal(len(s.requestsTo(registerPath)), 1)
-		is.Equal(len(s.requestsTo(pollPath)), 4)
-	})
 	t.Run("denied", func(t *testing.T) {
 		t.Parallel()
 		is := is.New(t)
 		s := startServer(t, "--approve", "manual")
 		m := newHost(t, s)
 		a := m.start("enroll")
-		s.decide(s.registered(1).ID, "deny")
+		s.Decide(s.Registered(1).ID, "deny")
 		is.Equal(a.wait(), 1)
 		a.said("denied")
 	})
@@ -57,7 +36,7 @@ func TestTheEndsOfAnEnrollmentAtAManagerAsAShellSeesThem(t *testing.T) {
 		st := m.is("blocked")
 		is.Equal(st.Enrollment.Manager.State, "conflict")
 		is.True(strings.Contains(st.Enrollment.Manager.LastError, "re-approve"))
-		s.decide("e1", "remove")
+		s.Decide("e1", "remove")
 		a.serves()
 		is.Equal(m.is("serving").code, 0)
 	})
@@ -71,14 +50,14 @@ func TestTheEndsOfAnEnrollmentAtAManagerAsAShellSeesThem(t *testing.T) {
 		for n := 1; n <= 2; n++ {
 			r := m.must(2, "enroll")
 			is.True(strings.Contains(r.out, "polls are used up"))
-			is.Equal(len(s.requestsTo(pollPath)), n*round)
+			is.Equal(len(s.RequestsTo(pollPath)), n*round)
 		}
 		a := m.start()
 		s.asked(pollPath, 5*round)
 		a.runs()
 		m.is("pending")
-		is.Equal(len(s.requestsTo(registerPath)), 1)
-		s.decide("e1", "approve")
+		is.Equal(len(s.RequestsTo(registerPath)), 1)
+		s.Decide("e1", "approve")
 		a.serves()
 	})
 	t.Run("the wait is over", func(t *testing.T) {
@@ -88,8 +67,8 @@ func TestTheEndsOfAnEnrollmentAtAManagerAsAShellSeesThem(t *testing.T) {
 		m := newHost(t, s)
 		m.undecided()
 		m.must(2, "enroll", "--wait", aMoment)
-		is.Equal(len(s.requestsTo(registerPath)), 1)
-		s.decide("e1", "approve")
+		is.Equal(len(s.RequestsTo(registerPath)), 1)
+		s.Decide("e1", "approve")
 		m.must(0, "enroll")
 
 		m = newHost(t, s)
@@ -115,28 +94,7 @@ func TestTheEndsOfAnEnrollmentAtAManagerAsAShellSeesThem(t *testing.T) {
 		code, took := a.stop()
 		is.Equal(code, 0)
 		is.True(took < 30*time.Second) // it did not wait for its next poll
-		is.Equal(len(s.requestsTo(registerPath)), 1)
-	})
-	t.Run("the manager is not there", func(t *testing.T) {
-		t.Parallel()
-		is := is.New(t)
-		s := startServer(t)
-		p := closedPort(t)
-		m := newHost(t, s)
-		m.env["MUSTER_MANAGER_URL"] = "https://" + p.addr
-		r := m.must(1, "enroll")
-		is.True(strings.Contains(r.out, "Given up after 5 tries"))
-		is.True(strings.Contains(r.out, p.addr))
-		m.must(1, "renew-certs")
-		a := m.start()
-		is.Equal(a.waited("enroll.retry", 3).Class, "transient")
-		a.runs()
-		st := m.is("enrolling")
-		is.Equal(st.Enrollment.Manager.State, "retrying")
-		is.True(strings.Contains(st.Enrollment.Manager.LastError, p.addr))
-		p.open(strings.TrimPrefix(s.URL, "https://"))
-		a.serves()
-		is.Equal(len(s.hosts()), 1)
+		is.Equal(len(s.RequestsTo(registerPath)), 1)
 	})
 }
 
@@ -188,14 +146,14 @@ func TestKilledWhileTheManagerAnswers(t *testing.T) {
 				l := a.await("enroll.rejected", 1, func(l line) bool { return l.Class == "operator" })
 				is.True(strings.Contains(l.Msg, "remove or re-approve this host at the manager"))
 				is.Equal(m.is("blocked").Enrollment.Manager.State, "conflict")
-				is.Equal(len(s.requestsTo(registerPath)), 2) // it waits its delay: no loop
-				is.Equal(len(s.hosts()), 1)
-				s.decide("e1", "approve")
+				is.Equal(len(s.RequestsTo(registerPath)), 2) // it waits its delay: no loop
+				is.Equal(len(s.Hosts()), 1)
+				s.Decide("e1", "approve")
 			}
 			a.serves()
 			if !row.conflict {
-				is.Equal(len(s.hosts()), 1)
-				is.Equal(len(s.hosts()[0].Certificates), 1)
+				is.Equal(len(s.Hosts()), 1)
+				is.Equal(len(s.Hosts()[0].Certificates), 1)
 			}
 			m.settled()
 		})

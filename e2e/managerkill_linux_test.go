@@ -24,10 +24,12 @@ type step struct {
 	received bool // a bundle was on disk
 }
 
-// killAtStep runs the machine's agent, kills it at the n-th change to a file of
-// its enrollment, and returns that change; the zero step if it serves before.
-func (m *machine) killAtStep(n int) step {
+// killAtChange runs the machine's agent, kills it at the n-th change to a file
+// of its enrollment, and returns that change; the zero step if it comes to log
+// the last event of what it is about. From when it listens it must serve.
+func (m *machine) killAtChange(n int, last string) step {
 	m.t.Helper()
+	var killed atomic.Bool
 	struck, started := make(chan step, 1), make(chan *agent, 1)
 	count, received := 0, false
 	stop := watch(m.t, func(c change) {
@@ -35,35 +37,39 @@ func (m *machine) killAtStep(n int) step {
 		// which it must have had one.
 		received = received || c.what == "name bundle.json" || c.folder == "certs"
 		if count++; count == n {
+			killed.Store(true)
 			_ = (<-started).cmd.Process.Kill() // it is what it is about
 			struck <- step{fmt.Sprint(n, " ", c.what), received}
 		}
 	}, m.enrolling()...)
 	defer stop()
-	agent := m.launch()
-	started <- agent
+	running := m.launch()
+	started <- running
+	served := false
 	deadline := time.After(patience)
 	for {
-		lines, changed := agent.log.lines("listening")
-		if len(lines) > 0 {
-			// What it does to its files after the bind is over soon.
-			select {
-			case at := <-struck:
-				<-agent.end
-				return at
-			case <-time.After(100 * time.Millisecond):
-				agent.kill()
-				return step{}
+		lines, changed := running.log.lines(last)
+		if up, _ := running.log.lines("listening"); len(up) > 0 && !served {
+			served = true
+			if _, err := ask(m.peer(), up[0].Addr); err != nil && !killed.Load() {
+				m.t.Errorf("before step %d a peer is not answered: %v\n%s", n, err, running.log.tail())
 			}
+		}
+		var over <-chan time.Time
+		if len(lines) > 0 { // what it does to its files after that is over soon
+			over = time.After(500 * time.Millisecond)
 		}
 		select {
 		case at := <-struck:
-			<-agent.end
+			<-running.end
 			return at
+		case <-over:
+			running.kill()
+			return step{}
 		case <-changed:
 		case <-deadline:
-			agent.kill()
-			m.t.Fatalf("it neither serves nor comes to step %d\n%s", n, agent.log.tail())
+			running.kill()
+			m.t.Fatalf("it comes neither to step %d nor to log %s\n%s", n, last, running.log.tail())
 		}
 	}
 }
@@ -94,8 +100,8 @@ func (m *machine) endsServing(s *server, before int, killed step) (conflict bool
 		if got := m.status(); got.State != "blocked" || got.Enrollment.Manager.State != "conflict" {
 			m.t.Errorf("killed at %q: the status is %+v", at, got)
 		}
-		hosts := s.hosts()
-		s.decide(hosts[len(hosts)-1].ID, "approve")
+		hosts := s.Hosts()
+		s.Decide(hosts[len(hosts)-1].ID, "approve")
 		return "wait"
 	})
 	a.serves()
@@ -103,7 +109,7 @@ func (m *machine) endsServing(s *server, before int, killed step) (conflict bool
 	if conflict {
 		want = 2
 	}
-	hosts := s.hosts()
+	hosts := s.Hosts()
 	if got := len(hosts) - before; got != want {
 		m.t.Errorf("killed at %q: %d registrations, not %d\n%s", at, got, want, a.log.tail())
 	}
@@ -117,7 +123,7 @@ func (m *machine) endsServing(s *server, before int, killed step) (conflict bool
 		return ""
 	})
 	m.settled()
-	s.decide(hosts[len(hosts)-1].ID, "remove") // the same name for the next
+	s.Decide(hosts[len(hosts)-1].ID, "remove") // the same name for the next
 	return conflict
 }
 
@@ -135,8 +141,8 @@ func TestAHostKilledAtEachStepOfItsEnrollmentEndsServing(t *testing.T) {
 				var got killed
 				for n := lane + 1; n < int(last.Load()); n += lanes {
 					m := newHost(t, s)
-					before := len(s.hosts())
-					at := m.killAtStep(n)
+					before := len(s.Hosts())
+					at := m.killAtChange(n, "listening")
 					if at.at == "" {
 						last.Store(min(last.Load(), int64(n)))
 						break
@@ -145,7 +151,7 @@ func TestAHostKilledAtEachStepOfItsEnrollmentEndsServing(t *testing.T) {
 					got.steps = append(got.steps, at.at)
 					// Once more while it heals itself, at any of its steps.
 					if n%2 == 0 {
-						if again := m.killAtStep(1 + rand.IntN(8)); again.at != "" {
+						if again := m.killAtChange(1+rand.IntN(8), "listening"); again.at != "" {
 							got.kills++
 							at.received = at.received || again.received
 						}
@@ -171,53 +177,6 @@ func TestAHostKilledAtEachStepOfItsEnrollmentEndsServing(t *testing.T) {
 	}
 }
 
-// killAtRenewal runs the machine's agent, whose certificate is due, kills it at
-// the n-th change to a file since the renewal began, and returns that change;
-// "" if the renewal is over before.
-func (m *machine) killAtRenewal(n int) string {
-	m.t.Helper()
-	var killed atomic.Bool
-	struck, started := make(chan string, 1), make(chan *agent, 1)
-	count := 0
-	stop := watch(m.t, func(c change) {
-		if count++; count == n {
-			killed.Store(true)
-			_ = (<-started).cmd.Process.Kill() // it is what it is about
-			struck <- fmt.Sprint(n, " ", c.what)
-		}
-	}, m.enrolling()...)
-	defer stop()
-	running := m.launch()
-	started <- running
-	served := false
-	deadline := time.After(patience)
-	for {
-		var over <-chan time.Time
-		lines, changed := running.log.lines("certs.renewed")
-		if len(lines) > 0 { // what it does to its files after that is over soon
-			over = time.After(200 * time.Millisecond)
-		}
-		if up, _ := running.log.lines("listening"); len(up) > 0 && !served {
-			served = true
-			if _, err := ask(m.peer(), up[0].Addr); err != nil && !killed.Load() {
-				m.t.Errorf("before step %d a peer is not answered: %v\n%s", n, err, running.log.tail())
-			}
-		}
-		select {
-		case at := <-struck:
-			<-running.end
-			return at
-		case <-over:
-			running.kill()
-			return ""
-		case <-changed:
-		case <-deadline:
-			running.kill()
-			m.t.Fatalf("it is not renewed\n%s", running.log.tail())
-		}
-	}
-}
-
 func TestAHostKilledAtEachStepOfARenewalServesAllTheTime(t *testing.T) {
 	t.Parallel()
 	const lanes = 4
@@ -230,9 +189,9 @@ func TestAHostKilledAtEachStepOfARenewalServesAllTheTime(t *testing.T) {
 				s := startServer(t, dueAtOnce...)
 				for n := lane + 1; ; n += lanes {
 					m := newHost(t, s)
-					before := len(s.requestsTo(registerPath))
+					before := len(s.RequestsTo(registerPath))
 					m.must(0, "enroll")
-					at := m.killAtRenewal(n)
+					at := m.killAtChange(n, "certs.renewed").at
 					if at == "" {
 						break
 					}
@@ -242,10 +201,10 @@ func TestAHostKilledAtEachStepOfARenewalServesAllTheTime(t *testing.T) {
 					a.renewed()
 					m.settled()
 					is.True(!m.has("enrollment/rejected"))              // no bundle was refused
-					is.Equal(len(s.requestsTo(registerPath)), before+1) // only enroll registered
+					is.Equal(len(s.RequestsTo(registerPath)), before+1) // only enroll registered
 					a.kill()
-					hosts := s.hosts()
-					s.decide(hosts[len(hosts)-1].ID, "remove") // the same name for the next
+					hosts := s.Hosts()
+					s.Decide(hosts[len(hosts)-1].ID, "remove") // the same name for the next
 					if t.Failed() {
 						t.Fatalf("killed at %q\n%s", at, a.log.tail())
 					}

@@ -39,30 +39,24 @@ func (m *machine) chmod(name string, mode fs.FileMode) {
 
 func TestWhatMayNotBeReadWaitsForAPerson(t *testing.T) {
 	t.Parallel()
-	const (
-		connects = "" // it does without the file
-		blocked  = "blocked"
-	)
 	for _, test := range []struct {
-		name   string
-		mode   fs.FileMode // that a person gives back
-		state  string      // meanwhile
-		advice string
+		name    string
+		mode    fs.FileMode // that a person gives back
+		blocked bool        // meanwhile; else it does without the file
 	}{
-		{credentialFile, 0o600, blocked, "chmod u+rwX"},
-		{"credentials", 0o700, blocked, "chmod u+rwX"},
-		{identityFile, 0o600, blocked, "chmod u+rwX"},
-		{retryFile, 0o600, connects, ""},
-		{"enrollment", 0o700, connects, ""},
-		{lockFile, 0o600, connects, ""},
-		{socketFile, 0o600, connects, ""},
+		{credentialFile, 0o600, true},
+		{"credentials", 0o700, true},
+		{identityFile, 0o600, true},
+		{retryFile, 0o600, false},
+		{"enrollment", 0o700, false},
+		{lockFile, 0o600, false},
+		{socketFile, 0o600, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			is := is.New(t)
 			s := startServer(t)
-			m := newMachine(t, s)
-			m.delays(20*time.Millisecond, 40*time.Millisecond)
+			m := newMachine(t, s).hasty()
 			m.asOrdinaryUser()
 			a := m.start().connected()
 			s.onlyMachine(m)
@@ -71,15 +65,13 @@ func TestWhatMayNotBeReadWaitsForAPerson(t *testing.T) {
 			m.chmod(test.name, 0)
 
 			a = m.start()
-			if test.state == blocked {
+			if test.blocked {
 				a.logged("store.blocked", 3)
 				st := m.status()
-				is.Equal(st.State, test.state)
+				is.Equal(st.State, "blocked")
 				is.Equal(st.code, 1)
-				for _, part := range []string{test.name, test.advice} {
-					if !strings.Contains(st.Blocked, part) {
-						t.Errorf("the status leaves out %q: %+v", part, st)
-					}
+				if !strings.Contains(st.Blocked, test.name) || !strings.Contains(st.Blocked, "chmod u+rwX") {
+					t.Errorf("the status does not say what to do about %s: %+v", test.name, st)
 				}
 				m.chmod(test.name, test.mode)
 			}
@@ -107,7 +99,7 @@ func TestWithoutARetryRecordThatMayBeReadNothingIsSent(t *testing.T) {
 	a := m.start()
 	a.logged("enroll.retry", 1)
 	a.kill()
-	m.delays(20*time.Millisecond, 40*time.Millisecond)
+	m.hasty()
 	m.chmod(retryFile, 0)
 	s.heal()
 	tries := s.enrollments()
@@ -126,8 +118,7 @@ func TestAStateDirectoryThatMayNotBeOpenedWaitsForAPerson(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	s := startServer(t)
-	m := newMachine(t, s)
-	m.delays(20*time.Millisecond, 40*time.Millisecond)
+	m := newMachine(t, s).hasty()
 	m.asOrdinaryUser()
 	m.must(0, "enroll")
 	m.chmod(".", 0)
@@ -144,8 +135,7 @@ func TestAKeyThatOthersMayReadIsNotUsedUntilAPersonSaysSo(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	s := startServer(t)
-	m := newMachine(t, s)
-	m.delays(20*time.Millisecond, 40*time.Millisecond)
+	m := newMachine(t, s).hasty()
 	m.must(0, "enroll")
 	key := m.read(credentialFile)
 	m.chmod(credentialFile, 0o640)
@@ -168,8 +158,7 @@ func TestAStateDirectoryThatOthersMayWriteIsNotTrusted(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	s := startServer(t)
-	m := newMachine(t, s)
-	m.delays(20*time.Millisecond, 40*time.Millisecond)
+	m := newMachine(t, s).hasty()
 	m.must(0, "enroll")
 	m.chmod(".", 0o777)
 	a := m.start()
@@ -193,8 +182,7 @@ func TestTheFilesAreTheirOwnersAlone(t *testing.T) {
 	is := is.New(t)
 	s := startServer(t)
 	s.fault(relayPath, 1, action{Status: 401})
-	m := newMachine(t, s)
-	m.delays(20*time.Millisecond, 40*time.Millisecond)
+	m := newMachine(t, s).hasty()
 	m.start().connected()
 	m.is("connected") // its socket is there
 	files := 0

@@ -148,10 +148,10 @@ func (c *canary) finish(a *agent, s *server) {
 		c.search("the agent's last words", a.log.String())
 	}
 	for _, part := range []string{"/_fake/requests", "/_fake/state"} {
-		c.search(part, string(s.call("GET", part, "")))
+		c.search(part, string(s.Call("GET", part, "")))
 	}
-	s.stop()
-	c.search("the server's complaints", s.errs.String())
+	s.Stop()
+	c.search("the server's complaints", s.Errs.String())
 	if len(c.secrets) < 4 || c.seen < 40 {
 		c.t.Errorf("%d secrets were looked for in %d texts: that is not what this test is for", len(c.secrets), c.seen)
 	}
@@ -169,7 +169,7 @@ func TestNoPartOfASecretShows(t *testing.T) {
 	m := newMachine(t, nil)
 	m.configure(s.URL, s.CA)
 	m.env["MUSTER_ENROLLMENT_KEY"] = key
-	m.delays(10*time.Millisecond, 20*time.Millisecond)
+	m.hasty()
 
 	// A server with bad manners repeats what it was sent.
 	foreign := c.mark("API key in a refusal", "cak_")
@@ -288,7 +288,7 @@ func TestNoPartOfASecretShowsInAWrongCallOrConfiguration(t *testing.T) {
 	} {
 		m := newMachine(t, s)
 		m.env["MUSTER_ENROLLMENT_KEY"] = key
-		m.delays(10*time.Millisecond, 20*time.Millisecond)
+		m.hasty()
 		for name, value := range env {
 			m.env[name] = value
 		}
@@ -431,8 +431,8 @@ func TestNoPartOfAPollingTokenOrPrivateKeyShows(t *testing.T) {
 			// The manager goes away: a failed connection's error names its URL.
 			s.fault(anyPollPath, 2, action{Drop: "before_response"})
 			c.visit(a)
-			list := s.hosts() // of which it makes one more when its certificate is due
-			s.decide(list[len(list)-1].ID, "approve")
+			list := s.Hosts() // of which it makes one more when its certificate is due
+			s.Decide(list[len(list)-1].ID, "approve")
 			a.serves()
 			c.visit(a)
 			if strings.Contains(kind, "own") {
@@ -442,7 +442,7 @@ func TestNoPartOfAPollingTokenOrPrivateKeyShows(t *testing.T) {
 				a = m.start()
 				a.logged("certs.renewed", 1)
 			} else {
-				s.decide(s.registered(len(list)+1).ID, "approve")
+				s.Decide(s.Registered(len(list)+1).ID, "approve")
 				a.logged("certs.installed", 2)
 			}
 			c.visit(a)
@@ -482,7 +482,7 @@ func TestThePollingTokenIsInNoErrorOfEnroll(t *testing.T) {
 	c.search("enroll", m.do("enroll").String()) // not trusted
 	m.env["MUSTER_MANAGER_TRUST_CA_FILE"] = s.CA
 	s.fault(anyPollPath, 0, action{Delay: time.Hour.String()})
-	before := len(s.requestsTo(pollPath))
+	before := len(s.RequestsTo(pollPath))
 	a := m.start("enroll") // told to stop within a poll
 	s.asked(pollPath, before+1)
 	if code := first(a.stop()); code != 2 {

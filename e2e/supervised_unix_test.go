@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -116,8 +115,9 @@ func TestWithNothingConfiguredSystemdSeesAStartAndAnEnd(t *testing.T) {
 	is.True(strings.Contains(said[1], "MUSTER_SERVER_URL"))
 }
 
-// inFile moves what is configured from the environment to a file.
-func (m *machine) inFile() (file string) {
+// inFile moves what is configured from the environment to a file, and returns
+// what that holds, too.
+func (m *machine) inFile() (file, content string) {
 	m.t.Helper()
 	file = filepath.Join(m.home, "agent.env")
 	var text strings.Builder
@@ -128,7 +128,7 @@ func (m *machine) inFile() (file string) {
 		}
 	}
 	m.put(file, text.String())
-	return file
+	return file, text.String()
 }
 
 // put replaces a file in one step.
@@ -157,15 +157,13 @@ func TestSIGHUPReadsTheConfigurationAgain(t *testing.T) {
 	s := startServer(t)
 	m := newMachine(t, s)
 	told := supervise(t, m)
-	file := m.inFile()
-	before, err := os.ReadFile(file)
-	is.NoErr(err)
+	file, before := m.inFile()
 	a := m.start("run", "--config", file).connected()
 
 	a.reloaded(told, 1) // nothing has changed: nothing is disturbed
 	is.True(strings.Contains(a.logged("configuration", 1).Msg, "nothing has changed"))
 
-	m.put(file, string(before)+"MUSTER_LOG_LEVEL=loud\nMUSTER_SITE_KODE=A\n") // a bad one
+	m.put(file, before+"MUSTER_LOG_LEVEL=loud\nMUSTER_SITE_KODE=A\n") // a bad one
 	a.reloaded(told, 2)
 	said := a.logged("configuration", 2)
 	is.True(strings.Contains(said.Msg, "the one before stays"))
@@ -173,12 +171,12 @@ func TestSIGHUPReadsTheConfigurationAgain(t *testing.T) {
 
 	is.Equal(s.connections(), 1) // until now it has kept its connection
 
-	m.put(file, string(before)+"MUSTER_RELAY_AUTH=header\n") // a good one
+	m.put(file, before+"MUSTER_RELAY_AUTH=header\n") // a good one
 	a.reloaded(told, 3)
 	is.True(strings.Contains(a.logged("configuration", 3).Msg, "takes effect"))
 	a.logged("relay.connected", 2)
 	eventually(t, func() string {
-		if w := s.state(); s.connections() != 2 || len(w.Relay) != 1 || w.Relay[0].Auth != "header" {
+		if w := s.State(); s.connections() != 2 || len(w.Relay) != 1 || w.Relay[0].Auth != "header" {
 			return fmt.Sprintf("it has connected %d times: %+v", s.connections(), w.Relay)
 		}
 		return ""
@@ -202,60 +200,52 @@ func TestAReloadCannotMoveTheStateDirectory(t *testing.T) {
 	s := startServer(t)
 	m := newMachine(t, s)
 	told := supervise(t, m)
-	file := m.inFile()
-	before, err := os.ReadFile(file)
-	is.NoErr(err)
+	file, before := m.inFile()
 	delete(m.env, "MUSTER_STATE_DIR")
-	m.put(file, string(before)+"MUSTER_STATE_DIR="+m.dir+"\n")
+	m.put(file, before+"MUSTER_STATE_DIR="+m.dir+"\n")
 	a := m.start("run", "--config", file).connected()
 	moved := filepath.Join(m.home, "elsewhere")
-	m.put(file, string(before)+"MUSTER_RELAY_AUTH=header\nMUSTER_STATE_DIR="+moved+"\n")
+	m.put(file, before+"MUSTER_RELAY_AUTH=header\nMUSTER_STATE_DIR="+moved+"\n")
 	a.reloaded(told, 1)
 	is.True(strings.Contains(a.logged("configuration", 1).Msg, "MUSTER_STATE_DIR"))
 	is.True(strings.Contains(a.logged("configuration", 2).Msg, "takes effect"))
 	a.logged("relay.connected", 2)
-	_, err = os.Stat(moved)
+	_, err := os.Stat(moved)
 	is.True(os.IsNotExist(err)) // nothing was made there
 	is.Equal(s.enrollments(), 1)
 }
 
 func TestTheEnrollmentKeyIsForgotten(t *testing.T) {
 	t.Parallel()
-	for _, command := range []string{"run", "enroll"} {
-		for _, place := range []string{"file", "line"} {
-			t.Run(command+", "+place, func(t *testing.T) {
-				t.Parallel()
-				is := is.New(t)
-				s := startServer(t)
-				m := newMachine(t, s)
-				told := supervise(t, m)
-				m.env["MUSTER_FORGET_ENROLLMENT_KEY"] = "true"
-				keyFile := filepath.Join(m.home, "enrollment_key")
-				if place == "file" {
-					m.put(keyFile, enrollmentKey+"\n")
-					delete(m.env, "MUSTER_ENROLLMENT_KEY")
-					m.env["MUSTER_ENROLLMENT_KEY_FILE"] = keyFile
-				}
-				file := m.inFile()
-				if command == "enroll" {
-					m.must(0, "enroll", "--config", file)
-				} else {
-					a := m.start("run", "--config", file).connected()
-					a.logged("enrollment_key", 1)
-					a.reloaded(told, 1) // a key that is gone is no change
-					is.True(strings.Contains(a.logged("configuration", 1).Msg, "nothing has changed"))
-					a.stop()
-				}
-				for _, path := range []string{keyFile, file} {
-					data, err := os.ReadFile(path)
-					is.True(err == nil || os.IsNotExist(err))
-					is.True(!bytes.Contains(data, []byte(enrollmentKey)))
-				}
-				m.start("run", "--config", file).connected() // it needs no key
-				is.Equal(s.enrollments(), 1)
-				m.must(0, "config", "--config", file)
-			})
-		}
+	for _, place := range []string{"file", "line"} {
+		t.Run(place, func(t *testing.T) {
+			t.Parallel()
+			is := is.New(t)
+			s := startServer(t)
+			m := newMachine(t, s)
+			told := supervise(t, m)
+			m.env["MUSTER_FORGET_ENROLLMENT_KEY"] = "true"
+			keyFile := filepath.Join(m.home, "enrollment_key")
+			if place == "file" {
+				m.put(keyFile, enrollmentKey+"\n")
+				delete(m.env, "MUSTER_ENROLLMENT_KEY")
+				m.env["MUSTER_ENROLLMENT_KEY_FILE"] = keyFile
+			}
+			file, _ := m.inFile()
+			a := m.start("run", "--config", file).connected()
+			a.logged("enrollment_key", 1)
+			a.reloaded(told, 1) // a key that is gone is no change
+			is.True(strings.Contains(a.logged("configuration", 1).Msg, "nothing has changed"))
+			a.stop()
+			for _, path := range []string{keyFile, file} {
+				data, err := os.ReadFile(path)
+				is.True(err == nil || os.IsNotExist(err))
+				is.True(!bytes.Contains(data, []byte(enrollmentKey)))
+			}
+			m.start("run", "--config", file).connected() // it needs no key
+			is.Equal(s.enrollments(), 1)
+			m.must(0, "config", "--config", file)
+		})
 	}
 }
 
@@ -283,13 +273,7 @@ func TestIdentifyAsAStepOfAUnitFailsOnlyWhereRunWould(t *testing.T) {
 	s := startServer(t)
 	m := newMachine(t, s)
 	m.must(0, "enroll")
-	var e envelope
-	is.NoErr(json.Unmarshal(m.read(identityFile), &e))
-	e.Format, e.WrittenBy = 99, "9.0.0"
-	e.seal()
-	newer, err := json.Marshal(e)
-	is.NoErr(err)
-	m.write(identityFile, newer)
+	newer := m.makeNewer(identityFile, "9.0.0")
 
 	r := m.must(1, "identify", "--save")
 	is.True(strings.Contains(r.errs, "9.0.0"))
@@ -312,6 +296,6 @@ func TestIdentifyAsAStepOfAUnitFailsOnlyWhereRunWould(t *testing.T) {
 	is.NoErr(os.Remove(other.path(identityFile))) // as if it could not have been stored
 	r = other.must(0, "identify", "--save")       // the service waits until the command has ended
 	is.True(strings.Contains(r.errs, "muster enroll"))
-	_, err = os.Stat(filepath.Join(runtime, identityFile))
+	_, err := os.Stat(filepath.Join(runtime, identityFile))
 	is.NoErr(err)
 }

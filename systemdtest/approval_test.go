@@ -21,7 +21,7 @@ func TestApprovalAfterTheStartTimeout(t *testing.T) {
 	began := time.Now()
 	s.start()
 	l := s.life()
-	id := srv.registered()
+	id := srv.Registered(1).ID
 	s.is("pending")
 
 	waiting := regexp.MustCompile(`Status: "waiting for an operator's approval since \d\d:\d\d(, next check .*)?"`)
@@ -38,7 +38,7 @@ func TestApprovalAfterTheStartTimeout(t *testing.T) {
 	s.lives(l)
 	is.Equal(s.property("ActiveState"), "active")
 
-	srv.decide(id, "approve")
+	srv.Decide(id, "approve")
 	s.is("serving")
 	s.lives(l)
 	s.tells("serving with a")

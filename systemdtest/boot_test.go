@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io/fs"
 	"os"
@@ -18,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/muster-agent/muster/e2e/control"
 )
 
 const (
@@ -36,15 +37,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, becomeSystemd(name))
 		os.Exit(1)
 	}
-	flag.Parse()
-	byHand := false
-	flag.Visit(func(f *flag.Flag) { byHand = byHand || f.Name == "test.parallel" })
-	if !byHand {
-		if err := flag.Set("test.parallel", lanes); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-	}
+	control.Lanes(lanes)
 	os.Exit(m.Run())
 }
 

@@ -33,7 +33,7 @@ func TestEnrollByHandWithTheServiceStopped(t *testing.T) {
 		l := s.connected()
 		srv.onlyMachine(enrollments)
 		is.Equal(s.status().Certificate.Status, "valid")
-		is.Equal(len(srv.state().Enrollments), 1)
+		is.Equal(len(srv.State().Enrollments), 1)
 		s.lives(l)
 		s.stop()
 	}
@@ -93,7 +93,7 @@ func TestServiceStartsWhileEnrollByHandWaits(t *testing.T) {
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = person.Wait() }() // its state says how it ended
 	defer func() { _ = person.Process.Kill(); <-ended }() // it may have ended by itself
-	id := srv.registered()
+	id := srv.Registered(1).ID
 
 	s.start()
 	l := s.life()
@@ -111,9 +111,9 @@ func TestServiceStartsWhileEnrollByHandWaits(t *testing.T) {
 
 	s.logged("manager.resumed", 1, nil)
 	s.is("pending")
-	srv.decide(id, "approve")
+	srv.Decide(id, "approve")
 	s.is("serving")
 	s.lives(l)
-	is.Equal(len(srv.state().Enrollments), 1)
+	is.Equal(len(srv.State().Enrollments), 1)
 	s.belongsToTheService()
 }

@@ -18,11 +18,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/muster-agent/muster/e2e/control"
 )
 
-// patience bounds every wait for something that should happen soon: generous,
-// because test machines are slow and busy.
-const patience = 60 * time.Second
+// patience bounds every wait for something that should happen soon.
+const patience = control.Patience
 
 const (
 	unit      = "muster.service"
@@ -411,15 +412,5 @@ func eventually(t *testing.T, ok func() string) { t.Helper(); eventuallyWithin(t
 
 func eventuallyWithin(t *testing.T, limit time.Duration, ok func() string) {
 	t.Helper()
-	deadline := time.Now().Add(limit)
-	for {
-		why := ok()
-		if why == "" {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(why)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+	control.Eventually(t, limit, 50*time.Millisecond, ok)
 }

@@ -82,7 +82,7 @@ func TestKilledFiftyTimes(t *testing.T) {
 	is.Equal(st.Credential.Fingerprint, before.Credential.Fingerprint)
 	srv.onlyMachine(1)
 	is.Equal(srv.requests(enrollPath), 1)
-	is.Equal(len(srv.state().Enrollments), 1)
+	is.Equal(len(srv.State().Enrollments), 1)
 	is.True(s.life().restarts >= 50) // every kill was one of a service
 	s.belongsToTheService()
 	t.Logf("%d certificates by %v after the last kill", srv.certificates(), time.Since(killed))
@@ -92,7 +92,7 @@ func TestKilledFiftyTimes(t *testing.T) {
 		}
 		return ""
 	})
-	is.Equal(len(srv.state().Enrollments), 1)
+	is.Equal(len(srv.State().Enrollments), 1)
 }
 
 func TestHangIsSeenByTheWatchdog(t *testing.T) {

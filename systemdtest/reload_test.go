@@ -34,7 +34,7 @@ func TestReload(t *testing.T) {
 	s.is("connected")
 	s.lives(l)
 	s.eventually(func() string {
-		for _, m := range srv.state().Machines {
+		for _, m := range srv.State().Machines {
 			if m.Connected {
 				return "it is still connected to the first server"
 			}

@@ -61,9 +61,9 @@ func TestNothingThatAServerSaysEndsRun(t *testing.T) {
 		{[]fault{{registerPath, 409, ""}}, nil, "manager", "conflict"},
 		{[]fault{{registerPath, 400, ""}}, nil, "manager", "unexpected"},
 		{nil, nil, "manager", "pending"},
-		{nil, func() { srv.decide("e1", "deny") }, "manager", "denied"},
+		{nil, func() { srv.Decide("e1", "deny") }, "manager", "denied"},
 		{nil, nil, "manager", "pending"},
-		{nil, func() { srv.decide(srv.newest(), "approve") }, "certificate", "valid"},
+		{nil, func() { srv.Decide(srv.newest(), "approve") }, "certificate", "valid"},
 		{nil, nil, "", "blocked"}, // the address is in use
 		{nil, func() { is.NoErr(taken.Close()) }, "", "connected"},
 	} {
