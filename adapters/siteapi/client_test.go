@@ -17,6 +17,7 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/muster-agent/muster/adapters/internal/httpanswer/servertest"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -131,19 +132,7 @@ func brief(o ports.SiteOutcome) string {
 // noSecrets finds parts of the keys of 8 characters or more, in any case.
 func noSecrets(t *testing.T, text string) {
 	t.Helper()
-	noPartOf(t, text, enrollmentKey, apiKey)
-}
-
-func noPartOf(t *testing.T, text string, keys ...string) {
-	t.Helper()
-	for _, key := range keys {
-		for i := 0; i+8 <= len(key); i++ {
-			if strings.Contains(strings.ToLower(text), strings.ToLower(key[i:i+8])) {
-				t.Errorf("%q of a key in %q", key[i:i+8], text)
-				return
-			}
-		}
-	}
+	servertest.NoPartOf(t, text, enrollmentKey, apiKey)
 }
 
 func TestEndpoint(t *testing.T) {
@@ -278,37 +267,13 @@ func TestInterruptedWhileReading(t *testing.T) {
 	}
 }
 
-// last is a body after whose end its reader is told to stop.
-type last struct {
-	io.Reader
-	stop func()
-}
-
-func (l last) Read(b []byte) (int, error) {
-	n, err := l.Reader.Read(b)
-	if err != nil {
-		l.stop()
-	}
-	return n, err
-}
-
-func (last) Close() error { return nil }
-
-// stopping is a transport with one answer, whose end is the caller's too.
-type stopping struct{ stop func() }
-
-func (s stopping) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := canned{201, []byte(`{"key":"` + apiKey + `"}`)}.RoundTrip(r)
-	resp.Body = last{resp.Body, s.stop}
-	return resp, err
-}
-
 // The server shows a key once: one that has come is not thrown away.
 func TestInterruptedWithTheKeyInHand(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	answer := New(&url.URL{Scheme: "https", Host: "host"}, stopping{cancel}, "", error.Error).Enroll(ctx, request)
+	transport := servertest.LastWord{RoundTripper: servertest.Canned{Status: 201, Body: `{"key":"` + apiKey + `"}`}, Length: -1, Stop: cancel}
+	answer := New(&url.URL{Scheme: "https", Host: "host"}, transport, "", error.Error).Enroll(ctx, request)
 	is.True(ctx.Err() != nil)
 	is.Equal(answer.Outcome.(ports.SiteEnrolledNew).Key.Reveal(), apiKey)
 }
@@ -318,7 +283,7 @@ func TestBrokenConnections(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	server := httptest.NewServer(nil)
-	client := clientOf(t, server, "")
+	client := clientOf(t, server)
 	server.Close()
 	is.Equal(brief(client.Enroll(t.Context(), request).Outcome), "SiteTransient")
 
@@ -360,7 +325,7 @@ func TestEchoingServer(t *testing.T) {
 	for _, status := range []int{200, 400, 401, 404, 409, 500} {
 		for _, template := range []string{`{"error":%q}`, `{"error":"x","code":%q}`, `{"code":%q}`, `%s`, `{"key":%q}`, `{"error":%q,"code":"ENROLL_REJECTED"}`} {
 			for _, echo := range []string{enrollmentKey, enrollmentKey[4:], strings.Repeat("y", 190) + enrollmentKey, strings.ToUpper(enrollmentKey[4:])} {
-				client := New(&url.URL{Scheme: "https", Host: "host"}, canned{status, []byte(fmt.Sprintf(template, echo))}, "", error.Error)
+				client := New(&url.URL{Scheme: "https", Host: "host"}, servertest.Canned{Status: status, Body: fmt.Sprintf(template, echo)}, "", error.Error)
 				noSecrets(t, fmt.Sprintf("%+v", client.Enroll(t.Context(), request)))
 			}
 		}
@@ -377,7 +342,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(503, []byte("\xff\xfe"))
 	base := &url.URL{Scheme: "https", Host: "host"}
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
-		client := New(base, canned{status, body}, "", error.Error)
+		client := New(base, servertest.Canned{Status: status, Body: string(body)}, "", error.Error)
 		answer := client.Enroll(t.Context(), request)
 		words := ""
 		switch o := answer.Outcome.(type) {
@@ -404,7 +369,7 @@ func FuzzDecode(f *testing.F) {
 		default:
 			t.Fatalf("no outcome for status %d", status)
 		}
-		noPartOf(t, words, enrollmentKey)
+		servertest.NoPartOf(t, words, enrollmentKey)
 		if utf8.RuneCountInString(words) > 200 || strings.ContainsFunc(words, unicode.IsControl) || !utf8.ValidString(words) {
 			t.Errorf("not fit for a log: %q", words)
 		}
@@ -416,17 +381,4 @@ func fuzzKey(t *testing.T, expected bool, key ports.Secret) {
 	if !expected || len(text) < 20 || !strings.HasPrefix(text, "cak_") || strings.ContainsFunc(text, unicode.IsSpace) || strings.ContainsFunc(text, unicode.IsControl) {
 		t.Errorf("accepted the key %q", text)
 	}
-}
-
-// canned is a transport with one answer.
-type canned struct {
-	status int
-	body   []byte
-}
-
-func (c canned) RoundTrip(r *http.Request) (*http.Response, error) {
-	return &http.Response{
-		StatusCode: c.status, Header: http.Header{}, ContentLength: -1, Request: r,
-		Body: io.NopCloser(strings.NewReader(string(c.body))),
-	}, r.Body.Close()
 }

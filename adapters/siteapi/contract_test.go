@@ -3,8 +3,6 @@ package siteapi
 import (
 	"encoding/json"
 	"io"
-	"log"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -13,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/muster-agent/muster/adapters/internal/httpanswer/servertest"
 	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
 )
@@ -46,16 +45,12 @@ func TestContract(t *testing.T) {
 // serve runs a server over TLS and returns a client of it.
 func serve(t *testing.T, handler http.HandlerFunc) *Client {
 	t.Helper()
-	server := httptest.NewUnstartedServer(handler)
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	return clientOf(t, server, "")
+	return clientOf(t, servertest.Serve(t, handler))
 }
 
-func clientOf(t *testing.T, server *httptest.Server, path string) *Client {
+func clientOf(t *testing.T, server *httptest.Server) *Client {
 	t.Helper()
-	base, err := url.Parse(server.URL + path)
+	base, err := url.Parse(server.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,17 +81,17 @@ func decodeRequest(t *testing.T, r *http.Request) ports.SiteRequest {
 		Hostname      string `json:"hostname"`
 		Labels        json.RawMessage
 	}
-	exactly(t, body, "enrollment_key", "hostname", "labels", "machine_uid", "site_code")
-	decode(t, body, &request)
+	servertest.HasMembers(t, body, "enrollment_key", "hostname", "labels", "machine_uid", "site_code")
+	servertest.Decode(t, body, &request)
 	var labels struct {
 		Company, Site, Department string
 		DeviceType                string `json:"device_type"`
 		Tags                      json.RawMessage
 	}
-	exactly(t, request.Labels, "company", "department", "device_type", "site", "tags")
-	decode(t, request.Labels, &labels)
+	servertest.HasMembers(t, request.Labels, "company", "department", "device_type", "site", "tags")
+	servertest.Decode(t, request.Labels, &labels)
 	var tags []string
-	decode(t, labels.Tags, &tags)
+	servertest.Decode(t, labels.Tags, &tags)
 	if string(labels.Tags) == "null" {
 		t.Error("tags: null")
 	}
@@ -106,20 +101,6 @@ func decodeRequest(t *testing.T, r *http.Request) ports.SiteRequest {
 		Labels: ports.Labels{
 			Company: labels.Company, Site: labels.Site, Department: labels.Department, DeviceType: labels.DeviceType, Tags: tags,
 		},
-	}
-}
-
-func exactly(t *testing.T, object []byte, names ...string) {
-	var fields map[string]json.RawMessage
-	decode(t, object, &fields)
-	if got := slices.Sorted(maps.Keys(fields)); !slices.Equal(got, names) {
-		t.Errorf("keys %q, want %q", got, names)
-	}
-}
-
-func decode(t *testing.T, data []byte, into any) {
-	if err := json.Unmarshal(data, into); err != nil {
-		t.Errorf("%s: %v", data, err)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/muster-agent/muster/adapters/internal/httpanswer/servertest"
 	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
 )
@@ -175,8 +176,8 @@ func (p *peer) read() {
 // else.
 func strictStatus(t *testing.T, data []byte) ports.AgentStatus {
 	var frame, certificate map[string]json.RawMessage
-	decode(t, data, &frame)
-	decode(t, frame["certificate"], &certificate)
+	servertest.Decode(t, data, &frame)
+	servertest.Decode(t, frame["certificate"], &certificate)
 	if got := fmt.Sprint(slices.Sorted(maps.Keys(frame)), slices.Sorted(maps.Keys(certificate))); got !=
 		"[certificate hostname machine_uid type uptime_seconds version] [not_after status]" {
 		t.Errorf("keys %s", got)
@@ -186,11 +187,11 @@ func strictStatus(t *testing.T, data []byte) ports.AgentStatus {
 	}
 	var s ports.AgentStatus
 	var seconds int64
-	decode(t, frame["machine_uid"], &s.MachineUID)
-	decode(t, frame["hostname"], &s.Hostname)
-	decode(t, frame["version"], &s.Version)
-	decode(t, frame["uptime_seconds"], &seconds)
-	decode(t, certificate["status"], &s.Certificate.Status)
+	servertest.Decode(t, frame["machine_uid"], &s.MachineUID)
+	servertest.Decode(t, frame["hostname"], &s.Hostname)
+	servertest.Decode(t, frame["version"], &s.Version)
+	servertest.Decode(t, frame["uptime_seconds"], &seconds)
+	servertest.Decode(t, certificate["status"], &s.Certificate.Status)
 	if text := string(certificate["not_after"]); text != "null" {
 		at, err := time.Parse(`"`+time.RFC3339+`"`, text)
 		if err != nil {
@@ -200,12 +201,6 @@ func strictStatus(t *testing.T, data []byte) ports.AgentStatus {
 	}
 	s.Uptime = time.Duration(seconds) * time.Second
 	return s
-}
-
-func decode(t *testing.T, data []byte, into any) {
-	if err := json.Unmarshal(data, into); err != nil {
-		t.Errorf("%s: %v", data, err)
-	}
 }
 
 func (p *peer) Push(frame ports.RelayFrame) {
