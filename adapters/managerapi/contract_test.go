@@ -134,6 +134,11 @@ func clientOf(t *testing.T, server *httptest.Server) *Client {
 	return New(base, transport, renewals{transport}, "muster/1.2.3 (linux; amd64)", error.Error)
 }
 
+// over is a client that has a transport and no network.
+func over(transport http.RoundTripper) *Client {
+	return New(&url.URL{Scheme: "https", Host: "host"}, transport, transport, "", error.Error)
+}
+
 // renewals marks what the mTLS transport carries.
 type renewals struct{ http.RoundTripper }
 

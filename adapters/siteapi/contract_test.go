@@ -58,6 +58,11 @@ func clientOf(t *testing.T, server *httptest.Server) *Client {
 	return New(base, server.Client().Transport, "muster/1.2.3 (linux; amd64)", error.Error)
 }
 
+// over is a client that has a transport and no network.
+func over(transport http.RoundTripper) *Client {
+	return New(&url.URL{Scheme: "https", Host: "host"}, transport, "", error.Error)
+}
+
 // decodeRequest accepts what docs/PROTOCOLS.md prescribes and nothing else.
 func decodeRequest(t *testing.T, r *http.Request) ports.SiteRequest {
 	body, err := io.ReadAll(r.Body)
