@@ -5,8 +5,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -15,6 +13,7 @@ import (
 	"time"
 
 	"github.com/muster-agent/muster/adapters/internal/durable"
+	"github.com/muster-agent/muster/adapters/internal/durable/disktest"
 	"github.com/muster-agent/muster/adapters/internal/durable/powercut"
 	"github.com/muster-agent/muster/ports"
 )
@@ -180,52 +179,6 @@ func open(t testing.TB, path string, opts Options) *Dir {
 	return d
 }
 
-func write(t testing.TB, path string, data []byte) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	// Anew: ext4 writes a file that was truncated to the disk at once.
-	if err := os.RemoveAll(path); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func read(t testing.TB, path string) []byte {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
-
-// tree lists what is no directory below path, relative to it.
-func tree(t testing.TB, path string) (files []string) {
-	t.Helper()
-	err := filepath.WalkDir(path, func(p string, entry fs.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() {
-			p, err = filepath.Rel(path, p)
-			files = append(files, filepath.ToSlash(p))
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return files
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // calls keeps the names of the calls to the file system.
 type calls []durable.Op
 
@@ -249,20 +202,20 @@ func furnish(t testing.TB, path string) *Dir {
 	d := open(t, path, Options{})
 	d.disk.Around = powercut.Unsynced
 	for _, s := range subjects {
-		write(t, filepath.Join(path, s.file), []byte("damaged "+s.file))
+		disktest.Write(t, filepath.Join(path, s.file), "damaged "+s.file)
 		_, err := s.load(d)
 		if !errors.Is(err, ports.ErrDamaged) {
 			t.Fatal(err)
 		}
-		must(t, s.save(d, 1))
+		disktest.Must(t, s.save(d, 1))
 	}
 	for _, name := range []string{
 		"agent.lock", "agent.sock", "enrollment/rejected/1.json",
 		"certs/ca.pem", "certs/server.key.pem", "certs/server.pem.previous", "credentials.damaged-x/agent.cak", "notes.txt",
 	} {
-		write(t, filepath.Join(path, name), []byte(name))
+		disktest.Write(t, filepath.Join(path, name), name)
 	}
-	must(t, errors.Join(d.Reserve(t.Context()), d.ReserveBundle(t.Context())))
+	disktest.Must(t, errors.Join(d.Reserve(t.Context()), d.ReserveBundle(t.Context())))
 	d.disk.Around = nil
 	return d
 }
