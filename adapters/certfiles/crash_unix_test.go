@@ -119,14 +119,16 @@ func (s scene) onDisk(paths func(string) Paths, judge func(t *testing.T, path st
 	}
 }
 
+// texts are the files of a set, in the order of Paths.kinds.
+func texts(c ports.CertificateSet) []string {
+	return []string{string(c.CA), string(c.Server), c.Key.Reveal(), string(c.CRL)}
+}
+
 // found checks that each file is whole: the one before or the one after, or,
 // once the call has returned nil, the latter.
 func (s scene) found(t *testing.T, f *Files, returned error) {
 	t.Helper()
 	got := content(t, f)
-	texts := func(c ports.CertificateSet) []string {
-		return []string{string(c.CA), string(c.Server), c.Key.Reveal(), string(c.CRL)}
-	}
 	old, done := texts(s.old), texts(s.done)
 	for i, text := range texts(got) {
 		if text != done[i] && (returned == nil || text != old[i]) {
@@ -205,9 +207,6 @@ func TestFaultAtEveryStep(t *testing.T) {
 // the agent does: what was damaged is there, once, at all times.
 func TestDamagedFilesSurviveACrashOfWhatReplacesThem(t *testing.T) {
 	t.Parallel()
-	texts := func(c ports.CertificateSet) []string {
-		return []string{string(c.CA), string(c.Server), c.Key.Reveal(), string(c.CRL)}
-	}
 	old := texts(set("1"))
 	// replace sets aside what is still the old set and installs another.
 	replace := func(t *testing.T) call {

@@ -96,7 +96,14 @@ func TestLockGoesWithTheProcess(t *testing.T) {
 	is.True(len(content) > 0) // it had no time to tidy up, and that is ignored
 	_, err = lock.Holder(t.Context())
 	is.True(errors.Is(err, ports.ErrNotStored))
-	unlock, err := lock.TryLock(t.Context(), "enroll")
+	canBeLocked(t, lock)
+}
+
+// canBeLocked takes a lock and gives it back.
+func canBeLocked(t *testing.T, lock *Lock) {
+	t.Helper()
+	is := is.New(t)
+	unlock, err := lock.TryLock(t.Context(), "run")
 	is.NoErr(err)
 	is.NoErr(unlock())
 }
@@ -195,9 +202,7 @@ func TestAnAbsentDirectoryIsMade(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	parent := filepath.Join(t.TempDir(), "absent")
-	unlock, err := New(filepath.Join(parent, "state")).TryLock(t.Context(), "run")
-	is.NoErr(err)
-	is.NoErr(unlock())
+	canBeLocked(t, New(filepath.Join(parent, "state")))
 	info, err := os.Stat(filepath.Join(parent, "state"))
 	is.NoErr(err)
 	if runtime.GOOS != "windows" {
@@ -209,9 +214,7 @@ func TestAnAbsentDirectoryIsMade(t *testing.T) {
 		made = path
 		return os.Mkdir(path, 0o700)
 	}
-	unlock, err = other.TryLock(t.Context(), "run")
-	is.NoErr(err)
-	is.NoErr(unlock())
+	canBeLocked(t, other)
 	is.Equal(made, filepath.Join(parent, "other"))
 	third := New(filepath.Join(parent, "third"))
 	third.Mkdir = func(path string) error { return &fs.PathError{Op: "mkdir", Path: path, Err: fs.ErrPermission} }

@@ -101,19 +101,14 @@ func TestReserveIsRoomOnDisk(t *testing.T) {
 	path := newDir(t)
 	d := open(t, path, Options{})
 	is.NoErr(d.Reserve(t.Context()))
-	placeholder := filepath.Join(path, "credentials/agent.cak.new")
-	info, err := os.Stat(placeholder)
-	is.NoErr(err)
-	is.Equal(info.Size(), int64(credentialRoom))
+	is.Equal(size(t, filepath.Join(path, "credentials/agent.cak.new")), int64(credentialRoom))
 
 	// A long key in a full record fits, and lies where the placeholder lay.
 	long := credential(2)
 	long.Key = ports.NewSecret(canary + strings.Repeat("k", 4096))
 	is.NoErr(d.Save(t.Context(), long))
 	is.Equal(disktest.Tree(t, path), []string{"credentials/agent.cak"})
-	info, err = os.Stat(filepath.Join(path, "credentials/agent.cak"))
-	is.NoErr(err)
-	is.True(info.Size() < credentialRoom)
+	is.True(size(t, filepath.Join(path, "credentials/agent.cak")) < credentialRoom)
 }
 
 func TestReadBackCompares(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -150,6 +151,14 @@ func (s subject) loads(t *testing.T, d *Dir, n int) {
 	if !reflect.DeepEqual(v, s.value(n)) {
 		t.Fatalf("loaded %+v, want value %d", v, n)
 	}
+}
+
+// size is a file's, in bytes.
+func size(t testing.TB, path string) int64 {
+	t.Helper()
+	info, err := os.Stat(path)
+	disktest.Must(t, err)
+	return info.Size()
 }
 
 func second(_ any, err error) error { return err }

@@ -66,9 +66,7 @@ func TestReserveBundleCostsNothingTwice(t *testing.T) {
 	d := open(t, path, Options{})
 	is.NoErr(d.ReserveBundle(t.Context()))
 	placeholder := filepath.Join(path, "enrollment/bundle.json.new")
-	before, err := os.Stat(placeholder)
-	is.NoErr(err)
-	is.Equal(before.Size(), int64(bundleRoom))
+	is.Equal(size(t, placeholder), int64(bundleRoom))
 
 	var made calls
 	d.disk.Around = made.around
@@ -85,10 +83,7 @@ func TestReserveBundleCostsNothingTwice(t *testing.T) {
 	} {
 		is.NoErr(harm())
 		is.NoErr(d.ReserveBundle(t.Context()))
-		after, err := os.Stat(placeholder)
-		is.NoErr(err)
-		is.Equal(after.Size(), int64(bundleRoom))
-		before = after
+		is.Equal(size(t, placeholder), int64(bundleRoom))
 	}
 }
 

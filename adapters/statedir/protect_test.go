@@ -185,12 +185,8 @@ func TestThePlaceholderHoldsAProtectedRecord(t *testing.T) {
 	d := open(t, path, Options{Protector: contracttest.NewMemoryProtector()})
 	is.NoErr(d.Reserve(t.Context()))
 	is.NoErr(d.ReserveBundle(t.Context()))
-	size := func(name string) int64 {
-		info, err := os.Stat(filepath.Join(path, name))
-		is.NoErr(err)
-		return info.Size()
-	}
-	room, bundleSize := size("credentials/agent.cak.new"), size("enrollment/bundle.json.new")
+	room := size(t, filepath.Join(path, "credentials/agent.cak.new"))
+	roomForBundle := size(t, filepath.Join(path, "enrollment/bundle.json.new"))
 	is.True(d.bundle.hasRoom())
 
 	// As much as fits without protection.
@@ -206,9 +202,9 @@ func TestThePlaceholderHoldsAProtectedRecord(t *testing.T) {
 		full = longer
 	}
 	is.NoErr(d.Save(t.Context(), full))
-	is.True(size("credentials/agent.cak") <= room)
+	is.True(size(t, filepath.Join(path, "credentials/agent.cak")) <= room)
 	big := received(1)
 	big.Raw = ports.NewSecret(strings.Repeat("b", 48<<10))
 	is.NoErr(d.SaveBundle(t.Context(), big))
-	is.True(size("enrollment/bundle.json") <= bundleSize)
+	is.True(size(t, filepath.Join(path, "enrollment/bundle.json")) <= roomForBundle)
 }

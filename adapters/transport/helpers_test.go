@@ -142,12 +142,7 @@ func serveTLS(t *testing.T, config *tls.Config, handler http.HandlerFunc) *httpt
 
 func get(t *testing.T, o Options, url string) error {
 	t.Helper()
-	transport, err := New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer transport.CloseIdleConnections()
-	return getBy(t, transport, url)
+	return getBy(t, newTransport(t, o), url)
 }
 
 func getBy(t *testing.T, transport http.RoundTripper, url string) error {
