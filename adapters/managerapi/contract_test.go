@@ -9,9 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -30,14 +28,11 @@ func TestContract(t *testing.T) {
 		if !manages(script) {
 			return contracttest.ScriptedIssuer{}
 		}
-		var mu sync.Mutex
-		var requests []contracttest.IssuerRequest
+		var requests servertest.Seen[contracttest.IssuerRequest]
 		over := make(chan struct{})
 		client := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			request := decodeRequest(t, r)
-			mu.Lock()
-			requests = append(requests, request)
-			mu.Unlock()
+			requests.Add(request)
 			if script.Hang {
 				<-over
 				return
@@ -45,11 +40,7 @@ func TestContract(t *testing.T) {
 			follow(w, request.Kind, script)
 		})
 		t.Cleanup(func() { close(over) }) // before the server's own, which waits for its handlers
-		return contracttest.ScriptedIssuer{Issuer: client, Revocations: client, Requests: func() []contracttest.IssuerRequest {
-			mu.Lock()
-			defer mu.Unlock()
-			return slices.Clone(requests)
-		}}
+		return contracttest.ScriptedIssuer{Issuer: client, Revocations: client, Requests: requests.All}
 	})
 }
 

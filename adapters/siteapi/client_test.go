@@ -28,15 +28,6 @@ const (
 
 var request = ports.SiteRequest{SiteCode: "ACME-HQ", EnrollmentKey: ports.NewSecret(enrollmentKey), MachineUID: "muid_1", Hostname: "desk-17"}
 
-// respond answers every request so.
-func respond(t *testing.T, status int, body string) ports.SiteOutcome {
-	t.Helper()
-	return serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(status)
-		_, _ = io.WriteString(w, body)
-	}).Enroll(t.Context(), request).Outcome
-}
-
 func TestStatusTable(t *testing.T) {
 	t.Parallel()
 	transient := "SiteTransient"
@@ -95,15 +86,12 @@ func TestStatusTable(t *testing.T) {
 		{410, ``, "SiteUnexpected 410"},
 		{418, `{"error":"teapot"}`, "SiteUnexpected 418 teapot"},
 	}
-	for i, tt := range tests {
-		t.Run(strconv.Itoa(i)+"/"+strconv.Itoa(tt.status), func(t *testing.T) {
-			t.Parallel()
-			outcome := respond(t, tt.status, tt.body)
-			if got := brief(outcome); got != tt.want {
-				t.Errorf("%s: got %s, want %s", tt.body, got, tt.want)
-			}
-			noSecrets(t, fmt.Sprintf("%+v", outcome))
-		})
+	for _, tt := range tests {
+		outcome := over(servertest.Canned{Status: tt.status, Body: tt.body}).Enroll(t.Context(), request).Outcome
+		if got := brief(outcome); got != tt.want {
+			t.Errorf("%d %s: got %s, want %s", tt.status, tt.body, got, tt.want)
+		}
+		noSecrets(t, fmt.Sprintf("%+v", outcome))
 	}
 }
 

@@ -6,9 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/muster-agent/muster/adapters/internal/httpanswer/servertest"
@@ -19,14 +17,10 @@ import (
 func TestContract(t *testing.T) {
 	t.Parallel()
 	contracttest.SiteEnroller(t, func(t *testing.T, script contracttest.SiteScript) contracttest.SiteServer {
-		var mu sync.Mutex
-		var requests []ports.SiteRequest
+		var requests servertest.Seen[ports.SiteRequest]
 		over := make(chan struct{})
 		client := serve(t, func(w http.ResponseWriter, r *http.Request) {
-			request := decodeRequest(t, r)
-			mu.Lock()
-			requests = append(requests, request)
-			mu.Unlock()
+			requests.Add(decodeRequest(t, r))
 			if script.Hang {
 				<-over
 				return
@@ -34,11 +28,7 @@ func TestContract(t *testing.T) {
 			answer(w, script.Answer)
 		})
 		t.Cleanup(func() { close(over) }) // before the server's own, which waits for its handlers
-		return contracttest.SiteServer{Enroller: client, Requests: func() []ports.SiteRequest {
-			mu.Lock()
-			defer mu.Unlock()
-			return slices.Clone(requests)
-		}}
+		return contracttest.SiteServer{Enroller: client, Requests: requests.All}
 	})
 }
 

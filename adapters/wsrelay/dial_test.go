@@ -94,13 +94,10 @@ func TestRefusedHandshake(t *testing.T) {
 		status     int
 		body, want string
 	}{
-		{401, `{"code":"UNKNOWN_AGENT"}`, ports.RefusedUnknownAgent},
 		{403, `{"error":"x","code":"CREDENTIAL_REVOKED","more":[{}]}`, ports.RefusedCredentialRevoked},
 		{401, `{"code":"UNKNOWN_AGENT","error":"` + strings.Repeat("x", 3000) + `"}`, ports.RefusedUnknownAgent},
 		{401, `{"code":"UNKNOWN_AGENT","error":"` + strings.Repeat("x", 4096) + `"}`, ""},
-		{401, `{"code":"SOMETHING_NEWER"}`, ""},
 		{401, `{"code":"` + canary + `"}`, ""},
-		{401, `{"code":7}`, ""},
 		{401, `{"Code":"UNKNOWN_AGENT"}`, ""},
 		{401, `["UNKNOWN_AGENT"]`, ""},
 		{401, `UNKNOWN_AGENT`, ""},

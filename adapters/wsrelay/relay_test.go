@@ -33,7 +33,7 @@ func TestContract(t *testing.T) {
 			t.Parallel()
 			contracttest.RelayDialer(t, func(t *testing.T, script contracttest.RelayScript) contracttest.RelayServer {
 				r := newRelay(t, script)
-				return contracttest.RelayServer{Dialer: r.dialer(authHeader), Hellos: r.hellos, Peer: r.peer}
+				return contracttest.RelayServer{Dialer: r.dialer(authHeader), Hellos: r.greeted.All, Peer: r.peer}
 			})
 		})
 	}
@@ -41,14 +41,12 @@ func TestContract(t *testing.T) {
 
 // relay is a strict relay over TLS.
 type relay struct {
-	t      *testing.T
-	script contracttest.RelayScript
-	server *httptest.Server
-	over   chan struct{}
-	peers  chan *peer
-
-	mu       sync.Mutex
-	greeters []ports.RelayHello
+	t       *testing.T
+	script  contracttest.RelayScript
+	server  *httptest.Server
+	over    chan struct{}
+	peers   chan *peer
+	greeted servertest.Seen[ports.RelayHello]
 }
 
 func newRelay(t *testing.T, script contracttest.RelayScript) *relay {
@@ -74,12 +72,6 @@ func (r *relay) dialer(authHeader bool) *Dialer {
 	}
 	// A description that hides nothing: the dialer may not rely on a better one.
 	return New(Endpoint(server, nil), authHeader, r.server.Client().Transport, userAgent, error.Error)
-}
-
-func (r *relay) hellos() []ports.RelayHello {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.greeters)
 }
 
 func (r *relay) peer() contracttest.RelayPeer { return <-r.peers }
@@ -137,9 +129,7 @@ func (r *relay) greet(req *http.Request) {
 	if req.URL.Path != "/ws/agent" || req.Header.Get("User-Agent") != userAgent || req.Header.Get("Sec-WebSocket-Extensions") != "" {
 		r.t.Errorf("%s with %q", req.URL.Path, req.Header)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.greeters = append(r.greeters, ports.RelayHello{
+	r.greeted.Add(ports.RelayHello{
 		AgentID: query.Get("agent_id"), MachineUID: query.Get("machine_uid"), Hostname: query.Get("hostname"), Key: ports.NewSecret(key),
 	})
 }

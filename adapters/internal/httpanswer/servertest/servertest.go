@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -21,6 +22,26 @@ func Serve(t *testing.T, handler http.HandlerFunc) *httptest.Server {
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	return server
+}
+
+// Seen is what has come to a server.
+type Seen[T any] struct {
+	mu   sync.Mutex
+	came []T
+}
+
+// Add notes one more.
+func (s *Seen[T]) Add(one T) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.came = append(s.came, one)
+}
+
+// All is everything so far, oldest first.
+func (s *Seen[T]) All() []T {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.came)
 }
 
 // Canned is a transport with one answer.
