@@ -117,9 +117,7 @@ func serve(t *testing.T, handler http.HandlerFunc) *Client {
 func clientOf(t *testing.T, server *httptest.Server) *Client {
 	t.Helper()
 	base, err := url.Parse(server.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
+	is.New(t).NoErr(err)
 	transport := server.Client().Transport
 	// A description that hides nothing: the client may not rely on a better one.
 	return New(base, transport, renewals{transport}, "muster/1.2.3 (linux; amd64)", error.Error)

@@ -51,24 +51,17 @@ func holdForever(dir string) {
 // child starts a process that holds the lock of dir.
 func child(t *testing.T, dir string) *exec.Cmd {
 	t.Helper()
+	is := is.New(t)
 	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	is.NoErr(err)
 	cmd := exec.Command(self)
 	cmd.Env = append(os.Environ(), lockFor+"="+dir)
 	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	is.NoErr(err)
 	t.Cleanup(func() { _ = in.Close() })
 	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	is.NoErr(err)
+	is.NoErr(cmd.Start())
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "locked\n" {
 		t.Fatalf("the other process said %q, %v", line, err)
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/matryer/is"
+
 	"github.com/muster-agent/muster/adapters/internal/httpanswer/servertest"
 	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
@@ -41,9 +43,7 @@ func serve(t *testing.T, handler http.HandlerFunc) *Client {
 func clientOf(t *testing.T, server *httptest.Server) *Client {
 	t.Helper()
 	base, err := url.Parse(server.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
+	is.New(t).NoErr(err)
 	// A description that hides nothing: the client may not rely on a better one.
 	return New(base, server.Client().Transport, "muster/1.2.3 (linux; amd64)", error.Error)
 }

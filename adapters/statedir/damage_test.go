@@ -36,9 +36,7 @@ func TestDamage(t *testing.T) {
 			path := newDir(t)
 			d := open(t, path, Options{})
 			d.disk.Around = powercut.Unsynced
-			if err := s.save(d, 1); err != nil {
-				t.Fatal(err)
-			}
+			disktest.Must(t, s.save(d, 1))
 			file := filepath.Join(path, s.file)
 			sound := disktest.Read(t, file)
 

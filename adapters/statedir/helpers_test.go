@@ -182,9 +182,7 @@ func open(t testing.TB, path string, opts Options) *Dir {
 		opts.Version = "1.2.3"
 	}
 	d, err := Open(path, opts)
-	if err != nil {
-		t.Fatal(err)
-	}
+	disktest.Must(t, err)
 	return d
 }
 

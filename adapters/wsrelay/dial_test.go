@@ -64,9 +64,7 @@ func answering(t *testing.T, handler http.HandlerFunc) *Dialer {
 	t.Helper()
 	server := servertest.Serve(t, handler)
 	base, err := url.Parse(server.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
+	is.New(t).NoErr(err)
 	return New(Endpoint(base, nil), false, server.Client().Transport, userAgent, error.Error)
 }
 
