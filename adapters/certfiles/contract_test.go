@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/muster-agent/muster/adapters/internal/durable"
+	"github.com/muster-agent/muster/adapters/internal/durable/disktest"
 	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
 )
@@ -47,9 +48,9 @@ func TestTroubles(t *testing.T) {
 			},
 			Copies: func(path string) (copies []ports.Secret) {
 				names, err := filepath.Glob(path + durable.DamagedInfix + "*") // sorted
-				must(t, err)
+				disktest.Must(t, err)
 				for _, name := range names {
-					copies = append(copies, ports.NewSecret(read1(t, name)))
+					copies = append(copies, ports.NewSecret(disktest.Read(t, name)))
 				}
 				return copies
 			},

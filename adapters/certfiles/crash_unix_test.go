@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/muster-agent/muster/adapters/internal/durable"
+	"github.com/muster-agent/muster/adapters/internal/durable/disktest"
 	"github.com/muster-agent/muster/adapters/internal/durable/powercut"
 	"github.com/muster-agent/muster/ports"
 )
@@ -106,7 +107,7 @@ func (s scene) onDisk(paths func(string) Paths, judge func(t *testing.T, path st
 		Prepare: func(t *testing.T, path string) {
 			f := after(t, paths(filepath.Join(path, "certs")))
 			for _, c := range s.prepare {
-				must(t, c(t.Context(), f))
+				disktest.Must(t, c(t.Context(), f))
 			}
 		},
 		Run: func(path string, around powercut.Around) error {
@@ -118,14 +119,16 @@ func (s scene) onDisk(paths func(string) Paths, judge func(t *testing.T, path st
 	}
 }
 
+// texts are the files of a set, in the order of Paths.kinds.
+func texts(c ports.CertificateSet) []string {
+	return []string{string(c.CA), string(c.Server), c.Key.Reveal(), string(c.CRL)}
+}
+
 // found checks that each file is whole: the one before or the one after, or,
 // once the call has returned nil, the latter.
 func (s scene) found(t *testing.T, f *Files, returned error) {
 	t.Helper()
 	got := content(t, f)
-	texts := func(c ports.CertificateSet) []string {
-		return []string{string(c.CA), string(c.Server), c.Key.Reveal(), string(c.CRL)}
-	}
 	old, done := texts(s.old), texts(s.done)
 	for i, text := range texts(got) {
 		if text != done[i] && (returned == nil || text != old[i]) {
@@ -138,7 +141,7 @@ func (s scene) found(t *testing.T, f *Files, returned error) {
 func (e ending) ends(t *testing.T, f *Files) {
 	t.Helper()
 	for _, c := range e.calls {
-		must(t, c(t.Context(), f))
+		disktest.Must(t, c(t.Context(), f))
 	}
 	holds(t, f, e.want)
 }
@@ -186,9 +189,9 @@ func TestFaultAtEveryStep(t *testing.T) {
 					}
 					f := after(t, at(filepath.Join(path, "certs")))
 					s.found(t, f, err)
-					must(t, s.run(t.Context(), f))
+					disktest.Must(t, s.run(t.Context(), f))
 					holds(t, f, s.done)
-					for _, file := range tree(t, path) {
+					for _, file := range disktest.Tree(t, path) {
 						if strings.HasSuffix(file, ".new") || strings.Contains(file, ".damaged-") {
 							t.Errorf("%s is left", file)
 						}
@@ -204,9 +207,6 @@ func TestFaultAtEveryStep(t *testing.T) {
 // the agent does: what was damaged is there, once, at all times.
 func TestDamagedFilesSurviveACrashOfWhatReplacesThem(t *testing.T) {
 	t.Parallel()
-	texts := func(c ports.CertificateSet) []string {
-		return []string{string(c.CA), string(c.Server), c.Key.Reveal(), string(c.CRL)}
-	}
 	old := texts(set("1"))
 	// replace sets aside what is still the old set and installs another.
 	replace := func(t *testing.T) call {
@@ -233,9 +233,9 @@ func TestDamagedFilesSurviveACrashOfWhatReplacesThem(t *testing.T) {
 		present := texts(content(t, f))
 		for i, k := range f.paths.kinds() {
 			copies, err := filepath.Glob(k.path + durable.DamagedInfix + "*")
-			must(t, err)
+			disktest.Must(t, err)
 			for _, c := range copies {
-				if text := read1(t, c); text != old[i] {
+				if text := disktest.Read(t, c); text != old[i] {
 					t.Errorf("%s holds %q", c, text)
 				}
 			}
@@ -254,7 +254,7 @@ func TestDamagedFilesSurviveACrashOfWhatReplacesThem(t *testing.T) {
 				f := New(paths(filepath.Join(path, "certs")))
 				f.disk.Around = powercut.Unsynced
 				kept(t, f)
-				must(t, replace(t)(t.Context(), f))
+				disktest.Must(t, replace(t)(t.Context(), f))
 				kept(t, f)
 				holds(t, f, set("2"))
 			})
@@ -271,7 +271,7 @@ func TestDamagedFilesSurviveACrashOfWhatReplacesThem(t *testing.T) {
 func TestNoRoomLeavesTheOldSet(t *testing.T) {
 	t.Parallel()
 	f := after(t, at(certsDir(t)))
-	must(t, f.Install(t.Context(), set("1")))
+	disktest.Must(t, f.Install(t.Context(), set("1")))
 	writes := 0
 	f.disk.Around = func(op durable.Op, path string, call func() error) error {
 		if op == durable.OpWrite {

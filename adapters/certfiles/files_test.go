@@ -12,6 +12,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/muster-agent/muster/adapters/internal/durable"
+	"github.com/muster-agent/muster/adapters/internal/durable/disktest"
 	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
 )
@@ -30,10 +31,10 @@ func TestNames(t *testing.T) {
 	for _, name := range names {
 		all = append(all, name, name+".previous")
 	}
-	is.Equal(tree(t, dir), all)
-	is.Equal(read1(t, filepath.Join(dir, "server.key.pem.previous")), canary+"1")
+	is.Equal(disktest.Tree(t, dir), all)
+	is.Equal(disktest.Read(t, filepath.Join(dir, "server.key.pem.previous")), canary+"1")
 	is.NoErr(f.DropPrevious(t.Context()))
-	is.Equal(tree(t, dir), names)
+	is.Equal(disktest.Tree(t, dir), names)
 }
 
 // TestRead tells apart why a file was not read.
@@ -43,9 +44,9 @@ func TestRead(t *testing.T) {
 	dir := certsDir(t)
 	paths := at(dir)
 	f := New(paths)
-	write(t, paths.CA, strings.Repeat("x", maxPEM))
-	write(t, paths.Server, strings.Repeat("x", maxPEM+1))
-	must(t, os.MkdirAll(paths.Key, 0o700))
+	disktest.Write(t, paths.CA, strings.Repeat("x", maxPEM))
+	disktest.Write(t, paths.Server, strings.Repeat("x", maxPEM+1))
+	disktest.Must(t, os.MkdirAll(paths.Key, 0o700))
 	found, err := f.Read(t.Context())
 	is.NoErr(err)
 	is.Equal(len(found.CA.PEM), maxPEM)
@@ -53,13 +54,13 @@ func TestRead(t *testing.T) {
 	is.Equal(found.Key, ports.FoundKey{Path: paths.Key, Err: ports.FileDirectory{}})
 	is.Equal(found.CRL, ports.FoundFile{Path: paths.CRL, Err: ports.FileMissing{}})
 
-	write(t, paths.CRL, strings.Repeat("x", maxCRL))
-	write(t, paths.Server, "")
+	disktest.Write(t, paths.CRL, strings.Repeat("x", maxCRL))
+	disktest.Write(t, paths.Server, "")
 	found, err = f.Read(t.Context())
 	is.NoErr(err)
 	is.Equal(len(found.CRL.PEM), maxCRL)
 	is.True(!found.Server.Missing() && len(found.Server.PEM) == 0) // empty, and there
-	must(t, os.Truncate(paths.CRL, maxCRL+1))
+	disktest.Must(t, os.Truncate(paths.CRL, maxCRL+1))
 	found, err = f.Read(t.Context())
 	is.NoErr(err)
 	is.True(found.CRL.Err == ports.FileUnreadable{Reason: "it is larger than 16777216 bytes"} && found.CRL.PEM == nil)
@@ -72,10 +73,10 @@ func TestSymlinks(t *testing.T) {
 	is := is.New(t)
 	dir, elsewhere := certsDir(t), t.TempDir()
 	paths, placed := at(dir), at(elsewhere)
-	must(t, os.MkdirAll(dir, 0o700))
-	must(t, New(placed).Install(t.Context(), set("placed")))
+	disktest.Must(t, os.MkdirAll(dir, 0o700))
+	disktest.Must(t, New(placed).Install(t.Context(), set("placed")))
 	for from, to := range map[string]string{paths.CA: placed.CA, paths.Server: placed.Server, paths.Key: placed.Key, paths.CRL: placed.CRL} {
-		must(t, os.Symlink(to, from))
+		disktest.Must(t, os.Symlink(to, from))
 	}
 	f := New(paths)
 	holds(t, f, set("placed"))
@@ -88,7 +89,7 @@ func TestSymlinks(t *testing.T) {
 
 	// Links that stand where something is written next.
 	for _, name := range []string{paths.CA + ".new", paths.Key + ".new", paths.Key + ".previous"} {
-		must(t, errors.Join(os.RemoveAll(name), os.Symlink(placed.Key, name)))
+		disktest.Must(t, errors.Join(os.RemoveAll(name), os.Symlink(placed.Key, name)))
 	}
 	is.NoErr(f.KeepPrevious(t.Context()))
 	is.NoErr(f.Install(t.Context(), set("newer")))
@@ -96,28 +97,28 @@ func TestSymlinks(t *testing.T) {
 	holds(t, New(placed), set("placed"))
 
 	// A link to nowhere is a missing file, one to a directory a directory.
-	must(t, errors.Join(os.Remove(paths.CA), os.Symlink("nowhere", paths.CA)))
-	must(t, errors.Join(os.Remove(paths.CRL), os.Symlink(elsewhere, paths.CRL)))
+	disktest.Must(t, errors.Join(os.Remove(paths.CA), os.Symlink("nowhere", paths.CA)))
+	disktest.Must(t, errors.Join(os.Remove(paths.CRL), os.Symlink(elsewhere, paths.CRL)))
 	found, err := f.Read(t.Context())
 	is.NoErr(err)
 	is.True(found.CA.Missing() && found.CRL.Err == ports.FileDirectory{})
 	is.NoErr(f.Install(t.Context(), set("newest")))
 	holds(t, f, set("newest"))
-	is.Equal(len(tree(t, elsewhere)), 4)
+	is.Equal(len(disktest.Tree(t, elsewhere)), 4)
 
 	// Of a link to a damaged file the link is set aside.
-	must(t, errors.Join(os.Remove(paths.Server), os.Symlink(placed.Server, paths.Server)))
+	disktest.Must(t, errors.Join(os.Remove(paths.Server), os.Symlink(placed.Server, paths.Server)))
 	is.NoErr(f.SetAside(t.Context(), []ports.DamagedFile{{Path: paths.Server}}))
 	aside, err := filepath.Glob(paths.Server + ".damaged-*")
 	is.NoErr(err)
 	is.Equal(len(aside), 1)
-	is.Equal(read1(t, aside[0]), "server placed")
+	is.Equal(disktest.Read(t, aside[0]), "server placed")
 	is.NoErr(f.Install(t.Context(), set("newest")))
 	_, err = f.Erase(t.Context())
 	is.NoErr(err)
 	_, err = os.Lstat(aside[0])
 	is.True(errors.Is(err, fs.ErrNotExist))
-	is.Equal(len(tree(t, elsewhere)), 4)
+	is.Equal(len(disktest.Tree(t, elsewhere)), 4)
 }
 
 // TestDirectoryInAFilesPlace shows that it is replaced, and not lost.
@@ -128,7 +129,7 @@ func TestDirectoryInAFilesPlace(t *testing.T) {
 		dir := certsDir(t)
 		paths := at(dir)
 		for _, path := range []string{paths.CA, paths.Server, paths.Key, paths.CRL} {
-			write(t, filepath.Join(path+suffix, "mine"), "mine")
+			disktest.Write(t, filepath.Join(path+suffix, "mine"), "mine")
 		}
 		f := New(paths)
 		var got []ports.Recovery
@@ -140,7 +141,7 @@ func TestDirectoryInAFilesPlace(t *testing.T) {
 		for _, r := range got {
 			is.Equal(r.Action, "set aside")
 			is.True(strings.HasPrefix(r.SetAside, r.File+".damaged-20"))
-			is.Equal(read1(t, filepath.Join(r.SetAside, "mine")), "mine")
+			is.Equal(disktest.Read(t, filepath.Join(r.SetAside, "mine")), "mine")
 		}
 		is.NoErr(f.RestorePrevious(t.Context())) // nothing was kept
 		holds(t, f, ports.CertificateSet{})
@@ -165,7 +166,7 @@ func TestSetAside(t *testing.T) {
 	is.Equal(got[0], ports.Recovery{File: paths.Key, Action: "set aside", SetAside: got[0].SetAside, Reason: "it holds no key"})
 	is.Equal(filepath.Dir(got[0].SetAside), filepath.Dir(paths.Key))
 	is.True(strings.HasPrefix(got[0].SetAside, paths.Key+".damaged-20"))
-	is.Equal(read1(t, got[0].SetAside), canary+"1")
+	is.Equal(disktest.Read(t, got[0].SetAside), canary+"1")
 	after, err := os.Stat(got[0].SetAside)
 	is.NoErr(err)
 	is.True(before.ModTime().Equal(after.ModTime()) && before.Mode() == after.Mode()) // os.SameFile needs both names on Windows
@@ -173,7 +174,7 @@ func TestSetAside(t *testing.T) {
 	removed, err := f.Erase(t.Context())
 	is.NoErr(err)
 	is.True(slices.Contains(removed, got[0].SetAside))
-	is.Equal(tree(t, dir), nil)
+	is.Equal(disktest.Tree(t, dir), nil)
 
 	// Where nothing lies, not even a directory, there is nothing to set aside.
 	is.NoErr(New(at(filepath.Join(dir, "none"))).SetAside(t.Context(), []ports.DamagedFile{{Path: filepath.Join(dir, "none", "ca.pem")}}))
@@ -212,12 +213,12 @@ func TestOrphans(t *testing.T) {
 	dir := certsDir(t)
 	f := New(at(dir))
 	for _, name := range []string{"ca.pem", "server.pem", "server.key.pem", "crl.pem"} {
-		write(t, filepath.Join(dir, name+".new"), "half")
-		write(t, filepath.Join(dir, name+".previous.new"), "half")
+		disktest.Write(t, filepath.Join(dir, name+".new"), "half")
+		disktest.Write(t, filepath.Join(dir, name+".previous.new"), "half")
 	}
 	is.NoErr(f.KeepPrevious(t.Context()))
 	is.NoErr(f.Install(t.Context(), set("1")))
-	is.Equal(tree(t, dir), []string{"ca.pem", "crl.pem", "server.key.pem", "server.pem"})
+	is.Equal(disktest.Tree(t, dir), []string{"ca.pem", "crl.pem", "server.key.pem", "server.pem"})
 }
 
 // TestParentIsAFile shows that nothing is moved that nobody asked to be a
@@ -226,7 +227,7 @@ func TestParentIsAFile(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	dir := certsDir(t)
-	write(t, dir, "mine")
+	disktest.Write(t, dir, "mine")
 	f := New(at(dir))
 	found, err := f.Read(t.Context())
 	is.NoErr(err)
@@ -234,7 +235,7 @@ func TestParentIsAFile(t *testing.T) {
 	err = f.Install(t.Context(), set("1"))
 	is.True(errors.Is(err, ports.ErrNotWritten))
 	is.True(strings.Contains(err.Error(), dir))
-	is.Equal(read1(t, dir), "mine")
+	is.Equal(disktest.Read(t, dir), "mine")
 }
 
 func TestErase(t *testing.T) {
@@ -248,21 +249,21 @@ func TestErase(t *testing.T) {
 		is.Equal(len(removed), 0)
 
 		for _, k := range f.paths.kinds() {
-			write(t, filepath.Join(k.path, "mine"), "mine")
+			disktest.Write(t, filepath.Join(k.path, "mine"), "mine")
 		}
 		is.NoErr(f.Install(t.Context(), set("1")))
 		is.NoErr(f.KeepPrevious(t.Context()))
 		for _, k := range f.paths.kinds() {
-			write(t, k.path+".damaged-20260102T030405.000000000Z", canary)
-			write(t, k.path+".new", canary)
-			write(t, k.path+".previous.new", canary)
-			write(t, k.path+".bak", "an administrator's")
+			disktest.Write(t, k.path+".damaged-20260102T030405.000000000Z", canary)
+			disktest.Write(t, k.path+".new", canary)
+			disktest.Write(t, k.path+".previous.new", canary)
+			disktest.Write(t, k.path+".bak", "an administrator's")
 		}
-		before := tree(t, dir)
+		before := disktest.Tree(t, dir)
 		removed, err = f.Erase(t.Context())
 		is.NoErr(err)
 		is.Equal(len(removed), 4*5)
-		left := tree(t, dir)
+		left := disktest.Tree(t, dir)
 		is.Equal(len(left), len(before)-len(removed))
 		for _, file := range left {
 			if !strings.HasSuffix(file, ".bak") && !strings.HasSuffix(file, "/mine") {

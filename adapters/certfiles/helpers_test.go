@@ -1,11 +1,10 @@
 package certfiles
 
 import (
-	"io/fs"
-	"os"
 	"path/filepath"
 	"testing"
 
+	"github.com/muster-agent/muster/adapters/internal/durable/disktest"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -36,43 +35,10 @@ func apart(dir string) Paths {
 
 func certsDir(t testing.TB) string { return filepath.Join(t.TempDir(), "certs") }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func write(t testing.TB, path, text string) {
-	t.Helper()
-	must(t, os.MkdirAll(filepath.Dir(path), 0o700))
-	must(t, os.WriteFile(path, []byte(text), 0o600))
-}
-
-func read1(t testing.TB, path string) string {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	must(t, err)
-	return string(data)
-}
-
-// tree lists everything below path but directories, relative to it.
-func tree(t testing.TB, path string) (files []string) {
-	t.Helper()
-	must(t, filepath.WalkDir(path, func(p string, entry fs.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() {
-			p, err = filepath.Rel(path, p)
-			files = append(files, filepath.ToSlash(p))
-		}
-		return err
-	}))
-	return files
-}
-
 func content(t testing.TB, f *Files) ports.CertificateSet {
 	t.Helper()
 	found, err := f.Read(t.Context())
-	must(t, err)
+	disktest.Must(t, err)
 	return ports.CertificateSet{CA: found.CA.PEM, Server: found.Server.PEM, Key: found.Key.PEM, CRL: found.CRL.PEM}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/muster-agent/muster/adapters/internal/durable/disktest"
 	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
 )
@@ -40,7 +41,7 @@ func TestUnreadable(t *testing.T) {
 		holds(t, f, set("2"))
 		is.Equal(len(got), 2)
 		is.NoErr(os.Chmod(got[1].SetAside, 0o600))
-		is.Equal(read1(t, got[1].SetAside), canary+"1")
+		is.Equal(disktest.Read(t, got[1].SetAside), canary+"1")
 	})
 }
 

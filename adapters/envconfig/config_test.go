@@ -44,9 +44,7 @@ func TestStateDirectory(t *testing.T) {
 func absolute(t *testing.T, path string) string {
 	t.Helper()
 	abs, err := filepath.Abs(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	is.New(t).NoErr(err)
 	return abs
 }
 

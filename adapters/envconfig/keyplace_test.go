@@ -58,9 +58,7 @@ func TestEnrollmentKeyPlace(t *testing.T) {
 	if runtime.GOOS != "windows" { // there a link needs rights, and Wine makes none
 		removable["a link to its file"] = func(t *testing.T) contracttest.KeyPlace {
 			key, link := write(t, "key", enrollKey+"\n"), filepath.Join(t.TempDir(), "link")
-			if err := os.Symlink(key, link); err != nil {
-				t.Fatal(err)
-			}
+			is.New(t).NoErr(os.Symlink(key, link))
 			return kept(t, ofItsOwn(t, link), key)
 		}
 	}
@@ -88,18 +86,14 @@ func TestEnrollmentKeyPlace(t *testing.T) {
 		},
 		"a file that cannot be replaced": func(t *testing.T) contracttest.KeyPlace {
 			src, file := inFile(t)
-			if err := os.MkdirAll(filepath.Join(file+durable.NewSuffix, "occupied"), 0o700); err != nil {
-				t.Fatal(err)
-			}
+			is.New(t).NoErr(os.MkdirAll(filepath.Join(file+durable.NewSuffix, "occupied"), 0o700))
 			return kept(t, src, file)
 		},
 	}
 	if os.Geteuid() > 0 { // root may do everything, and Windows has other rights
 		locked := func(t *testing.T, file string, mode os.FileMode) {
 			dir := filepath.Dir(file)
-			if err := errors.Join(os.Chmod(file, mode), os.Chmod(dir, 0o500)); err != nil {
-				t.Fatal(err)
-			}
+			is.New(t).NoErr(errors.Join(os.Chmod(file, mode), os.Chmod(dir, 0o500)))
 			t.Cleanup(func() { _ = os.Chmod(dir, 0o700) }) // else the test cannot tidy up, and says so
 		}
 		fixed["a line of a file in a directory that may not be written"] = func(t *testing.T) contracttest.KeyPlace {
@@ -119,9 +113,7 @@ func TestEnrollmentKeyPlace(t *testing.T) {
 		}
 		removable["a file of its own that may be removed only"] = func(t *testing.T) contracttest.KeyPlace {
 			key := write(t, "key", enrollKey)
-			if err := os.Chmod(key, 0o400); err != nil {
-				t.Fatal(err)
-			}
+			is.New(t).NoErr(os.Chmod(key, 0o400))
 			return kept(t, ofItsOwn(t, key), key)
 		}
 	}

@@ -41,9 +41,7 @@ func TestFilesThatOthersMayWrite(t *testing.T) {
 	key := write(t, "key", enrollKey)
 	src := source(t, "MUSTER_LOG_LEVEL=loud\n", "MUSTER_SERVER_URL=https://h", "MUSTER_SITE_CODE=A", "MUSTER_ENROLLMENT_KEY_FILE="+key)
 	for _, path := range []string{src.File, key} {
-		if err := os.Chmod(path, 0o602); err != nil {
-			t.Fatal(err)
-		}
+		is.New(t).NoErr(os.Chmod(path, 0o602))
 	}
 	// The file's other problems show all the same.
 	expect(t, problems(t, src), "file "+src.File+": every user may write it", "MUSTER_ENROLLMENT_KEY_FILE (environment): "+key+"|every user", "MUSTER_LOG_LEVEL")
@@ -60,9 +58,7 @@ func TestUnreadableFiles(t *testing.T) {
 	key, ca := write(t, "key", enrollKey), caFile(t)
 	src := source(t, "", "MUSTER_SERVER_URL=https://h", "MUSTER_SITE_CODE=A", "MUSTER_ENROLLMENT_KEY_FILE="+key, "MUSTER_TRUST_CA_FILE="+ca)
 	for _, path := range []string{src.File, key, ca} {
-		if err := os.Chmod(path, 0); err != nil {
-			t.Fatal(err)
-		}
+		is.New(t).NoErr(os.Chmod(path, 0))
 	}
 	src.CredentialStored = func(string) bool { return true } // excuses an absent key, not this
 	expect(t, problems(t, src), "file "+src.File+"|may not read it", "MUSTER_ENROLLMENT_KEY_FILE|may not read it", "MUSTER_TRUST_CA_FILE|may not read it")
@@ -94,9 +90,7 @@ func TestAClosedCredentialsDirectoryHoldsNoKey(t *testing.T) {
 func TestFIFOsDoNotBlock(t *testing.T) {
 	t.Parallel()
 	fifo := filepath.Join(t.TempDir(), "fifo")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	is.New(t).NoErr(syscall.Mkfifo(fifo, 0o600))
 	expect(t, problems(t, Source{File: fifo}), "regular file")
 	expect(t, problems(t, source(t, "", "MUSTER_TRUST_CA_FILE="+fifo, "MUSTER_ENROLLMENT_KEY_FILE="+fifo, "MUSTER_SERVER_URL=https://h", "MUSTER_SITE_CODE=A")),
 		"MUSTER_TRUST_CA_FILE|regular file", "MUSTER_ENROLLMENT_KEY_FILE|regular file")

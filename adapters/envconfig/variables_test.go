@@ -332,9 +332,7 @@ func TestNoSecretIsShown(t *testing.T) {
 	file := write(t, "agent.env", "") // one for the thousands of rows
 	source := func(t *testing.T, content string, environ ...string) Source {
 		t.Helper()
-		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		is.New(t).NoErr(os.WriteFile(file, []byte(content), 0o600))
 		return Source{Environ: environ, File: file}
 	}
 	rows := variableRows(t)

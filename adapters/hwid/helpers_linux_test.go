@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/matryer/is"
+
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -41,18 +43,14 @@ func (f files) write(t testing.TB) (root string) {
 	root = t.TempDir()
 	for name, content := range f {
 		name = filepath.Join(root, name)
-		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-			t.Fatal(err)
-		}
+		is.New(t).NoErr(os.MkdirAll(filepath.Dir(name), 0o755))
 		var err error
 		if target, link := strings.CutPrefix(content, "-> "); link {
 			err = os.Symlink(target, name)
 		} else {
 			err = os.WriteFile(name, []byte(content), 0o644)
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		is.New(t).NoErr(err)
 	}
 	return root
 }

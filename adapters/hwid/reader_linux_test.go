@@ -134,9 +134,7 @@ func TestRealPermissions(t *testing.T) {
 	}
 	root := notebook().write(t)
 	for _, name := range []string{raw + "DMI", raw + "smbios_entry_point", id + "product_uuid", id + "board_serial"} {
-		if err := os.Chmod(filepath.Join(root, name), 0); err != nil {
-			t.Fatal(err)
-		}
+		is.New(t).NoErr(os.Chmod(filepath.Join(root, name), 0))
 	}
 	got, err := New(root).Read(t.Context())
 	if err != nil || !got.SystemUUID.Unreadable() || !got.BaseboardSerial.Unreadable() {
@@ -156,14 +154,13 @@ func TestMachineIDBeforeTheFirstBoot(t *testing.T) {
 // A source that never answers: a pipe that nobody writes to.
 func TestReadEndsWithItsContext(t *testing.T) {
 	t.Parallel()
+	is := is.New(t)
 	root := notebook().with(files{"etc/machine-id": ""}).write(t)
 	pipe := filepath.Join(root, "etc", "machine-id")
 	if err := os.Mkdir(filepath.Dir(pipe), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		t.Fatal(err)
 	}
-	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	is.NoErr(syscall.Mkfifo(pipe, 0o600))
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	start := time.Now()
@@ -175,12 +172,8 @@ func TestReadEndsWithItsContext(t *testing.T) {
 	}
 	// Let the read that was left behind end.
 	writer, err := os.OpenFile(pipe, os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := writer.Close(); err != nil {
-		t.Fatal(err)
-	}
+	is.NoErr(err)
+	is.NoErr(writer.Close())
 }
 
 func BenchmarkReadWithoutDMI(b *testing.B) {

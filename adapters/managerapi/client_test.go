@@ -16,6 +16,7 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/muster-agent/muster/adapters/internal/httpanswer/servertest"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -137,7 +138,7 @@ func TestStatusTable(t *testing.T) {
 		{"crl", 404, "", "Unavailable"},
 		{"crl", 503, "anything", "Unavailable"},
 	} {
-		client := New(&url.URL{Scheme: "https", Host: "host"}, canned{tt.status, tt.body}, canned{tt.status, tt.body}, "", error.Error)
+		client := over(servertest.Canned{Status: tt.status, Body: tt.body})
 		if got, _ := methods[tt.method](t.Context(), client); got != tt.want {
 			t.Errorf("%s %d %s: got %q, want %q", tt.method, tt.status, tt.body, got, tt.want)
 		}
@@ -150,7 +151,7 @@ func TestReceivedAsItCame(t *testing.T) {
 	t.Parallel()
 	const body = "{\"status\":\"approved\", \"status\":7}\x00\xff\r\n"
 	for _, renewal := range []bool{false, true} {
-		client := New(&url.URL{Scheme: "https", Host: "host"}, canned{200, body}, canned{200, body}, "", error.Error)
+		client := over(servertest.Canned{Status: 200, Body: body})
 		method := map[bool]string{false: "poll", true: "renew"}[renewal]
 		_, a := methods[method](t.Context(), client)
 		is.New(t).Equal(a.Outcome, ports.IssueReceived{Received: ports.Received{Raw: ports.NewSecret(body), Renewal: renewal}})
@@ -176,13 +177,6 @@ func TestHeaders(t *testing.T) {
 				t.Errorf("%s %d: %v, %q", name, status, got.ServerTime, got.RetryAfter)
 			}
 		}
-		client := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-			w.Header()["Date"] = []string{"yesterday"}
-			w.WriteHeader(503)
-		})
-		_, got := call(t.Context(), client)
-		is.New(t).True(got.ServerTime.IsZero())
-		is.New(t).Equal(got.RetryAfter, "")
 	}
 }
 
@@ -252,22 +246,10 @@ func TestLargeBodies(t *testing.T) {
 		limit  int
 		want   string
 	}{{"register", 202, 1 << 20, "Pending"}, {"poll", 200, 16 << 20, "Received"}, {"renew", 200, 16 << 20, "Received"}, {"crl", 200, 16 << 20, "RevocationList"}} {
-		for _, announced := range []bool{true, false} {
-			size := tt.limit
-			client := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-				if announced {
-					w.Header().Set("Content-Length", strconv.Itoa(size))
-				}
-				w.WriteHeader(tt.status)
-				// The client hangs up on what is too large.
-				_, _ = io.WriteString(w, approved)
-				_, _ = io.WriteString(w, strings.Repeat(" ", size-len(approved)))
-			})
-			got, _ := methods[tt.method](t.Context(), client)
-			is.New(t).Equal(got, tt.want)
-			size++
-			got, _ = methods[tt.method](t.Context(), client)
-			is.New(t).Equal(got, "Unavailable")
+		for size, want := range map[int]string{tt.limit: tt.want, tt.limit + 1: "Unavailable"} {
+			answer := servertest.Canned{Status: tt.status, Body: approved + strings.Repeat(" ", size-len(approved))}
+			got, _ := methods[tt.method](t.Context(), over(answer))
+			is.New(t).Equal(got, want)
 		}
 	}
 }
@@ -305,17 +287,19 @@ func TestBrokenConnections(t *testing.T) {
 	server := httptest.NewServer(nil)
 	closed := clientOf(t, server)
 	server.Close()
+	begin := func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(map[bool]int{true: 202, false: 200}[r.URL.Path == "/api/v1/enroll"])
+		_, _ = io.WriteString(w, bundleBody) // cut on purpose
+	}
 	for name, client := range map[string]*Client{
 		"nobody there": closed,
 		"no answer":    serve(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }),
 		"short of its length": serve(t, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", "100000")
-			w.WriteHeader(map[bool]int{true: 202, false: 200}[r.Method == "POST" && !strings.HasSuffix(r.URL.Path, "renew")])
-			_, _ = io.WriteString(w, bundleBody) // cut on purpose
+			begin(w, r)
 		}),
 		"short of its last chunk": serve(t, func(w http.ResponseWriter, r *http.Request) {
-			w.WriteHeader(map[bool]int{true: 202, false: 200}[r.Method == "POST" && !strings.HasSuffix(r.URL.Path, "renew")])
-			_, _ = io.WriteString(w, bundleBody)
+			begin(w, r)
 			w.(http.Flusher).Flush()
 			panic(http.ErrAbortHandler)
 		}),
@@ -348,35 +332,6 @@ func TestRegistrationIsSentOnce(t *testing.T) {
 	is.Equal(int(requests.Load()), 2)
 }
 
-// lastWord is a transport whose caller is told to stop once the answer's body
-// has been read to its end.
-type lastWord struct {
-	http.RoundTripper
-	length int64
-	stop   func()
-}
-
-func (l lastWord) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := l.RoundTripper.RoundTrip(r)
-	if err == nil {
-		resp.ContentLength, resp.Body = l.length, &stopping{resp.Body, l.stop}
-	}
-	return resp, err
-}
-
-type stopping struct {
-	io.ReadCloser
-	stop func()
-}
-
-func (s *stopping) Read(p []byte) (int, error) {
-	n, err := s.ReadCloser.Read(p)
-	if err == io.EOF {
-		s.stop()
-	}
-	return n, err
-}
-
 func TestWholeAnswerOutlivesItsContext(t *testing.T) {
 	t.Parallel()
 	const body = `{"polling_token":"x","ca_crt":"CA","server_crt":"leaf"}`
@@ -395,16 +350,16 @@ func TestWholeAnswerOutlivesItsContext(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			status := map[bool]int{true: 202, false: 200}[method == "register"]
-			transport := lastWord{canned{status, tt.body}, tt.length, cancel}
-			got, _ := methods[method](ctx, New(&url.URL{Scheme: "https", Host: "host"}, transport, transport, "", error.Error))
+			transport := servertest.LastWord{RoundTripper: servertest.Canned{Status: status, Body: tt.body}, Length: tt.length, Stop: cancel}
+			got, _ := methods[method](ctx, over(transport))
 			is.New(t).Equal(got, tt.want)
 			is.New(t).True(ctx.Err() != nil)
 		}
 		// So too with an answer that refuses.
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		transport := lastWord{canned{409, ""}, -1, cancel}
-		got, _ := methods[method](ctx, New(&url.URL{Scheme: "https", Host: "host"}, transport, transport, "", error.Error))
+		transport := servertest.LastWord{RoundTripper: servertest.Canned{Status: 409}, Length: -1, Stop: cancel}
+		got, _ := methods[method](ctx, over(transport))
 		is.New(t).Equal(got, "Unavailable")
 	}
 }
@@ -428,19 +383,6 @@ func TestInterruptedWhileReading(t *testing.T) {
 	}
 }
 
-// noPartOf finds parts of the secrets of 8 characters or more, in any case.
-func noPartOf(t *testing.T, text string, secrets ...string) {
-	t.Helper()
-	for _, secret := range secrets {
-		for i := 0; i+8 <= len(secret); i++ {
-			if strings.Contains(strings.ToLower(text), strings.ToLower(secret[i:i+8])) {
-				t.Errorf("%q of a secret in %q", secret[i:i+8], text)
-				return
-			}
-		}
-	}
-}
-
 // failing is a transport whose error tells everything, as *url.Error does.
 type failing struct{}
 
@@ -455,11 +397,11 @@ func TestReasonHoldsNoSecret(t *testing.T) {
 	is.NoErr(err)
 	client := New(base, failing{}, failing{}, "", error.Error)
 	reason := client.Submit(t.Context(), poll).Outcome.(ports.Unavailable).Reason
-	noPartOf(t, reason, pollingToken, url.PathEscape(pollingToken), "MHcCAQEEIB7tQm1kZyB3")
+	servertest.NoPartOf(t, reason, pollingToken, url.PathEscape(pollingToken), "MHcCAQEEIB7tQm1kZyB3")
 	is.True(strings.HasPrefix(reason, `asking host.example:8443 for its decision failed: Get "https://host.example:8443/prefix/api/v1/enroll/status/[redacted]": lost: `))
 	reason = client.Submit(t.Context(), request).Outcome.(ports.Unavailable).Reason
 	is.True(strings.HasPrefix(reason, `registering at host.example:8443 failed: Get "https://host.example:8443/prefix/api/v1/enroll": lost: `))
-	noPartOf(t, reason, "MHcCAQEEIB7tQm1kZyB3")
+	servertest.NoPartOf(t, reason, "MHcCAQEEIB7tQm1kZyB3")
 
 	// What the client itself finds wrong.
 	client = New(&url.URL{Scheme: "https", Host: "bad\x7fhost"}, failing{}, failing{}, "", error.Error)
@@ -469,7 +411,7 @@ func TestReasonHoldsNoSecret(t *testing.T) {
 			t.Errorf("%s: %s", method, got)
 		}
 	}
-	noPartOf(t, client.Submit(t.Context(), poll).Outcome.(ports.Unavailable).Reason, pollingToken, url.PathEscape(pollingToken))
+	servertest.NoPartOf(t, client.Submit(t.Context(), poll).Outcome.(ports.Unavailable).Reason, pollingToken, url.PathEscape(pollingToken))
 }
 
 // Every way in which a manager may send a secret back.
@@ -481,33 +423,17 @@ func TestEchoingManager(t *testing.T) {
 				pollingToken, url.PathEscape(pollingToken), strings.Repeat("y", 190) + pollingToken, strings.ToUpper(pollingToken[4:]),
 				privateKey, privateKey[:50], strings.Repeat("y ", 90) + privateKey,
 			} {
-				canned := canned{status, fmt.Sprintf(template, echo)}
-				client := New(&url.URL{Scheme: "https", Host: "host"}, canned, canned, "", error.Error)
+				canned := servertest.Canned{Status: status, Body: fmt.Sprintf(template, echo)}
+				client := over(canned)
 				for _, words := range []string{
 					fmt.Sprintf("%+v", client.Submit(t.Context(), poll)),
-					fmt.Sprintf("%+v", client.Interpret(ports.Received{Raw: ports.NewSecret(canned.body)})),
-					fmt.Sprintf("%+v", client.Interpret(ports.Received{Raw: ports.NewSecret(canned.body), Renewal: true})),
+					fmt.Sprintf("%+v", client.Interpret(ports.Received{Raw: ports.NewSecret(canned.Body)})),
+					fmt.Sprintf("%+v", client.Interpret(ports.Received{Raw: ports.NewSecret(canned.Body), Renewal: true})),
 				} {
-					noPartOf(t, words, pollingToken, url.PathEscape(pollingToken), "MHcCAQEEIB7tQm1kZyB3")
+					servertest.NoPartOf(t, words, pollingToken, url.PathEscape(pollingToken), "MHcCAQEEIB7tQm1kZyB3")
 				}
-				noPartOf(t, fmt.Sprintf("%+v", client.Submit(t.Context(), request)), "MHcCAQEEIB7tQm1kZyB3")
+				servertest.NoPartOf(t, fmt.Sprintf("%+v", client.Submit(t.Context(), request)), "MHcCAQEEIB7tQm1kZyB3")
 			}
 		}
 	}
-}
-
-// canned is a transport with one answer.
-type canned struct {
-	status int
-	body   string
-}
-
-func (c canned) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Body != nil {
-		_ = r.Body.Close() // it is in memory
-	}
-	return &http.Response{
-		StatusCode: c.status, Header: http.Header{}, ContentLength: -1, Request: r,
-		Body: io.NopCloser(strings.NewReader(c.body)),
-	}, r.Context().Err()
 }

@@ -6,20 +6,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/matryer/is"
 
+	"github.com/muster-agent/muster/adapters/internal/httpanswer/servertest"
 	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/fakeserver"
 	"github.com/muster-agent/muster/ports"
@@ -31,14 +28,11 @@ func TestContract(t *testing.T) {
 		if !manages(script) {
 			return contracttest.ScriptedIssuer{}
 		}
-		var mu sync.Mutex
-		var requests []contracttest.IssuerRequest
+		var requests servertest.Seen[contracttest.IssuerRequest]
 		over := make(chan struct{})
 		client := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			request := decodeRequest(t, r)
-			mu.Lock()
-			requests = append(requests, request)
-			mu.Unlock()
+			requests.Add(request)
 			if script.Hang {
 				<-over
 				return
@@ -46,11 +40,7 @@ func TestContract(t *testing.T) {
 			follow(w, request.Kind, script)
 		})
 		t.Cleanup(func() { close(over) }) // before the server's own, which waits for its handlers
-		return contracttest.ScriptedIssuer{Issuer: client, Revocations: client, Requests: func() []contracttest.IssuerRequest {
-			mu.Lock()
-			defer mu.Unlock()
-			return slices.Clone(requests)
-		}}
+		return contracttest.ScriptedIssuer{Issuer: client, Revocations: client, Requests: requests.All}
 	})
 }
 
@@ -121,22 +111,21 @@ func TestLife(t *testing.T) {
 // serve runs a server over TLS and returns a client of it.
 func serve(t *testing.T, handler http.HandlerFunc) *Client {
 	t.Helper()
-	server := httptest.NewUnstartedServer(handler)
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	return clientOf(t, server)
+	return clientOf(t, servertest.Serve(t, handler))
 }
 
 func clientOf(t *testing.T, server *httptest.Server) *Client {
 	t.Helper()
 	base, err := url.Parse(server.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
+	is.New(t).NoErr(err)
 	transport := server.Client().Transport
 	// A description that hides nothing: the client may not rely on a better one.
 	return New(base, transport, renewals{transport}, "muster/1.2.3 (linux; amd64)", error.Error)
+}
+
+// over is a client that has a transport and no network.
+func over(transport http.RoundTripper) *Client {
+	return New(&url.URL{Scheme: "https", Host: "host"}, transport, transport, "", error.Error)
 }
 
 // renewals marks what the mTLS transport carries.
@@ -163,9 +152,9 @@ func decodeRequest(t *testing.T, r *http.Request) contracttest.IssuerRequest {
 		request.Submit.IdempotencyKey = r.Header.Get("Idempotency-Key")
 	case r.Method == http.MethodPost && path == "/api/v1/enroll/renew":
 		request.Kind = "renew"
-		exactly(t, body, "csr_pem")
+		servertest.HasMembers(t, body, "csr_pem")
 		var fields map[string]string
-		decodeInto(t, body, &fields)
+		servertest.Decode(t, body, &fields)
 		request.CSR = []byte(fields["csr_pem"])
 		want["Carried-By"] = "mtls"
 	case r.Method == http.MethodGet && polls && !strings.Contains(token, "/") && r.URL.RawQuery == "":
@@ -205,15 +194,15 @@ func decodeRegister(t *testing.T, body []byte) ports.IssueRequest {
 		Hostname  string          `json:"hostname"`
 		CSR       *string         `json:"csr_pem"`
 	}
-	decodeInto(t, body, &request)
+	servertest.Decode(t, body, &request)
 	names := []string{"fqdn", "hostname", "ip_address", "machine_id", "os_details"}
 	if request.CSR != nil {
 		names = append([]string{"csr_pem"}, names...)
 	}
-	exactly(t, body, names...)
-	exactly(t, request.OS, "codename", "distro", "id_like", "kernel", "name", "version")
+	servertest.HasMembers(t, body, names...)
+	servertest.HasMembers(t, request.OS, "codename", "distro", "id_like", "kernel", "name", "version")
 	var os map[string]string
-	decodeInto(t, request.OS, &os)
+	servertest.Decode(t, request.OS, &os)
 	r := ports.IssueRequest{MachineID: request.MachineID, Host: ports.HostFacts{
 		FQDN: request.FQDN, IPAddress: request.IPAddress, Hostname: request.Hostname,
 		OS: ports.OSDetails{
@@ -224,20 +213,6 @@ func decodeRegister(t *testing.T, body []byte) ports.IssueRequest {
 		r.CSR = []byte(*request.CSR)
 	}
 	return r
-}
-
-func exactly(t *testing.T, object []byte, names ...string) {
-	var fields map[string]json.RawMessage
-	decodeInto(t, object, &fields)
-	if got := slices.Sorted(maps.Keys(fields)); !slices.Equal(got, names) {
-		t.Errorf("keys %q, want %q", got, names)
-	}
-}
-
-func decodeInto(t *testing.T, data []byte, into any) {
-	if err := json.Unmarshal(data, into); err != nil {
-		t.Errorf("%s: %v", data, err)
-	}
 }
 
 // follow sends what the client is to understand as the script's answer to a

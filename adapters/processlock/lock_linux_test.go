@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"runtime"
 	"syscall"
 	"testing"
 
@@ -18,46 +17,34 @@ import (
 // TestUnwritableDirectory locks a directory in which no file can be made, and
 // one whose file cannot be written.
 func TestUnwritableDirectory(t *testing.T) {
-	for _, existing := range []string{"", "1 enroll\n"} {
+	for _, existing := range []bool{false, true} {
 		is := is.New(t)
-		dir := t.TempDir()
-		file := filepath.Join(dir, "agent.lock")
-		if existing != "" {
-			is.NoErr(os.WriteFile(file, []byte(existing), 0o400))
+		dir := filepath.Join(t.TempDir(), "state")
+		is.NoErr(os.Mkdir(dir, 0o700))
+		if existing {
+			is.NoErr(os.WriteFile(filepath.Join(dir, "agent.lock"), []byte("1 enroll\n"), 0o400))
 		}
-		if os.Geteuid() == 0 {
-			is.NoErr(os.Chmod(filepath.Dir(dir), 0o755))
-			is.NoErr(os.Chown(dir, contracttest.Nobody, contracttest.Nobody))
-			if existing != "" {
-				is.NoErr(os.Chown(file, contracttest.Nobody, contracttest.Nobody))
-			}
-			// For the file accesses of this thread only.
-			runtime.LockOSThread()
-			is.NoErr(syscall.Setfsuid(contracttest.Nobody))
-		}
-		is.NoErr(os.Chmod(dir, 0o500))
-		unlock, err := New(dir).TryLock(t.Context(), "run")
-		is.NoErr(err)
-		_, err = New(dir).TryLock(t.Context(), "run")
-		var locked *ports.LockedError
-		is.True(errors.As(err, &locked))
-		is.Equal(*locked, ports.LockedError{PID: os.Getpid()}) // by the kernel, not by what the file says
-		holder, err := New(dir).Holder(t.Context())
-		is.NoErr(err)
-		is.Equal(holder, *locked)
-		is.NoErr(unlock())
-		_, err = New(dir).Holder(t.Context())
-		is.True(errors.Is(err, ports.ErrNotStored))
+		contracttest.AsUser(t, dir, func() {
+			is.NoErr(os.Chmod(dir, 0o500))
+			defer func() { is.NoErr(os.Chmod(dir, 0o700)) }()
+			unlock, err := New(dir).TryLock(t.Context(), "run")
+			is.NoErr(err)
+			_, err = New(dir).TryLock(t.Context(), "run")
+			var locked *ports.LockedError
+			is.True(errors.As(err, &locked))
+			is.Equal(*locked, ports.LockedError{PID: os.Getpid()}) // by the kernel, not by what the file says
+			holder, err := New(dir).Holder(t.Context())
+			is.NoErr(err)
+			is.Equal(holder, *locked)
+			is.NoErr(unlock())
+			_, err = New(dir).Holder(t.Context())
+			is.True(errors.Is(err, ports.ErrNotStored))
 
-		// One that this user may not look into at all.
-		is.NoErr(os.Chmod(dir, 0))
-		_, err = New(dir).Holder(t.Context())
-		is.True(errors.Is(err, ports.ErrUnreadable))
-		is.NoErr(os.Chmod(dir, 0o700))
-		if os.Geteuid() == 0 {
-			is.NoErr(syscall.Setfsuid(0))
-			runtime.UnlockOSThread()
-		}
+			// One that this user may not look into at all.
+			is.NoErr(os.Chmod(dir, 0))
+			_, err = New(dir).Holder(t.Context())
+			is.True(errors.Is(err, ports.ErrUnreadable))
+		})
 	}
 }
 

@@ -51,24 +51,17 @@ func holdForever(dir string) {
 // child starts a process that holds the lock of dir.
 func child(t *testing.T, dir string) *exec.Cmd {
 	t.Helper()
+	is := is.New(t)
 	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	is.NoErr(err)
 	cmd := exec.Command(self)
 	cmd.Env = append(os.Environ(), lockFor+"="+dir)
 	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	is.NoErr(err)
 	t.Cleanup(func() { _ = in.Close() })
 	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	is.NoErr(err)
+	is.NoErr(cmd.Start())
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "locked\n" {
 		t.Fatalf("the other process said %q, %v", line, err)
 	}
@@ -96,7 +89,14 @@ func TestLockGoesWithTheProcess(t *testing.T) {
 	is.True(len(content) > 0) // it had no time to tidy up, and that is ignored
 	_, err = lock.Holder(t.Context())
 	is.True(errors.Is(err, ports.ErrNotStored))
-	unlock, err := lock.TryLock(t.Context(), "enroll")
+	canBeLocked(t, lock)
+}
+
+// canBeLocked takes a lock and gives it back.
+func canBeLocked(t *testing.T, lock *Lock) {
+	t.Helper()
+	is := is.New(t)
+	unlock, err := lock.TryLock(t.Context(), "run")
 	is.NoErr(err)
 	is.NoErr(unlock())
 }
@@ -195,9 +195,7 @@ func TestAnAbsentDirectoryIsMade(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	parent := filepath.Join(t.TempDir(), "absent")
-	unlock, err := New(filepath.Join(parent, "state")).TryLock(t.Context(), "run")
-	is.NoErr(err)
-	is.NoErr(unlock())
+	canBeLocked(t, New(filepath.Join(parent, "state")))
 	info, err := os.Stat(filepath.Join(parent, "state"))
 	is.NoErr(err)
 	if runtime.GOOS != "windows" {
@@ -209,9 +207,7 @@ func TestAnAbsentDirectoryIsMade(t *testing.T) {
 		made = path
 		return os.Mkdir(path, 0o700)
 	}
-	unlock, err = other.TryLock(t.Context(), "run")
-	is.NoErr(err)
-	is.NoErr(unlock())
+	canBeLocked(t, other)
 	is.Equal(made, filepath.Join(parent, "other"))
 	third := New(filepath.Join(parent, "third"))
 	third.Mkdir = func(path string) error { return &fs.PathError{Op: "mkdir", Path: path, Err: fs.ErrPermission} }

@@ -28,9 +28,7 @@ func TestFileRemoved(t *testing.T) {
 	_, err = New(dir).Holder(t.Context())
 	is.NoErr(err)
 	is.NoErr(unlock())
-	unlock, err = New(dir).TryLock(t.Context(), "run")
-	is.NoErr(err)
-	is.NoErr(unlock())
+	canBeLocked(t, New(dir))
 }
 
 // TestNamedPipe shows that one in the file's place does not hold anybody up.
@@ -41,9 +39,17 @@ func TestNamedPipe(t *testing.T) {
 	is.NoErr(syscall.Mkfifo(filepath.Join(dir, "agent.lock"), 0o600))
 	_, err := New(dir).Holder(t.Context())
 	is.True(errors.Is(err, ports.ErrNotStored))
-	unlock, err := New(dir).TryLock(t.Context(), "run")
+	canBeLocked(t, New(dir))
+}
+
+// lookedAt is a directory with the lock of one who only looks.
+func lookedAt(t *testing.T, dir string) *os.File {
+	t.Helper()
+	is := is.New(t)
+	d, err := os.Open(dir)
 	is.NoErr(err)
-	is.NoErr(unlock())
+	is.NoErr(syscall.Flock(int(d.Fd()), syscall.LOCK_SH))
+	return d
 }
 
 // TestSharedLock shows that a program that keeps looking at the directory
@@ -52,28 +58,19 @@ func TestSharedLock(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	dir := t.TempDir()
-	d, err := os.Open(dir)
-	is.NoErr(err)
-	is.NoErr(syscall.Flock(int(d.Fd()), syscall.LOCK_SH))
-	_, err = New(dir).TryLock(t.Context(), "run")
+	d := lookedAt(t, dir)
+	_, err := New(dir).TryLock(t.Context(), "run")
 	is.True(errors.Is(err, ports.ErrLocked))
 	is.NoErr(d.Close())
-	unlock, err := New(dir).TryLock(t.Context(), "run")
-	is.NoErr(err)
-	is.NoErr(unlock())
+	canBeLocked(t, New(dir))
 }
 
 // TestBriefSharedLock shows that one who only looks, as Holder does, keeps
 // nobody from locking.
 func TestBriefSharedLock(t *testing.T) {
 	t.Parallel()
-	is := is.New(t)
 	dir := t.TempDir()
-	d, err := os.Open(dir)
-	is.NoErr(err)
-	is.NoErr(syscall.Flock(int(d.Fd()), syscall.LOCK_SH))
+	d := lookedAt(t, dir)
 	time.AfterFunc(20*time.Millisecond, func() { _ = d.Close() }) // the lock goes with it
-	unlock, err := New(dir).TryLock(t.Context(), "run")
-	is.NoErr(err)
-	is.NoErr(unlock())
+	canBeLocked(t, New(dir))
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/muster-agent/muster/adapters/internal/httpanswer/servertest"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -26,15 +27,6 @@ const (
 )
 
 var request = ports.SiteRequest{SiteCode: "ACME-HQ", EnrollmentKey: ports.NewSecret(enrollmentKey), MachineUID: "muid_1", Hostname: "desk-17"}
-
-// respond answers every request so.
-func respond(t *testing.T, status int, body string) ports.SiteOutcome {
-	t.Helper()
-	return serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(status)
-		_, _ = io.WriteString(w, body)
-	}).Enroll(t.Context(), request).Outcome
-}
 
 func TestStatusTable(t *testing.T) {
 	t.Parallel()
@@ -94,15 +86,12 @@ func TestStatusTable(t *testing.T) {
 		{410, ``, "SiteUnexpected 410"},
 		{418, `{"error":"teapot"}`, "SiteUnexpected 418 teapot"},
 	}
-	for i, tt := range tests {
-		t.Run(strconv.Itoa(i)+"/"+strconv.Itoa(tt.status), func(t *testing.T) {
-			t.Parallel()
-			outcome := respond(t, tt.status, tt.body)
-			if got := brief(outcome); got != tt.want {
-				t.Errorf("%s: got %s, want %s", tt.body, got, tt.want)
-			}
-			noSecrets(t, fmt.Sprintf("%+v", outcome))
-		})
+	for _, tt := range tests {
+		outcome := over(servertest.Canned{Status: tt.status, Body: tt.body}).Enroll(t.Context(), request).Outcome
+		if got := brief(outcome); got != tt.want {
+			t.Errorf("%d %s: got %s, want %s", tt.status, tt.body, got, tt.want)
+		}
+		noSecrets(t, fmt.Sprintf("%+v", outcome))
 	}
 }
 
@@ -131,19 +120,7 @@ func brief(o ports.SiteOutcome) string {
 // noSecrets finds parts of the keys of 8 characters or more, in any case.
 func noSecrets(t *testing.T, text string) {
 	t.Helper()
-	noPartOf(t, text, enrollmentKey, apiKey)
-}
-
-func noPartOf(t *testing.T, text string, keys ...string) {
-	t.Helper()
-	for _, key := range keys {
-		for i := 0; i+8 <= len(key); i++ {
-			if strings.Contains(strings.ToLower(text), strings.ToLower(key[i:i+8])) {
-				t.Errorf("%q of a key in %q", key[i:i+8], text)
-				return
-			}
-		}
-	}
+	servertest.NoPartOf(t, text, enrollmentKey, apiKey)
 }
 
 func TestEndpoint(t *testing.T) {
@@ -179,47 +156,21 @@ func TestRedirectToAnotherHost(t *testing.T) {
 	}
 }
 
-// endless is a body without an end; it tells how much was taken of it.
-func endless(w http.ResponseWriter, r *http.Request) (sent int) {
-	chunk := []byte(strings.Repeat(" ", 32<<10))
-	for r.Context().Err() == nil {
-		n, err := w.Write(chunk)
-		sent += n
-		if err != nil {
-			return sent
-		}
-	}
-	return sent
-}
-
 func TestLargeBodies(t *testing.T) {
 	t.Parallel()
+	const body = `{"key":"` + apiKey + `","error":"no such site"}`
 	for _, tt := range []struct {
-		status int
-		want   string
-	}{{200, "SiteTransient"}, {201, "SiteTransient"}, {202, "SiteCollisionPending"}, {401, "SiteRejected"}, {404, "SiteUnexpected 404"}, {500, "SiteTransient"}} {
-		t.Run(strconv.Itoa(tt.status), func(t *testing.T) {
-			is := is.New(t)
-			for _, announce := range []bool{true, false} {
-				client := serve(t, func(w http.ResponseWriter, r *http.Request) {
-					if announce {
-						w.Header().Set("Content-Length", strconv.Itoa(10<<20))
-					}
-					w.WriteHeader(tt.status)
-					if sent := endless(w, r); sent > 8<<20 {
-						t.Errorf("the client took %d bytes", sent)
-					}
-				})
-				is.Equal(brief(client.Enroll(t.Context(), request).Outcome), tt.want)
-			}
-		})
+		status, size int
+		want         string
+	}{
+		{200, 1 << 20, "SiteEnrolledAgain"},
+		{200, 1<<20 + 1, "SiteTransient"},
+		{401, 1 << 20, "SiteRejected no such site"},
+		{401, 1<<20 + 1, "SiteRejected"},
+	} {
+		answer := servertest.Canned{Status: tt.status, Body: body + strings.Repeat(" ", tt.size-len(body))}
+		is.New(t).Equal(brief(over(answer).Enroll(t.Context(), request).Outcome), tt.want)
 	}
-	t.Run("exactly 1 MiB", func(t *testing.T) {
-		is := is.New(t)
-		body := `{"key":"` + apiKey + `"}`
-		is.Equal(brief(respond(t, 200, body+strings.Repeat(" ", maxBody-len(body)))), "SiteEnrolledAgain")
-		is.Equal(brief(respond(t, 200, body+strings.Repeat(" ", maxBody-len(body)+1))), "SiteTransient")
-	})
 }
 
 func TestBodyThatNeverEnds(t *testing.T) {
@@ -278,37 +229,13 @@ func TestInterruptedWhileReading(t *testing.T) {
 	}
 }
 
-// last is a body after whose end its reader is told to stop.
-type last struct {
-	io.Reader
-	stop func()
-}
-
-func (l last) Read(b []byte) (int, error) {
-	n, err := l.Reader.Read(b)
-	if err != nil {
-		l.stop()
-	}
-	return n, err
-}
-
-func (last) Close() error { return nil }
-
-// stopping is a transport with one answer, whose end is the caller's too.
-type stopping struct{ stop func() }
-
-func (s stopping) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := canned{201, []byte(`{"key":"` + apiKey + `"}`)}.RoundTrip(r)
-	resp.Body = last{resp.Body, s.stop}
-	return resp, err
-}
-
 // The server shows a key once: one that has come is not thrown away.
 func TestInterruptedWithTheKeyInHand(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	answer := New(&url.URL{Scheme: "https", Host: "host"}, stopping{cancel}, "", error.Error).Enroll(ctx, request)
+	transport := servertest.LastWord{RoundTripper: servertest.Canned{Status: 201, Body: `{"key":"` + apiKey + `"}`}, Length: -1, Stop: cancel}
+	answer := over(transport).Enroll(ctx, request)
 	is.True(ctx.Err() != nil)
 	is.Equal(answer.Outcome.(ports.SiteEnrolledNew).Key.Reveal(), apiKey)
 }
@@ -318,7 +245,7 @@ func TestBrokenConnections(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	server := httptest.NewServer(nil)
-	client := clientOf(t, server, "")
+	client := clientOf(t, server)
 	server.Close()
 	is.Equal(brief(client.Enroll(t.Context(), request).Outcome), "SiteTransient")
 
@@ -360,8 +287,8 @@ func TestEchoingServer(t *testing.T) {
 	for _, status := range []int{200, 400, 401, 404, 409, 500} {
 		for _, template := range []string{`{"error":%q}`, `{"error":"x","code":%q}`, `{"code":%q}`, `%s`, `{"key":%q}`, `{"error":%q,"code":"ENROLL_REJECTED"}`} {
 			for _, echo := range []string{enrollmentKey, enrollmentKey[4:], strings.Repeat("y", 190) + enrollmentKey, strings.ToUpper(enrollmentKey[4:])} {
-				client := New(&url.URL{Scheme: "https", Host: "host"}, canned{status, []byte(fmt.Sprintf(template, echo))}, "", error.Error)
-				noSecrets(t, fmt.Sprintf("%+v", client.Enroll(t.Context(), request)))
+				answer := over(servertest.Canned{Status: status, Body: fmt.Sprintf(template, echo)}).Enroll(t.Context(), request)
+				noSecrets(t, fmt.Sprintf("%+v", answer))
 			}
 		}
 	}
@@ -375,10 +302,8 @@ func FuzzDecode(f *testing.F) {
 	f.Add(409, []byte(`{"error":["a"],"code":1}`))
 	f.Add(302, []byte(``))
 	f.Add(503, []byte("\xff\xfe"))
-	base := &url.URL{Scheme: "https", Host: "host"}
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
-		client := New(base, canned{status, body}, "", error.Error)
-		answer := client.Enroll(t.Context(), request)
+		answer := over(servertest.Canned{Status: status, Body: string(body)}).Enroll(t.Context(), request)
 		words := ""
 		switch o := answer.Outcome.(type) {
 		case ports.SiteEnrolledNew:
@@ -404,7 +329,7 @@ func FuzzDecode(f *testing.F) {
 		default:
 			t.Fatalf("no outcome for status %d", status)
 		}
-		noPartOf(t, words, enrollmentKey)
+		servertest.NoPartOf(t, words, enrollmentKey)
 		if utf8.RuneCountInString(words) > 200 || strings.ContainsFunc(words, unicode.IsControl) || !utf8.ValidString(words) {
 			t.Errorf("not fit for a log: %q", words)
 		}
@@ -416,17 +341,4 @@ func fuzzKey(t *testing.T, expected bool, key ports.Secret) {
 	if !expected || len(text) < 20 || !strings.HasPrefix(text, "cak_") || strings.ContainsFunc(text, unicode.IsSpace) || strings.ContainsFunc(text, unicode.IsControl) {
 		t.Errorf("accepted the key %q", text)
 	}
-}
-
-// canned is a transport with one answer.
-type canned struct {
-	status int
-	body   []byte
-}
-
-func (c canned) RoundTrip(r *http.Request) (*http.Response, error) {
-	return &http.Response{
-		StatusCode: c.status, Header: http.Header{}, ContentLength: -1, Request: r,
-		Body: io.NopCloser(strings.NewReader(string(c.body))),
-	}, r.Body.Close()
 }

@@ -3,16 +3,15 @@ package siteapi
 import (
 	"encoding/json"
 	"io"
-	"log"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 
+	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/adapters/internal/httpanswer/servertest"
 	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
 )
@@ -20,14 +19,10 @@ import (
 func TestContract(t *testing.T) {
 	t.Parallel()
 	contracttest.SiteEnroller(t, func(t *testing.T, script contracttest.SiteScript) contracttest.SiteServer {
-		var mu sync.Mutex
-		var requests []ports.SiteRequest
+		var requests servertest.Seen[ports.SiteRequest]
 		over := make(chan struct{})
 		client := serve(t, func(w http.ResponseWriter, r *http.Request) {
-			request := decodeRequest(t, r)
-			mu.Lock()
-			requests = append(requests, request)
-			mu.Unlock()
+			requests.Add(decodeRequest(t, r))
 			if script.Hang {
 				<-over
 				return
@@ -35,32 +30,27 @@ func TestContract(t *testing.T) {
 			answer(w, script.Answer)
 		})
 		t.Cleanup(func() { close(over) }) // before the server's own, which waits for its handlers
-		return contracttest.SiteServer{Enroller: client, Requests: func() []ports.SiteRequest {
-			mu.Lock()
-			defer mu.Unlock()
-			return slices.Clone(requests)
-		}}
+		return contracttest.SiteServer{Enroller: client, Requests: requests.All}
 	})
 }
 
 // serve runs a server over TLS and returns a client of it.
 func serve(t *testing.T, handler http.HandlerFunc) *Client {
 	t.Helper()
-	server := httptest.NewUnstartedServer(handler)
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	return clientOf(t, server, "")
+	return clientOf(t, servertest.Serve(t, handler))
 }
 
-func clientOf(t *testing.T, server *httptest.Server, path string) *Client {
+func clientOf(t *testing.T, server *httptest.Server) *Client {
 	t.Helper()
-	base, err := url.Parse(server.URL + path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	base, err := url.Parse(server.URL)
+	is.New(t).NoErr(err)
 	// A description that hides nothing: the client may not rely on a better one.
 	return New(base, server.Client().Transport, "muster/1.2.3 (linux; amd64)", error.Error)
+}
+
+// over is a client that has a transport and no network.
+func over(transport http.RoundTripper) *Client {
+	return New(&url.URL{Scheme: "https", Host: "host"}, transport, "", error.Error)
 }
 
 // decodeRequest accepts what docs/PROTOCOLS.md prescribes and nothing else.
@@ -86,17 +76,17 @@ func decodeRequest(t *testing.T, r *http.Request) ports.SiteRequest {
 		Hostname      string `json:"hostname"`
 		Labels        json.RawMessage
 	}
-	exactly(t, body, "enrollment_key", "hostname", "labels", "machine_uid", "site_code")
-	decode(t, body, &request)
+	servertest.HasMembers(t, body, "enrollment_key", "hostname", "labels", "machine_uid", "site_code")
+	servertest.Decode(t, body, &request)
 	var labels struct {
 		Company, Site, Department string
 		DeviceType                string `json:"device_type"`
 		Tags                      json.RawMessage
 	}
-	exactly(t, request.Labels, "company", "department", "device_type", "site", "tags")
-	decode(t, request.Labels, &labels)
+	servertest.HasMembers(t, request.Labels, "company", "department", "device_type", "site", "tags")
+	servertest.Decode(t, request.Labels, &labels)
 	var tags []string
-	decode(t, labels.Tags, &tags)
+	servertest.Decode(t, labels.Tags, &tags)
 	if string(labels.Tags) == "null" {
 		t.Error("tags: null")
 	}
@@ -106,20 +96,6 @@ func decodeRequest(t *testing.T, r *http.Request) ports.SiteRequest {
 		Labels: ports.Labels{
 			Company: labels.Company, Site: labels.Site, Department: labels.Department, DeviceType: labels.DeviceType, Tags: tags,
 		},
-	}
-}
-
-func exactly(t *testing.T, object []byte, names ...string) {
-	var fields map[string]json.RawMessage
-	decode(t, object, &fields)
-	if got := slices.Sorted(maps.Keys(fields)); !slices.Equal(got, names) {
-		t.Errorf("keys %q, want %q", got, names)
-	}
-}
-
-func decode(t *testing.T, data []byte, into any) {
-	if err := json.Unmarshal(data, into); err != nil {
-		t.Errorf("%s: %v", data, err)
 	}
 }
 

@@ -1,7 +1,6 @@
 package statedir
 
 import (
-	"bytes"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -10,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/muster-agent/muster/adapters/internal/durable"
+	"github.com/muster-agent/muster/adapters/internal/durable/disktest"
 	"github.com/muster-agent/muster/adapters/internal/durable/powercut"
 	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
@@ -65,7 +65,7 @@ func troubled(opts Options) func(t *testing.T) contracttest.TroubledPlace[*Dir] 
 			},
 			Inflict: func(r contracttest.Record, trouble contracttest.Trouble) (end func()) {
 				file := filepath.Join(path, filepath.FromSlash(fileOf[r]))
-				sound := read(t, file)
+				sound := disktest.Read(t, file)
 				switch trouble {
 				case contracttest.NoSpace:
 					around = func(op durable.Op, path string, call func() error) error {
@@ -82,16 +82,16 @@ func troubled(opts Options) func(t *testing.T) contracttest.TroubledPlace[*Dir] 
 						return powercut.Unsynced(op, path, call)
 					}
 				case contracttest.Damaged:
-					must(t, os.Truncate(file, int64(len(sound)/2)))
+					disktest.Must(t, os.Truncate(file, int64(len(sound)/2)))
 				case contracttest.NewerFormat:
 					newer, err := seal(99, "9.8.7", []byte(`"a form not known yet"`))
-					must(t, err)
-					write(t, file, newer)
+					disktest.Must(t, err)
+					disktest.Write(t, file, string(newer))
 					return func() {
-						if !bytes.Equal(read(t, file), newer) {
+						if disktest.Read(t, file) != string(newer) {
 							t.Error("it was written over")
 						}
-						write(t, file, sound)
+						disktest.Write(t, file, sound)
 					}
 				}
 				return func() { around = nil }

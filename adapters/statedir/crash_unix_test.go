@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/muster-agent/muster/adapters/internal/durable"
+	"github.com/muster-agent/muster/adapters/internal/durable/disktest"
 	"github.com/muster-agent/muster/adapters/internal/durable/powercut"
 	"github.com/muster-agent/muster/ports"
 )
@@ -31,7 +32,7 @@ func stopped(t testing.TB, path string, around powercut.Around) *Dir {
 // unsyncedDir opens the directory, which is made if need be, without syncing.
 func unsyncedDir(t testing.TB, path string) *Dir {
 	t.Helper()
-	must(t, os.MkdirAll(path, 0o700))
+	disktest.Must(t, os.MkdirAll(path, 0o700))
 	d := open(t, path, Options{})
 	d.disk.Around = powercut.Unsynced
 	return d
@@ -91,14 +92,14 @@ func (s subject) stores(old int) func(*testing.T, string, error) {
 			}
 		}
 		// And life goes on.
-		must(t, s.save(d, 3))
+		disktest.Must(t, s.save(d, 3))
 		s.loads(t, open(t, path, Options{}), 3)
 	}
 }
 
 func scenes() (all []scene) {
 	for _, s := range subjects {
-		old := func(t *testing.T, path string) { must(t, s.save(unsyncedDir(t, path), 1)) }
+		old := func(t *testing.T, path string) { disktest.Must(t, s.save(unsyncedDir(t, path), 1)) }
 		save := func(d *Dir) error { return s.save(d, 2) }
 		load := func(d *Dir) error { return second(s.load(d)) }
 		if s.is(samples) {
@@ -109,24 +110,24 @@ func scenes() (all []scene) {
 					s.file + " load of an interrupted save",
 					func(t *testing.T, path string) {
 						file := filepath.Join(path, s.file)
-						must(t, s.save(unsyncedDir(t, path), 2))
-						must(t, os.Rename(file, file+".kept"))
+						disktest.Must(t, s.save(unsyncedDir(t, path), 2))
+						disktest.Must(t, os.Rename(file, file+".kept"))
 						old(t, path)
-						must(t, os.Rename(file+".kept", file+durable.NewSuffix))
+						disktest.Must(t, os.Rename(file+".kept", file+durable.NewSuffix))
 					},
 					load,
 					func(t *testing.T, path string, _ error) { s.loads(t, unsyncedDir(t, path), 2) },
 				},
 				scene{
 					s.file + " load of damage",
-					func(t *testing.T, path string) { write(t, filepath.Join(path, s.file), []byte("evidence")) },
+					func(t *testing.T, path string) { disktest.Write(t, filepath.Join(path, s.file), "evidence") },
 					load,
 					func(t *testing.T, path string, _ error) {
 						_, err := s.load(unsyncedDir(t, path))
 						if !errors.Is(err, ports.ErrDamaged) && !errors.Is(err, ports.ErrNotStored) {
 							t.Errorf("load: %v", err)
 						}
-						if !slices.ContainsFunc(tree(t, path), func(f string) bool { return string(read(t, filepath.Join(path, f))) == "evidence" }) {
+						if !slices.ContainsFunc(disktest.Tree(t, path), func(f string) bool { return string(disktest.Read(t, filepath.Join(path, f))) == "evidence" }) {
 							t.Error("the damaged file is gone")
 						}
 					},
@@ -154,7 +155,7 @@ func scenes() (all []scene) {
 	all = append(all, scene{
 		"reject a bundle",
 		func(t *testing.T, path string) {
-			must(t, unsyncedDir(t, path).SaveBundle(t.Context(), received(1)))
+			disktest.Must(t, unsyncedDir(t, path).SaveBundle(t.Context(), received(1)))
 		},
 		func(d *Dir) error { _, err := d.RejectBundle(context.Background()); return err },
 		func(t *testing.T, path string, err error) {
@@ -166,17 +167,17 @@ func scenes() (all []scene) {
 			}
 			if loadErr == nil {
 				_, err := d.RejectBundle(t.Context())
-				must(t, err)
+				disktest.Must(t, err)
 			} else if !errors.Is(loadErr, ports.ErrNotStored) {
 				t.Errorf("load: %v", loadErr)
 			}
 			facts, err := d.Facts(t.Context())
-			must(t, err)
+			disktest.Must(t, err)
 			if len(facts.Rejected) == 0 {
 				t.Fatal("the bundle is lost")
 			}
-			b, err := d.bundle.judge("", read(t, facts.Rejected[0]))
-			must(t, err)
+			b, err := d.bundle.judge("", []byte(disktest.Read(t, facts.Rejected[0])))
+			disktest.Must(t, err)
 			if !reflect.DeepEqual(b, received(1)) {
 				t.Errorf("rejected is %v", b)
 			}
@@ -188,13 +189,13 @@ func scenes() (all []scene) {
 			func(t *testing.T, path string) {
 				d := unsyncedDir(t, path)
 				for _, s := range subjects {
-					must(t, s.save(d, 1))
+					disktest.Must(t, s.save(d, 1))
 				}
 				for _, name := range append(bystanders, "identity.json.damaged-1") {
-					write(t, filepath.Join(path, name), []byte(name))
+					disktest.Write(t, filepath.Join(path, name), name)
 				}
 				if lost != "" {
-					must(t, os.Remove(filepath.Join(path, lost)))
+					disktest.Must(t, os.Remove(filepath.Join(path, lost)))
 				}
 			},
 			func(d *Dir) error { _, err := d.SetAside(context.Background()); return err },
@@ -213,10 +214,10 @@ func scenes() (all []scene) {
 						t.Error("the original's identity is still there")
 					}
 					_, err := d.SetAside(t.Context())
-					must(t, err)
+					disktest.Must(t, err)
 				}
 				moved := map[string]bool{}
-				for _, f := range tree(t, path) {
+				for _, f := range disktest.Tree(t, path) {
 					if strings.HasPrefix(f, "cloned-") {
 						_, f, _ = strings.Cut(f, "/")
 						moved[f] = true
@@ -274,7 +275,7 @@ func TestFaultAtEveryStep(t *testing.T) {
 				t.Parallel()
 				var running *Dir
 				scene{
-					prepare: func(t *testing.T, path string) { must(t, s.save(unsyncedDir(t, path), 1)) },
+					prepare: func(t *testing.T, path string) { disktest.Must(t, s.save(unsyncedDir(t, path), 1)) },
 					run: func(d *Dir) error {
 						running = d
 						if reserved {

@@ -1,7 +1,6 @@
 package statedir
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/muster-agent/muster/adapters/internal/durable"
+	"github.com/muster-agent/muster/adapters/internal/durable/disktest"
 	"github.com/muster-agent/muster/adapters/internal/durable/powercut"
 	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
@@ -36,35 +36,33 @@ func TestDamage(t *testing.T) {
 			path := newDir(t)
 			d := open(t, path, Options{})
 			d.disk.Around = powercut.Unsynced
-			if err := s.save(d, 1); err != nil {
-				t.Fatal(err)
-			}
+			disktest.Must(t, s.save(d, 1))
 			file := filepath.Join(path, s.file)
-			sound := read(t, file)
+			sound := disktest.Read(t, file)
 
-			put := func(data []byte) func() { return func() { write(t, file, data) } }
+			put := func(content string) func() { return func() { disktest.Write(t, file, content) } }
 			damages := map[string]func(){
-				"zeros":                   put(make([]byte, len(sound))),
-				"garbage":                 put(bytes.Repeat([]byte{0xde, 0xad, '{', '"'}, 100)),
-				"null":                    put([]byte("null")),
-				"a longer file's remains": put(append(slices.Clone(sound), '}')),
-				"huge":                    func() { write(t, file, nil); must(t, os.Truncate(file, maxFile+1)) },
-				"a directory":             func() { must(t, os.MkdirAll(filepath.Join(file, "x"), 0o700)) },
-				"another record":          func() { write(t, file, s.enclose(t, `{"other":1}`)) },
-				"wrong types":             func() { write(t, file, s.enclose(t, `[1,2]`)) },
+				"zeros":                   put(strings.Repeat("\x00", len(sound))),
+				"garbage":                 put(strings.Repeat("\xde\xad{\"", 100)),
+				"null":                    put("null"),
+				"a longer file's remains": put(sound + "}"),
+				"huge":                    func() { disktest.Write(t, file, ""); disktest.Must(t, os.Truncate(file, maxFile+1)) },
+				"a directory":             func() { disktest.Must(t, os.MkdirAll(filepath.Join(file, "x"), 0o700)) },
+				"another record":          put(s.enclose(t, `{"other":1}`)),
+				"wrong types":             put(s.enclose(t, `[1,2]`)),
 			}
 			for n := 0; n < len(sound)-1; n += step { // without the newline it is sound
 				damages[fmt.Sprintf("cut at %d", n)] = put(sound[:n])
 			}
 			for name, do := range damages {
-				must(t, os.RemoveAll(file))
+				disktest.Must(t, os.RemoveAll(file))
 				do()
 				s.damaged(t, d, path, name)
 			}
 			for n := 0; n < len(sound); n += step {
-				flipped := slices.Clone(sound)
+				flipped := []byte(sound)
 				flipped[n] ^= 1 << (n % 8)
-				write(t, file, flipped)
+				disktest.Write(t, file, string(flipped))
 				v, err := s.load(d)
 				if err == nil && !reflect.DeepEqual(v, s.value(1)) {
 					t.Fatalf("bit %d of byte %d flipped: loaded %+v", n%8, n, v)
@@ -78,14 +76,14 @@ func TestDamage(t *testing.T) {
 }
 
 // enclose makes payload what the record's file would hold, whatever it says.
-func (s subject) enclose(t *testing.T, payload string) []byte {
+func (s subject) enclose(t *testing.T, payload string) string {
 	t.Helper()
 	if s.is(bare) {
-		return fmt.Appendf(nil, "sha256: %x\n%s", sha256.Sum256([]byte(payload)), payload)
+		return fmt.Sprintf("sha256: %x\n%s", sha256.Sum256([]byte(payload)), payload)
 	}
 	data, err := seal(1, "", []byte(payload))
-	must(t, err)
-	return data
+	disktest.Must(t, err)
+	return string(data)
 }
 
 // TestEveryByteCounts changes each byte of a record into each other byte: it is
@@ -94,9 +92,9 @@ func (s subject) enclose(t *testing.T, payload string) []byte {
 func TestEveryByteCounts(t *testing.T) {
 	t.Parallel()
 	data, err := seal(1, "1.2.3", []byte(`{"a":"b"}`))
-	must(t, err)
+	disktest.Must(t, err)
 	want, err := unseal(data)
-	must(t, err)
+	disktest.Must(t, err)
 	for n := range data {
 		for bits := 1; bits < 256; bits++ {
 			changed := slices.Clone(data)
@@ -143,12 +141,12 @@ func TestSaveOverDamage(t *testing.T) {
 		path := newDir(t)
 		var got recoveries
 		d := open(t, path, Options{Recovered: got.add})
-		write(t, filepath.Join(path, s.file), []byte("garbage"))
-		must(t, s.save(d, 1))
+		disktest.Write(t, filepath.Join(path, s.file), "garbage")
+		disktest.Must(t, s.save(d, 1))
 		s.loads(t, d, 1)
 		is := is.New(t)
 		is.Equal(got.actions(), []string{"set aside"})
-		is.Equal(read(t, got[0].SetAside), []byte("garbage"))
+		is.Equal(disktest.Read(t, got[0].SetAside), "garbage")
 	}
 }
 
@@ -167,10 +165,12 @@ func TestDamageThatStays(t *testing.T) {
 			}
 			return call()
 		}
-		write(t, filepath.Join(path, s.file), []byte("garbage"))
-		is.True(errors.Is(s.save(d, 1), ports.ErrNotWritten))
-		is.True(errors.Is(s.save(d, 1), ports.ErrNotWritten))
-		is.Equal(read(t, filepath.Join(path, s.file)), []byte("garbage"))
+		disktest.Write(t, filepath.Join(path, s.file), "garbage")
+		for range 2 {
+			is.True(errors.Is(s.save(d, 1), ports.ErrNotWritten))
+			is.True(errors.Is(second(s.load(d)), ports.ErrDamaged))
+		}
+		is.Equal(disktest.Read(t, filepath.Join(path, s.file)), "garbage")
 		is.Equal(got.actions(), []string{"ignored"})
 		d.disk.Around = nil
 		is.NoErr(s.save(d, 1))
@@ -217,7 +217,7 @@ func folderReplaced(t *testing.T, outside string, replace func(folder string) er
 			is.NoErr(s.save(d, 2)) // without a load before
 			s.loads(t, d, 2)
 			is.Equal(got.actions(), []string{"set aside", "set aside"})
-			is.Equal(len(tree(t, outside)), 0)
+			is.Equal(len(disktest.Tree(t, outside)), 0)
 		})
 	}
 }
@@ -237,13 +237,13 @@ func TestSymlinks(t *testing.T) {
 				file := filepath.Join(path, s.file)
 				target := filepath.Join(t.TempDir(), "target")
 				is.NoErr(os.Rename(file, target))
-				sound := read(t, target)
+				sound := disktest.Read(t, target)
 				is.NoErr(os.Symlink(target, filepath.Join(path, name)))
 				_, err := s.load(d)
 				is.True(errors.Is(err, ports.ErrDamaged) || name != s.file && errors.Is(err, ports.ErrNotStored))
 				is.NoErr(s.save(d, 2))
 				s.loads(t, d, 2)
-				is.Equal(read(t, target), sound)
+				is.Equal(disktest.Read(t, target), sound)
 				aside, err := filepath.Glob(filepath.Join(path, name) + ".damaged-*")
 				is.NoErr(err)
 				is.Equal(len(aside), 1)
@@ -267,7 +267,7 @@ func TestNewerFormatIsLeftAlone(t *testing.T) {
 				newer, err := seal(bundleFormat+1, "9.8.7", []byte(`"a form not known yet"`))
 				is.NoErr(err)
 				file := filepath.Join(path, name)
-				write(t, file, newer)
+				disktest.Write(t, file, string(newer))
 				_, err = s.load(d)
 				is.True(errors.Is(err, ports.ErrNewerFormat))
 				is.True(strings.Contains(err.Error(), "9.8.7") && strings.Contains(err.Error(), file))
@@ -278,8 +278,8 @@ func TestNewerFormatIsLeftAlone(t *testing.T) {
 				if s.erase != nil {
 					is.True(errors.Is(s.erase(d), ports.ErrNewerFormat))
 				}
-				is.Equal(read(t, file), newer)
-				is.Equal(tree(t, path), []string{name})
+				is.Equal(disktest.Read(t, file), string(newer))
+				is.Equal(disktest.Tree(t, path), []string{name})
 				is.Equal(len(got), 0)
 			})
 		}
@@ -290,34 +290,34 @@ func TestNewerFormatIsLeftAlone(t *testing.T) {
 func TestInterruptedReplacement(t *testing.T) {
 	t.Parallel()
 	for _, s := range subjects {
-		content := func(n int) []byte {
+		content := func(n int) string {
 			path := newDir(t)
-			must(t, s.save(open(t, path, Options{}), n))
-			return read(t, filepath.Join(path, s.file))
+			disktest.Must(t, s.save(open(t, path, Options{}), n))
+			return disktest.Read(t, filepath.Join(path, s.file))
 		}
-		old, fresh, bad := content(1), content(2), []byte("half a rec")
+		old, fresh, bad := content(1), content(2), "half a rec"
 		for _, c := range []struct {
 			name          string
-			final, orphan []byte
-			want          int // 0: not stored, -1: damaged
+			final, orphan string // "" for no final
+			want          int    // 0: not stored, -1: damaged
 			actions       []string
 		}{
 			{"sound, sound", old, fresh, 2, []string{"completed an interrupted replacement"}},
-			{"nothing, sound", nil, fresh, 2, []string{"completed an interrupted replacement"}},
+			{"nothing, sound", "", fresh, 2, []string{"completed an interrupted replacement"}},
 			{"damaged, sound", bad, fresh, 2, []string{"set aside", "completed an interrupted replacement"}},
 			{"sound, damaged", old, bad, 1, nil},
-			{"nothing, damaged", nil, bad, 0, nil},
+			{"nothing, damaged", "", bad, 0, nil},
 			{"damaged, damaged", bad, bad, -1, []string{"set aside"}},
-			{"sound, empty", old, []byte{}, 1, nil},
+			{"sound, empty", old, "", 1, nil},
 		} {
 			t.Run(s.file+": "+c.name, func(t *testing.T) {
 				is := is.New(t)
 				path := newDir(t)
 				file := filepath.Join(path, s.file)
-				if c.final != nil {
-					write(t, file, c.final)
+				if c.final != "" {
+					disktest.Write(t, file, c.final)
 				}
-				write(t, file+".new", c.orphan)
+				disktest.Write(t, file+".new", c.orphan)
 				var got recoveries
 				d := open(t, path, Options{Recovered: got.add})
 				switch c.want {
@@ -344,12 +344,12 @@ func FuzzLoadRecord(f *testing.F) {
 	path := newDir(f)
 	d := open(f, path, Options{})
 	for _, s := range subjects {
-		must(f, s.save(d, 1))
-		f.Add(read(f, filepath.Join(path, s.file)))
+		disktest.Must(f, s.save(d, 1))
+		f.Add([]byte(disktest.Read(f, filepath.Join(path, s.file))))
 	}
 	for _, payload := range []string{`null`, `{}`, `{"activities":{"site":null}}`, `[]`, `"x"`} {
 		data, err := seal(1, "1", []byte(payload))
-		must(f, err)
+		disktest.Must(f, err)
 		f.Add(data)
 	}
 	interpreted := received(1)
@@ -363,11 +363,11 @@ func FuzzLoadRecord(f *testing.F) {
 		func() ([]byte, error) { return d.bundle.marshal(interpreted) },
 	} {
 		data, err := payload()
-		must(f, err)
+		disktest.Must(f, err)
 		f.Add(data)
 	}
 	newer, err := seal(7, "2", []byte(`1`))
-	must(f, err)
+	disktest.Must(f, err)
 	f.Add(newer)
 	f.Add([]byte{})
 	f.Add([]byte(privateKey(1).Reveal()))

@@ -12,6 +12,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/muster-agent/muster/adapters/internal/durable"
+	"github.com/muster-agent/muster/adapters/internal/durable/disktest"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -37,7 +38,7 @@ func TestOpenOverAFile(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	path := newDir(t)
-	write(t, path, []byte("mine"))
+	disktest.Write(t, path, "mine")
 	d := open(t, path, Options{})
 	for _, s := range subjects {
 		_, err := s.load(d)
@@ -45,7 +46,7 @@ func TestOpenOverAFile(t *testing.T) {
 		err = s.save(d, 1)
 		is.True(errors.Is(err, ports.ErrUnreadable))
 	}
-	is.Equal(read(t, path), []byte("mine"))
+	is.Equal(disktest.Read(t, path), "mine")
 	is.NoErr(os.Remove(path))
 	subjects[0].save(d, 1) // heals by itself
 	subjects[0].loads(t, d, 1)
@@ -83,14 +84,14 @@ func TestReadOnlyChangesNothing(t *testing.T) {
 	is.NoErr(w.Save(t.Context(), credential(1)))
 	// An interrupted replacement, and a damaged file.
 	is.NoErr(os.Rename(filepath.Join(path, "identity.json"), filepath.Join(path, "identity.json.new")))
-	write(t, filepath.Join(path, "enrollment/retry.json"), []byte("garbage"))
-	write(t, filepath.Join(path, "credentials/agent.cak.new"), []byte("half"))
-	before := tree(t, path)
+	disktest.Write(t, filepath.Join(path, "enrollment/retry.json"), "garbage")
+	disktest.Write(t, filepath.Join(path, "credentials/agent.cak.new"), "half")
+	before := disktest.Tree(t, path)
 	subjects[1].loads(t, d, 2)
 	subjects[0].loads(t, d, 1)
 	_, err = d.LoadRetries(t.Context())
 	is.True(errors.Is(err, ports.ErrDamaged))
-	is.Equal(tree(t, path), before)
+	is.Equal(disktest.Tree(t, path), before)
 	is.Equal(len(got), 0)
 }
 
@@ -100,19 +101,14 @@ func TestReserveIsRoomOnDisk(t *testing.T) {
 	path := newDir(t)
 	d := open(t, path, Options{})
 	is.NoErr(d.Reserve(t.Context()))
-	placeholder := filepath.Join(path, "credentials/agent.cak.new")
-	info, err := os.Stat(placeholder)
-	is.NoErr(err)
-	is.Equal(info.Size(), int64(credentialRoom))
+	is.Equal(size(t, filepath.Join(path, "credentials/agent.cak.new")), int64(credentialRoom))
 
 	// A long key in a full record fits, and lies where the placeholder lay.
 	long := credential(2)
 	long.Key = ports.NewSecret(canary + strings.Repeat("k", 4096))
 	is.NoErr(d.Save(t.Context(), long))
-	is.Equal(tree(t, path), []string{"credentials/agent.cak"})
-	info, err = os.Stat(filepath.Join(path, "credentials/agent.cak"))
-	is.NoErr(err)
-	is.True(info.Size() < credentialRoom)
+	is.Equal(disktest.Tree(t, path), []string{"credentials/agent.cak"})
+	is.True(size(t, filepath.Join(path, "credentials/agent.cak")) < credentialRoom)
 }
 
 func TestReadBackCompares(t *testing.T) {
@@ -123,9 +119,9 @@ func TestReadBackCompares(t *testing.T) {
 	d.disk.Around = func(op durable.Op, path string, call func() error) error {
 		err := call()
 		if op == durable.OpSync && strings.HasSuffix(path, ".new") { // the disk lies
-			data := read(t, path)
+			data := []byte(disktest.Read(t, path))
 			data[len(data)/2] ^= 1
-			must(t, os.WriteFile(path, data, 0o600)) // into the same file
+			disktest.Must(t, os.WriteFile(path, data, 0o600)) // into the same file
 		}
 		return err
 	}
@@ -169,7 +165,7 @@ func TestFacts(t *testing.T) {
 	is.Equal(facts, Facts{})
 
 	d := open(t, path, Options{})
-	write(t, filepath.Join(path, "credentials/agent.cak"), nil)
+	disktest.Write(t, filepath.Join(path, "credentials/agent.cak"), "")
 	_, err = d.Load(t.Context())
 	is.True(errors.Is(err, ports.ErrDamaged))
 	facts, err = reader.Facts(t.Context())

@@ -1,7 +1,6 @@
 package statedir
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/muster-agent/muster/adapters/internal/durable"
+	"github.com/muster-agent/muster/adapters/internal/durable/disktest"
 	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
 )
@@ -58,21 +58,21 @@ func TestSomebodyElsesDirectory(t *testing.T) {
 	for _, s := range subjects {
 		is := is.New(t)
 		path := newDir(t)
-		must(t, s.save(open(t, path, Options{}), 1))
-		before := tree(t, path)
+		disktest.Must(t, s.save(open(t, path, Options{}), 1))
+		before := disktest.Tree(t, path)
 
 		g := &contracttest.RecordingGuard{Foreign: true}
 		reader := open(t, path, Options{Guard: g, ReadOnly: true})
 		_, err := s.load(reader)
 		is.True(errors.Is(err, ports.ErrUnreadable))
-		is.Equal(tree(t, path), before)
+		is.Equal(disktest.Tree(t, path), before)
 
 		var got recoveries
 		d := open(t, path, Options{Guard: g, Recovered: got.add})
 		_, err = s.load(d)
 		is.True(errors.Is(err, ports.ErrNotStored)) // nothing in it is read
 		is.Equal(got.actions(), []string{"set aside"})
-		is.Equal(tree(t, got[0].SetAside), before)
+		is.Equal(disktest.Tree(t, got[0].SetAside), before)
 		is.NoErr(s.save(d, 2))
 		s.loads(t, d, 2)
 
@@ -106,7 +106,7 @@ func TestSomebodyElsesFolder(t *testing.T) {
 		}
 		is := is.New(t)
 		path := newDir(t)
-		must(t, s.save(open(t, path, Options{}), 1))
+		disktest.Must(t, s.save(open(t, path, Options{}), 1))
 		g := &foreignAt{path: filepath.Join(path, name)}
 		_, err := s.load(open(t, path, Options{Guard: g, ReadOnly: true}))
 		is.True(errors.Is(err, ports.ErrUnreadable))
@@ -133,7 +133,7 @@ func TestTheWrongAccount(t *testing.T) {
 		g := new(contracttest.RecordingGuard)
 		d := open(t, path, Options{Guard: g})
 		is.NoErr(s.save(d, 1))
-		before := tree(t, path)
+		before := disktest.Tree(t, path)
 		g.Denied = fmt.Errorf("%s %w: run as the SYSTEM service: muster service install", path, ports.ErrUnreadable)
 		for _, err := range []error{second(s.load(d)), s.save(d, 2)} {
 			is.True(errors.Is(err, ports.ErrUnreadable))
@@ -141,7 +141,7 @@ func TestTheWrongAccount(t *testing.T) {
 			is.Equal(strings.Count(err.Error(), "cannot be read"), 1)
 			is.True(strings.Contains(err.Error(), "muster service install"))
 		}
-		is.Equal(tree(t, path), before)
+		is.Equal(disktest.Tree(t, path), before)
 		g.Denied = nil
 		s.loads(t, d, 1)
 	}
@@ -159,11 +159,11 @@ func TestAFileThatOthersReach(t *testing.T) {
 		d := open(t, path, Options{Guard: g})
 		is.NoErr(s.save(d, 1))
 		g.Exposed = filepath.Join(path, s.file)
-		before := read(t, g.Exposed)
+		before := disktest.Read(t, g.Exposed)
 		for _, err := range []error{second(s.load(d)), s.save(d, 2)} {
 			is.True(errors.Is(err, ports.ErrUnreadable))
 		}
-		is.True(bytes.Equal(read(t, g.Exposed), before))
+		is.True(disktest.Read(t, g.Exposed) == before)
 		g.Exposed = ""
 		s.loads(t, d, 1)
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/muster-agent/muster/adapters/internal/durable"
+	"github.com/muster-agent/muster/adapters/internal/durable/disktest"
 	"github.com/muster-agent/muster/adapters/internal/durable/powercut"
 	"github.com/muster-agent/muster/ports"
 )
@@ -153,6 +153,14 @@ func (s subject) loads(t *testing.T, d *Dir, n int) {
 	}
 }
 
+// size is a file's, in bytes.
+func size(t testing.TB, path string) int64 {
+	t.Helper()
+	info, err := os.Stat(path)
+	disktest.Must(t, err)
+	return info.Size()
+}
+
 func second(_ any, err error) error { return err }
 
 type recoveries []ports.Recovery
@@ -174,56 +182,8 @@ func open(t testing.TB, path string, opts Options) *Dir {
 		opts.Version = "1.2.3"
 	}
 	d, err := Open(path, opts)
-	if err != nil {
-		t.Fatal(err)
-	}
+	disktest.Must(t, err)
 	return d
-}
-
-func write(t testing.TB, path string, data []byte) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	// Anew: ext4 writes a file that was truncated to the disk at once.
-	if err := os.RemoveAll(path); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func read(t testing.TB, path string) []byte {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
-
-// tree lists what is no directory below path, relative to it.
-func tree(t testing.TB, path string) (files []string) {
-	t.Helper()
-	err := filepath.WalkDir(path, func(p string, entry fs.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() {
-			p, err = filepath.Rel(path, p)
-			files = append(files, filepath.ToSlash(p))
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return files
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // calls keeps the names of the calls to the file system.
@@ -249,20 +209,20 @@ func furnish(t testing.TB, path string) *Dir {
 	d := open(t, path, Options{})
 	d.disk.Around = powercut.Unsynced
 	for _, s := range subjects {
-		write(t, filepath.Join(path, s.file), []byte("damaged "+s.file))
+		disktest.Write(t, filepath.Join(path, s.file), "damaged "+s.file)
 		_, err := s.load(d)
 		if !errors.Is(err, ports.ErrDamaged) {
 			t.Fatal(err)
 		}
-		must(t, s.save(d, 1))
+		disktest.Must(t, s.save(d, 1))
 	}
 	for _, name := range []string{
 		"agent.lock", "agent.sock", "enrollment/rejected/1.json",
 		"certs/ca.pem", "certs/server.key.pem", "certs/server.pem.previous", "credentials.damaged-x/agent.cak", "notes.txt",
 	} {
-		write(t, filepath.Join(path, name), []byte(name))
+		disktest.Write(t, filepath.Join(path, name), name)
 	}
-	must(t, errors.Join(d.Reserve(t.Context()), d.ReserveBundle(t.Context())))
+	disktest.Must(t, errors.Join(d.Reserve(t.Context()), d.ReserveBundle(t.Context())))
 	d.disk.Around = nil
 	return d
 }

@@ -1,7 +1,6 @@
 package statedir
 
 import (
-	"bytes"
 	"encoding/pem"
 	"errors"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/muster-agent/muster/adapters/internal/durable"
+	"github.com/muster-agent/muster/adapters/internal/durable/disktest"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -37,7 +37,7 @@ func TestSyncs(t *testing.T) {
 	} {
 		var made calls
 		d.disk.Around = made.around
-		must(t, step.call())
+		disktest.Must(t, step.call())
 		if made.syncs() != step.want {
 			t.Errorf("%s: %d syncs, want %d: %q", step.what, made.syncs(), step.want, made)
 		}
@@ -45,17 +45,17 @@ func TestSyncs(t *testing.T) {
 
 	// Folders that went and are made again are new names.
 	_, err := d.RemoveEnrollment(t.Context())
-	must(t, err)
+	disktest.Must(t, err)
 	var remade calls
 	d.disk.Around = remade.around
-	must(t, d.SaveRetries(t.Context(), retries(3)))
+	disktest.Must(t, d.SaveRetries(t.Context(), retries(3)))
 	is.New(t).Equal(remade.syncs(), 3)
 
 	// A folder that this process has found may be one that was never synced.
 	var made calls
 	d = open(t, d.path, Options{})
 	d.disk.Around = made.around
-	must(t, d.SaveRetries(t.Context(), retries(3)))
+	disktest.Must(t, d.SaveRetries(t.Context(), retries(3)))
 	is.New(t).Equal(made.syncs(), 3)
 }
 
@@ -66,9 +66,7 @@ func TestReserveBundleCostsNothingTwice(t *testing.T) {
 	d := open(t, path, Options{})
 	is.NoErr(d.ReserveBundle(t.Context()))
 	placeholder := filepath.Join(path, "enrollment/bundle.json.new")
-	before, err := os.Stat(placeholder)
-	is.NoErr(err)
-	is.Equal(before.Size(), int64(bundleRoom))
+	is.Equal(size(t, placeholder), int64(bundleRoom))
 
 	var made calls
 	d.disk.Around = made.around
@@ -85,10 +83,7 @@ func TestReserveBundleCostsNothingTwice(t *testing.T) {
 	} {
 		is.NoErr(harm())
 		is.NoErr(d.ReserveBundle(t.Context()))
-		after, err := os.Stat(placeholder)
-		is.NoErr(err)
-		is.Equal(after.Size(), int64(bundleRoom))
-		before = after
+		is.Equal(size(t, placeholder), int64(bundleRoom))
 	}
 }
 
@@ -106,13 +101,13 @@ func TestRejectBundle(t *testing.T) {
 		is.NoErr(d.ReserveBundle(t.Context()))
 		where, err := d.RejectBundle(t.Context())
 		is.NoErr(err)
-		b, err := d.bundle.judge(where, read(t, where))
+		b, err := d.bundle.judge(where, []byte(disktest.Read(t, where)))
 		is.NoErr(err)
 		is.True(b.(ports.ReceivedBundle).Raw.Equal(received(n).Raw))
 		_, err = d.LoadBundle(t.Context())
 		is.True(errors.Is(err, ports.ErrNotStored))
 	}
-	is.Equal(tree(t, path), []string{
+	is.Equal(disktest.Tree(t, path), []string{
 		"enrollment/bundle.json.new", // room for the next
 		"enrollment/rejected/bundle-20260102T030405.000000002Z.json",
 		"enrollment/rejected/bundle-20260102T030405.000000003Z.json",
@@ -123,11 +118,11 @@ func TestRejectBundle(t *testing.T) {
 	is.Equal(len(facts.Rejected), 3)
 	is.Equal(len(facts.Damaged), 0)
 	is.NoErr(d.EraseBundle(t.Context()))
-	is.Equal(len(tree(t, path)), 3) // evidence stays
+	is.Equal(len(disktest.Tree(t, path)), 3) // evidence stays
 
 	// A file in the folder's place is set aside.
 	is.NoErr(os.RemoveAll(filepath.Join(path, "enrollment/rejected")))
-	write(t, filepath.Join(path, "enrollment/rejected"), []byte("mine"))
+	disktest.Write(t, filepath.Join(path, "enrollment/rejected"), "mine")
 	is.NoErr(d.SaveBundle(t.Context(), received(1)))
 	where, err := d.RejectBundle(t.Context())
 	is.NoErr(err)
@@ -154,7 +149,7 @@ func TestRejectBundleFails(t *testing.T) {
 		b, loadErr := d.LoadBundle(t.Context())
 		if err == nil {
 			is.True(errors.Is(loadErr, ports.ErrNotStored))
-			is.Equal(tree(t, path), []string{"enrollment/rejected/" + filepath.Base(where)})
+			is.Equal(disktest.Tree(t, path), []string{"enrollment/rejected/" + filepath.Base(where)})
 			if step < at {
 				break
 			}
@@ -178,17 +173,17 @@ func TestEraseLeavesEvidence(t *testing.T) {
 		path := newDir(t)
 		d := open(t, path, Options{})
 		is.NoErr(s.erase(d)) // nothing is there
-		is.Equal(len(tree(t, path)), 0)
-		write(t, filepath.Join(path, s.file), []byte("evidence"))
+		is.Equal(len(disktest.Tree(t, path)), 0)
+		disktest.Write(t, filepath.Join(path, s.file), "evidence")
 		is.NoErr(s.erase(d)) // without a load before
-		left := tree(t, path)
+		left := disktest.Tree(t, path)
 		is.Equal(len(left), 1)
-		is.Equal(read(t, filepath.Join(path, left[0])), []byte("evidence"))
+		is.Equal(disktest.Read(t, filepath.Join(path, left[0])), "evidence")
 
 		is.NoErr(s.save(d, 1))
 		is.NoErr(os.Rename(filepath.Join(path, s.file), filepath.Join(path, s.file+".new"))) // interrupted
 		is.NoErr(s.erase(d))
-		is.Equal(tree(t, path), left)
+		is.Equal(disktest.Tree(t, path), left)
 		is.True(errors.Is(second(s.load(d)), ports.ErrNotStored))
 	}
 }
@@ -222,11 +217,11 @@ func TestKeyFile(t *testing.T) {
 	path := newDir(t)
 	d := open(t, path, Options{})
 	is.NoErr(d.SaveKey(t.Context(), privateKey(1)))
-	data := read(t, filepath.Join(path, "enrollment/key.pem"))
-	block, rest := pem.Decode(data)
+	data := disktest.Read(t, filepath.Join(path, "enrollment/key.pem"))
+	block, rest := pem.Decode([]byte(data))
 	is.True(block != nil && len(rest) == 0)
 	is.Equal(string(pem.EncodeToMemory(block)), privateKey(1).Reveal())
-	is.True(bytes.HasPrefix(data, []byte("sha256: ")))
+	is.True(strings.HasPrefix(data, "sha256: "))
 }
 
 func TestJournalRefusesWhatCouldNotBeLoaded(t *testing.T) {
@@ -262,7 +257,7 @@ func TestJournalRefusesWhatCouldNotBeLoaded(t *testing.T) {
 			t.Errorf("%s: the error holds the secret", name)
 		}
 	}
-	is.True(slices.Equal(tree(t, path), nil))
+	is.True(slices.Equal(disktest.Tree(t, path), nil))
 }
 
 // TestPhase shows that a record of format 1 says its phase by what it holds, and
@@ -285,8 +280,8 @@ func TestPhase(t *testing.T) {
 		{3, `"phase":"pending"`, ""},
 	} {
 		data, err := seal(tt.format, "1.0.0", []byte(`{"manager_url":"https://manager.example.org",`+tt.member+`}`))
-		must(t, err)
-		write(t, filepath.Join(path, "enrollment/pending.json"), data)
+		disktest.Must(t, err)
+		disktest.Write(t, filepath.Join(path, "enrollment/pending.json"), string(data))
 		got, err := open(t, path, Options{}).LoadPending(t.Context())
 		if got.Phase != tt.want || errors.Is(err, ports.ErrDamaged) != (tt.want == "") {
 			t.Errorf("format %d with %s: phase %q, %v", tt.format, tt.member, got.Phase, err)

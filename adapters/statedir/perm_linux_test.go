@@ -71,15 +71,6 @@ func TestUnwritable(t *testing.T) {
 			}
 			is.Equal(len(got), 0)
 
-			// Damage that cannot be set aside is ignored, and said once.
-			is.NoErr(os.WriteFile(filepath.Join(path, s.file), []byte("garbage"), 0o600))
-			for range 2 {
-				_, err = s.load(d)
-				is.True(errors.Is(err, ports.ErrDamaged))
-			}
-			is.True(errors.Is(s.save(d, 2), ports.ErrNotWritten))
-			is.Equal(got.actions(), []string{"ignored"})
-
 			// A complete replacement is used though it cannot be finished.
 			is.NoErr(os.Chmod(folder, 0o700))
 			is.NoErr(s.save(d, 3))

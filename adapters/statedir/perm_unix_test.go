@@ -13,6 +13,7 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/muster-agent/muster/adapters/internal/durable/disktest"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -32,7 +33,7 @@ func TestExposedFile(t *testing.T) {
 			is.NoErr(s.save(d, 1))
 			file := filepath.Join(path, s.file)
 			is.NoErr(os.Chmod(file, mode))
-			before := read(t, file)
+			before := disktest.Read(t, file)
 			for _, err := range []error{second(s.load(d)), s.save(d, 2)} {
 				is.True(errors.Is(err, ports.ErrUnreadable))
 				is.True(strings.Contains(err.Error(), "chmod 600 "+file))
@@ -46,8 +47,8 @@ func TestExposedFile(t *testing.T) {
 			info, err := os.Stat(file)
 			is.NoErr(err)
 			is.Equal(info.Mode(), mode)
-			is.Equal(read(t, file), before)
-			is.Equal(tree(t, path), []string{s.file})
+			is.Equal(disktest.Read(t, file), before)
+			is.Equal(disktest.Tree(t, path), []string{s.file})
 			is.Equal(len(got), 0)
 
 			is.NoErr(os.Chmod(file, 0o600))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/muster-agent/muster/adapters/internal/durable/disktest"
 	"github.com/muster-agent/muster/adapters/internal/durable/powercut"
 	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
@@ -32,18 +33,18 @@ func (broken) Unprotect([]byte, string, string) (ports.Secret, error) {
 
 // altered makes of a protected record one that is sound but for what change
 // does to what was wrapped.
-func altered(t *testing.T, data []byte, change func(*protectedJSON)) []byte {
+func altered(t *testing.T, record string, change func(*protectedJSON)) string {
 	t.Helper()
-	e, err := unseal(data)
-	must(t, err)
+	e, err := unseal([]byte(record))
+	disktest.Must(t, err)
 	var j protectedJSON
-	must(t, json.Unmarshal(e.Payload, &j))
+	disktest.Must(t, json.Unmarshal(e.Payload, &j))
 	change(&j)
 	payload, err := json.Marshal(j)
-	must(t, err)
-	data, err = seal(e.Format, e.WrittenBy, payload)
-	must(t, err)
-	return data
+	disktest.Must(t, err)
+	data, err := seal(e.Format, e.WrittenBy, payload)
+	disktest.Must(t, err)
+	return string(data)
 }
 
 func TestProtected(t *testing.T) {
@@ -60,13 +61,13 @@ func TestProtected(t *testing.T) {
 			is.NoErr(d.SaveIdentity(t.Context(), identity(1)))
 			is.NoErr(s.save(d, 1))
 			file := filepath.Join(path, s.file)
-			sound := read(t, file)
+			sound := disktest.Read(t, file)
 			if !s.is(secret) {
 				s.loads(t, open(t, path, Options{}), 1) // not worth wrapping
 				return
 			}
-			is.Equal(contracttest.Reveals(sound, ports.NewSecret(canary)), "")
-			e, err := unseal(sound)
+			is.Equal(contracttest.Reveals([]byte(sound), ports.NewSecret(canary)), "")
+			e, err := unseal([]byte(sound))
 			is.NoErr(err)
 			is.Equal(e.Format, protectedFormat)
 
@@ -82,7 +83,7 @@ func TestProtected(t *testing.T) {
 				changes[fmt.Sprint("byte ", n)] = func(j *protectedJSON) { j.Wrapped[n*len(j.Wrapped)/8] ^= 1 }
 			}
 			for name, change := range changes {
-				write(t, file, altered(t, sound, change))
+				disktest.Write(t, file, altered(t, sound, change))
 				_, err := s.load(open(t, path, Options{ReadOnly: true, Protector: opts.Protector}))
 				is.True(errors.Is(err, ports.ErrDamaged) && errors.Is(err, ports.ErrUnprotectable))
 				s.damaged(t, d, path, name)
@@ -91,10 +92,10 @@ func TestProtected(t *testing.T) {
 				"wrapped twice":  func(j *protectedJSON) { j.Format = protectedFormat },
 				"without format": func(j *protectedJSON) { j.Format = 0 },
 			} {
-				write(t, file, altered(t, sound, change))
+				disktest.Write(t, file, altered(t, sound, change))
 				s.damaged(t, d, path, name)
 			}
-			write(t, file, altered(t, sound, func(j *protectedJSON) { j.Format = bundleFormat + 1 }))
+			disktest.Write(t, file, altered(t, sound, func(j *protectedJSON) { j.Format = bundleFormat + 1 }))
 			_, err = s.load(d)
 			is.True(errors.Is(err, ports.ErrNewerFormat))
 			is.True(strings.Contains(err.Error(), "1.2.3")) // which says who wrote it
@@ -103,14 +104,14 @@ func TestProtected(t *testing.T) {
 			for _, other := range subjects {
 				if other.is(secret) && other.file != s.file {
 					is.NoErr(other.save(d, 1))
-					write(t, file, read(t, filepath.Join(path, other.file)))
+					disktest.Write(t, file, disktest.Read(t, filepath.Join(path, other.file)))
 					s.damaged(t, d, path, other.file)
 				}
 			}
 			// Another machine, or a system without protection.
 			for _, p := range []ports.Protector{contracttest.NewMemoryProtector(), nil} {
 				elsewhere := open(t, path, Options{Protector: p})
-				write(t, file, sound)
+				disktest.Write(t, file, sound)
 				s.damaged(t, elsewhere, path, "elsewhere")
 				is.NoErr(os.Remove(file))
 			}
@@ -130,22 +131,22 @@ func TestWrittenByAnEarlierVersion(t *testing.T) {
 		path := newDir(t)
 		is.NoErr(s.save(open(t, path, Options{}), 1))
 		file := filepath.Join(path, s.file)
-		clear := read(t, file)
+		clear := disktest.Read(t, file)
 
 		p := contracttest.NewMemoryProtector()
 		s.loads(t, open(t, path, Options{ReadOnly: true, Protector: p}), 1)
 		s.loads(t, open(t, path, Options{Protector: broken{p}}), 1)
-		is.Equal(read(t, file), clear)
+		is.Equal(disktest.Read(t, file), clear)
 		var got recoveries
 		d := open(t, path, Options{Protector: p, Recovered: got.add})
 		if s.reserve != nil {
 			is.NoErr(s.reserve(d))
 			s.loads(t, d, 1)
-			is.Equal(read(t, file), clear) // the room is for what comes
+			is.Equal(disktest.Read(t, file), clear) // the room is for what comes
 			d = open(t, path, Options{Protector: p, Recovered: got.add})
 		}
 		s.loads(t, d, 1)
-		is.Equal(contracttest.Reveals(read(t, file), ports.NewSecret(canary)), "")
+		is.Equal(contracttest.Reveals([]byte(disktest.Read(t, file)), ports.NewSecret(canary)), "")
 		s.loads(t, d, 1)
 		is.Equal(len(got), 0)
 	}
@@ -163,14 +164,14 @@ func TestProtectionThatFails(t *testing.T) {
 		path := newDir(t)
 		p := contracttest.NewMemoryProtector()
 		is.NoErr(s.save(open(t, path, Options{Protector: p}), 1))
-		before := read(t, filepath.Join(path, s.file))
+		before := disktest.Read(t, filepath.Join(path, s.file))
 		d := open(t, path, Options{Protector: broken{p}})
 		_, err := s.load(d)
 		is.True(errors.Is(err, ports.ErrUnreadable))
 		is.True(strings.Contains(err.Error(), filepath.Join(path, s.file)))
 		is.True(s.save(d, 2) != nil)
-		is.Equal(read(t, filepath.Join(path, s.file)), before)
-		is.True(slices.Equal(tree(t, path), []string{s.file}))
+		is.Equal(disktest.Read(t, filepath.Join(path, s.file)), before)
+		is.True(slices.Equal(disktest.Tree(t, path), []string{s.file}))
 		s.loads(t, open(t, path, Options{Protector: p}), 1)
 	}
 }
@@ -184,12 +185,8 @@ func TestThePlaceholderHoldsAProtectedRecord(t *testing.T) {
 	d := open(t, path, Options{Protector: contracttest.NewMemoryProtector()})
 	is.NoErr(d.Reserve(t.Context()))
 	is.NoErr(d.ReserveBundle(t.Context()))
-	size := func(name string) int64 {
-		info, err := os.Stat(filepath.Join(path, name))
-		is.NoErr(err)
-		return info.Size()
-	}
-	room, bundleSize := size("credentials/agent.cak.new"), size("enrollment/bundle.json.new")
+	room := size(t, filepath.Join(path, "credentials/agent.cak.new"))
+	roomForBundle := size(t, filepath.Join(path, "enrollment/bundle.json.new"))
 	is.True(d.bundle.hasRoom())
 
 	// As much as fits without protection.
@@ -205,9 +202,9 @@ func TestThePlaceholderHoldsAProtectedRecord(t *testing.T) {
 		full = longer
 	}
 	is.NoErr(d.Save(t.Context(), full))
-	is.True(size("credentials/agent.cak") <= room)
+	is.True(size(t, filepath.Join(path, "credentials/agent.cak")) <= room)
 	big := received(1)
 	big.Raw = ports.NewSecret(strings.Repeat("b", 48<<10))
 	is.NoErr(d.SaveBundle(t.Context(), big))
-	is.True(size("enrollment/bundle.json") <= bundleSize)
+	is.True(size(t, filepath.Join(path, "enrollment/bundle.json")) <= roomForBundle)
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/adapters/internal/durable/disktest"
 )
 
 func TestSetAside(t *testing.T) {
@@ -19,14 +21,14 @@ func TestSetAside(t *testing.T) {
 	is.Equal(where, "") // nothing is stored
 
 	d = furnish(t, path)
-	before := tree(t, path)
+	before := disktest.Tree(t, path)
 	where, err = d.SetAside(t.Context())
 	is.NoErr(err)
 	is.Equal(filepath.Dir(where), path)
 	is.True(strings.HasPrefix(filepath.Base(where), "cloned-20"))
-	is.Equal(len(tree(t, where)), len(before)-3)
+	is.Equal(len(disktest.Tree(t, where)), len(before)-3)
 	var left []string
-	for _, name := range tree(t, path) {
+	for _, name := range disktest.Tree(t, path) {
 		if !strings.HasPrefix(name, "cloned-") {
 			left = append(left, name)
 		}
@@ -39,7 +41,7 @@ func TestSetAside(t *testing.T) {
 	second, err := d.SetAside(t.Context())
 	is.NoErr(err)
 	is.True(second != where)
-	is.Equal(tree(t, second), []string{"credentials/agent.cak"})
+	is.Equal(disktest.Tree(t, second), []string{"credentials/agent.cak"})
 }
 
 func TestRemoveEnrollment(t *testing.T) {
@@ -53,19 +55,19 @@ func TestRemoveEnrollment(t *testing.T) {
 	_, err = furnish(t, path).SetAside(t.Context())
 	is.NoErr(err)
 	outside := filepath.Join(t.TempDir(), "kept")
-	write(t, outside, []byte("kept"))
+	disktest.Write(t, outside, "kept")
 	d := furnish(t, path)
 	is.NoErr(os.Symlink(outside, filepath.Join(path, "certs", "link")))
-	before := tree(t, path)
+	before := disktest.Tree(t, path)
 	removed, err = d.RemoveEnrollment(t.Context())
 	is.NoErr(err)
-	left := tree(t, path)
+	left := disktest.Tree(t, path)
 	is.Equal(len(removed)+len(left), len(before))
 	is.Equal(len(left), 5)
 	for i, want := range []string{"agent.lock", "agent.sock", "identity.json", "identity.json.damaged-", "notes.txt"} {
 		is.True(strings.HasPrefix(left[i], want))
 	}
-	is.Equal(read(t, outside), []byte("kept"))
+	is.Equal(disktest.Read(t, outside), "kept")
 	subjects[1].loads(t, d, 1)
 
 	removed, err = d.RemoveEnrollment(t.Context())

@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/matryer/is"
+
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -19,9 +21,7 @@ func forbidden(t *testing.T, dir string) ports.StatusClient {
 		return stranger{NewClient(dir)}
 	}
 	locked := t.TempDir()
-	if err := os.Chmod(locked, 0); err != nil {
-		t.Fatal(err)
-	}
+	is.New(t).NoErr(os.Chmod(locked, 0))
 	t.Cleanup(func() { _ = os.Chmod(locked, 0o700) }) // so that it can be removed
 	return NewClient(locked)
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/matryer/is"
+
 	"github.com/muster-agent/muster/contracttest"
 )
 
@@ -15,9 +17,7 @@ func TestContract(t *testing.T) {
 	contracttest.LocalStatus(t, func(t *testing.T) contracttest.LocalEndpoint {
 		dir := t.TempDir()
 		file := filepath.Join(dir, "a file")
-		if err := os.WriteFile(file, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		is.New(t).NoErr(os.WriteFile(file, nil, 0o600))
 		return contracttest.LocalEndpoint{
 			Server: NewServer(dir), Client: NewClient(dir), Forbidden: forbidden(t, dir),
 			Closed: NewServer(filepath.Join(file, "below")),

@@ -43,9 +43,7 @@ func TestWhoseAPipeIs(t *testing.T) {
 		"D:P(A;;FA;;;SY)":                 false,
 	} {
 		sd, err := windows.SecurityDescriptorFromString(text)
-		if err != nil {
-			t.Fatal(err)
-		}
+		is.New(t).NoErr(err)
 		if got := anAgents(sd); got != want {
 			t.Errorf("%s: %v, want %v", text, got, want)
 		}

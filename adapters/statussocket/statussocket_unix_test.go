@@ -66,16 +66,9 @@ func TestAskingARunningAgent(t *testing.T) {
 
 func TestWhatLiesInThePlaceOfTheSocketIsReplaced(t *testing.T) {
 	for name, put := range map[string]func(path string) error{
-		"a file":                     func(p string) error { return os.WriteFile(p, []byte("x"), 0o600) },
-		"a directory with something": func(p string) error { return os.MkdirAll(filepath.Join(p, "x"), 0o700) },
-		"the socket of a dead server": func(p string) error {
-			l, err := net.ListenUnix("unix", &net.UnixAddr{Name: p, Net: "unix"})
-			if err != nil {
-				return err
-			}
-			l.SetUnlinkOnClose(false)
-			return l.Close()
-		},
+		"a file":                      func(p string) error { return os.WriteFile(p, []byte("x"), 0o600) },
+		"a directory with something":  func(p string) error { return os.MkdirAll(filepath.Join(p, "x"), 0o700) },
+		"the socket of a dead server": leaveSocket,
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -87,16 +80,23 @@ func TestWhatLiesInThePlaceOfTheSocketIsReplaced(t *testing.T) {
 	}
 }
 
+// leaveSocket leaves the socket of a server that has ended.
+func leaveSocket(path string) error {
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return err
+	}
+	l.SetUnlinkOnClose(false)
+	return l.Close()
+}
+
 func TestNobodyRuns(t *testing.T) {
 	is := is.New(t)
 	_, err := NewClient(filepath.Join(t.TempDir(), "missing")).Status(t.Context())
 	is.True(errors.Is(err, ports.ErrNotRunning))
 
 	dir := t.TempDir()
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(dir, FileName), Net: "unix"})
-	is.NoErr(err)
-	l.SetUnlinkOnClose(false)
-	is.NoErr(l.Close())
+	is.NoErr(leaveSocket(filepath.Join(dir, FileName)))
 	_, err = NewClient(dir).Status(t.Context())
 	is.True(errors.Is(err, ports.ErrNotRunning)) // a dead server's socket
 }

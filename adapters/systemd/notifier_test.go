@@ -22,15 +22,11 @@ import (
 func listening(t *testing.T) (socket string, next func() string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "n") // short: a socket's address holds 107 bytes
-	if err != nil {
-		t.Fatal(err)
-	}
+	is.New(t).NoErr(err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	socket = filepath.Join(dir, "s")
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	is.New(t).NoErr(err)
 	t.Cleanup(func() { conn.Close() })
 	messages := make(chan string, 1000)
 	go func() {

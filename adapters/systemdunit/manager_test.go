@@ -33,9 +33,7 @@ func newMachine(t *testing.T) *machine {
 	t.Helper()
 	m := &machine{t: t, root: t.TempDir(), state: t.TempDir(), accounts: map[string]bool{}}
 	for _, dir := range []string{"etc/systemd/system", "usr/lib/systemd/system", "run/systemd/system", "usr/local/bin", "opt"} {
-		if err := os.MkdirAll(m.path(dir), 0o755); err != nil {
-			t.Fatal(err)
-		}
+		is.New(t).NoErr(os.MkdirAll(m.path(dir), 0o755))
 	}
 	m.file("usr/local/bin/muster", "the program", 0o755)
 	if err := os.Chmod(m.path("usr/local/bin"), 0o755); err != nil { // whatever the umask
@@ -111,17 +109,13 @@ func TestContract(t *testing.T) {
 				return withoutRights{m.manager()}
 			}
 			units := m.path("etc/systemd/system")
-			if err := os.Chmod(units, 0o555); err != nil {
-				t.Fatal(err)
-			}
+			is.New(t).NoErr(os.Chmod(units, 0o555))
 			t.Cleanup(func() { _ = os.Chmod(units, 0o755) }) // else the test cannot tidy up, and says so
 			return m.manager()
 		},
 		Without: func(t *testing.T) ports.ServiceManager {
 			m := newMachine(t)
-			if err := os.RemoveAll(m.path("run/systemd")); err != nil {
-				t.Fatal(err)
-			}
+			is.New(t).NoErr(os.RemoveAll(m.path("run/systemd")))
 			return m.manager()
 		},
 	}

@@ -23,6 +23,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/matryer/is"
 )
 
 // identity is a certificate and its key.
@@ -38,9 +40,7 @@ func (id identity) pin() [32]byte { return sha256.Sum256(id.cert.RawSubjectPubli
 func issue(t *testing.T, name string, parent identity, change func(*x509.Certificate)) identity {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	is.New(t).NoErr(err)
 	return certify(t, name, key, parent, change)
 }
 
@@ -60,13 +60,9 @@ func certify(t *testing.T, name string, key *ecdsa.PrivateKey, parent identity, 
 		parent = identity{template, key}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, parent.cert, &key.PublicKey, parent.key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	is.New(t).NoErr(err)
 	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
+	is.New(t).NoErr(err)
 	return identity{cert, key}
 }
 
@@ -118,9 +114,7 @@ func caFile(t *testing.T, roots ...identity) string {
 		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: id.cert.Raw})...)
 	}
 	name := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(name, out, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	is.New(t).NoErr(os.WriteFile(name, out, 0o600))
 	return name
 }
 
@@ -142,20 +136,13 @@ func serveTLS(t *testing.T, config *tls.Config, handler http.HandlerFunc) *httpt
 
 func get(t *testing.T, o Options, url string) error {
 	t.Helper()
-	transport, err := New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer transport.CloseIdleConnections()
-	return getBy(t, transport, url)
+	return getBy(t, newTransport(t, o), url)
 }
 
 func getBy(t *testing.T, transport http.RoundTripper, url string) error {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	is.New(t).NoErr(err)
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
 		return err
@@ -179,9 +166,7 @@ func counting(server *httptest.Server) *atomic.Int32 {
 func newTransport(t *testing.T, o Options) *Transport {
 	t.Helper()
 	transport, err := New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	is.New(t).NoErr(err)
 	t.Cleanup(transport.CloseIdleConnections)
 	return transport
 }
@@ -189,9 +174,7 @@ func newTransport(t *testing.T, o Options) *Transport {
 func send(t *testing.T, transport http.RoundTripper, method, url, body string) (int, string, error) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
+	is.New(t).NoErr(err)
 	if body == "" {
 		req.Body, req.GetBody = nil, nil
 	}

@@ -22,6 +22,7 @@ import (
 // The rules are those of net/http.ProxyFromEnvironment, which reads the
 // environment once in a process: so one list holds every kind of entry.
 func TestProxiesAgreeWithNetHTTP(t *testing.T) {
+	is := is.New(t)
 	const exceptions = " example.org , .sub.test,*.star.test,UPPER.test,with-port.test:8443,10.0.0.0/8,192.0.2.7," +
 		"192.0.2.8:8443,[2001:db8::1]:8443,2001:db8:1::/48,2001:db8::9,:80,*odd.test,.,bad/33,10.0.0.0/99,[2001:db8::7],"
 	for _, name := range []string{"https_proxy", "http_proxy", "no_proxy"} {
@@ -34,7 +35,7 @@ func TestProxiesAgreeWithNetHTTP(t *testing.T) {
 	p, err := newProxies(ports.ProxySettings{
 		HTTPS: ports.NewSecret("http://secure.proxy:3128"), HTTP: ports.NewSecret("plain.proxy:3128"), No: exceptions,
 	})
-	is.New(t).NoErr(err)
+	is.NoErr(err)
 	hosts := []string{
 		"example.org", "EXAMPLE.ORG", "www.example.org", "badexample.org", "example.org.evil.test", "sub.test", "a.sub.test",
 		"star.test", "a.star.test", "b.a.star.test", "upper.test", "with-port.test", "with-port.test:8443", "a.with-port.test:8443",
@@ -47,13 +48,9 @@ func TestProxiesAgreeWithNetHTTP(t *testing.T) {
 		for _, host := range hosts {
 			u := &url.URL{Scheme: scheme, Host: host}
 			want, err := http.ProxyFromEnvironment(&http.Request{URL: u})
-			if err != nil {
-				t.Fatal(err)
-			}
+			is.NoErr(err)
 			to, err := targetOf(u)
-			if err != nil {
-				t.Fatal(err)
-			}
+			is.NoErr(err)
 			if got := p.choose(to); fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Errorf("%v: got proxy %v, net/http takes %v", u, got, want)
 			}

@@ -61,9 +61,7 @@ func TestMain(m *testing.M) {
 func alone(t *testing.T) {
 	t.Helper()
 	name, err := windows.UTF16PtrFromString(filepath.Join(os.TempDir(), "muster-test-services.lock"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	is.New(t).NoErr(err)
 	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		lock, err := windows.CreateFile(name, windows.GENERIC_WRITE, 0, nil, windows.OPEN_ALWAYS, windows.FILE_FLAG_DELETE_ON_CLOSE, 0)
 		if err == nil {
@@ -82,9 +80,7 @@ var tried atomic.Int32
 func service(t *testing.T, does string) *Manager {
 	t.Helper()
 	program, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	is.New(t).NoErr(err)
 	name := fmt.Sprintf("muster-test-%d-%d", os.Getpid(), tried.Add(1))
 	m := New(Options{Name: name, DisplayName: name, Description: "A test of Muster", Program: program, Arguments: []string{name, does}})
 	t.Cleanup(func() {
@@ -112,9 +108,7 @@ func TestContract(t *testing.T) {
 		Broken: func(t *testing.T) ports.ServiceManager { return service(t, fail) },
 		Packaged: func(t *testing.T) ports.ServiceManager {
 			m := service(t, serve)
-			if err := m.Install(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			is.New(t).NoErr(m.Install(t.Context()))
 			installedByInstaller(t)
 			packaged := New(m.options)
 			packaged.options.UpgradeCode = upgradeCode

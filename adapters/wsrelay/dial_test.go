@@ -15,6 +15,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/matryer/is"
 
+	"github.com/muster-agent/muster/adapters/internal/httpanswer/servertest"
 	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
 )
@@ -61,12 +62,9 @@ func TestEndpoint(t *testing.T) {
 // answering is a dialer of a server with that handler.
 func answering(t *testing.T, handler http.HandlerFunc) *Dialer {
 	t.Helper()
-	server := httptest.NewTLSServer(handler)
-	t.Cleanup(server.Close)
+	server := servertest.Serve(t, handler)
 	base, err := url.Parse(server.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
+	is.New(t).NoErr(err)
 	return New(Endpoint(base, nil), false, server.Client().Transport, userAgent, error.Error)
 }
 
@@ -78,12 +76,7 @@ func failedDial(t *testing.T, d *Dialer) error {
 		t.Fatal("no error")
 	}
 	text := fmt.Sprintf("%v %+v %#v", err, err, err)
-	for i := 0; i+8 <= len(canary); i++ {
-		if part := canary[i : i+8]; strings.Contains(text, part) || strings.Contains(text, url.QueryEscape(part)) {
-			t.Errorf("a part of the key in %s", text)
-			break
-		}
-	}
+	servertest.NoPartOf(t, text, canary, url.QueryEscape(canary))
 	if strings.Contains(text, "api_key") || strings.Contains(text, "muid_1") {
 		t.Errorf("a part of the query in %s", text)
 	}
@@ -99,13 +92,10 @@ func TestRefusedHandshake(t *testing.T) {
 		status     int
 		body, want string
 	}{
-		{401, `{"code":"UNKNOWN_AGENT"}`, ports.RefusedUnknownAgent},
 		{403, `{"error":"x","code":"CREDENTIAL_REVOKED","more":[{}]}`, ports.RefusedCredentialRevoked},
 		{401, `{"code":"UNKNOWN_AGENT","error":"` + strings.Repeat("x", 3000) + `"}`, ports.RefusedUnknownAgent},
 		{401, `{"code":"UNKNOWN_AGENT","error":"` + strings.Repeat("x", 4096) + `"}`, ""},
-		{401, `{"code":"SOMETHING_NEWER"}`, ""},
 		{401, `{"code":"` + canary + `"}`, ""},
-		{401, `{"code":7}`, ""},
 		{401, `{"Code":"UNKNOWN_AGENT"}`, ""},
 		{401, `["UNKNOWN_AGENT"]`, ""},
 		{401, `UNKNOWN_AGENT`, ""},

@@ -19,6 +19,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/muster-agent/muster/adapters/internal/httpanswer/servertest"
 	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
 )
@@ -32,7 +33,7 @@ func TestContract(t *testing.T) {
 			t.Parallel()
 			contracttest.RelayDialer(t, func(t *testing.T, script contracttest.RelayScript) contracttest.RelayServer {
 				r := newRelay(t, script)
-				return contracttest.RelayServer{Dialer: r.dialer(authHeader), Hellos: r.hellos, Peer: r.peer}
+				return contracttest.RelayServer{Dialer: r.dialer(authHeader), Hellos: r.greeted.All, Peer: r.peer}
 			})
 		})
 	}
@@ -40,14 +41,12 @@ func TestContract(t *testing.T) {
 
 // relay is a strict relay over TLS.
 type relay struct {
-	t      *testing.T
-	script contracttest.RelayScript
-	server *httptest.Server
-	over   chan struct{}
-	peers  chan *peer
-
-	mu       sync.Mutex
-	greeters []ports.RelayHello
+	t       *testing.T
+	script  contracttest.RelayScript
+	server  *httptest.Server
+	over    chan struct{}
+	peers   chan *peer
+	greeted servertest.Seen[ports.RelayHello]
 }
 
 func newRelay(t *testing.T, script contracttest.RelayScript) *relay {
@@ -73,12 +72,6 @@ func (r *relay) dialer(authHeader bool) *Dialer {
 	}
 	// A description that hides nothing: the dialer may not rely on a better one.
 	return New(Endpoint(server, nil), authHeader, r.server.Client().Transport, userAgent, error.Error)
-}
-
-func (r *relay) hellos() []ports.RelayHello {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.greeters)
 }
 
 func (r *relay) peer() contracttest.RelayPeer { return <-r.peers }
@@ -136,9 +129,7 @@ func (r *relay) greet(req *http.Request) {
 	if req.URL.Path != "/ws/agent" || req.Header.Get("User-Agent") != userAgent || req.Header.Get("Sec-WebSocket-Extensions") != "" {
 		r.t.Errorf("%s with %q", req.URL.Path, req.Header)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.greeters = append(r.greeters, ports.RelayHello{
+	r.greeted.Add(ports.RelayHello{
 		AgentID: query.Get("agent_id"), MachineUID: query.Get("machine_uid"), Hostname: query.Get("hostname"), Key: ports.NewSecret(key),
 	})
 }
@@ -175,8 +166,8 @@ func (p *peer) read() {
 // else.
 func strictStatus(t *testing.T, data []byte) ports.AgentStatus {
 	var frame, certificate map[string]json.RawMessage
-	decode(t, data, &frame)
-	decode(t, frame["certificate"], &certificate)
+	servertest.Decode(t, data, &frame)
+	servertest.Decode(t, frame["certificate"], &certificate)
 	if got := fmt.Sprint(slices.Sorted(maps.Keys(frame)), slices.Sorted(maps.Keys(certificate))); got !=
 		"[certificate hostname machine_uid type uptime_seconds version] [not_after status]" {
 		t.Errorf("keys %s", got)
@@ -186,11 +177,11 @@ func strictStatus(t *testing.T, data []byte) ports.AgentStatus {
 	}
 	var s ports.AgentStatus
 	var seconds int64
-	decode(t, frame["machine_uid"], &s.MachineUID)
-	decode(t, frame["hostname"], &s.Hostname)
-	decode(t, frame["version"], &s.Version)
-	decode(t, frame["uptime_seconds"], &seconds)
-	decode(t, certificate["status"], &s.Certificate.Status)
+	servertest.Decode(t, frame["machine_uid"], &s.MachineUID)
+	servertest.Decode(t, frame["hostname"], &s.Hostname)
+	servertest.Decode(t, frame["version"], &s.Version)
+	servertest.Decode(t, frame["uptime_seconds"], &seconds)
+	servertest.Decode(t, certificate["status"], &s.Certificate.Status)
 	if text := string(certificate["not_after"]); text != "null" {
 		at, err := time.Parse(`"`+time.RFC3339+`"`, text)
 		if err != nil {
@@ -200,12 +191,6 @@ func strictStatus(t *testing.T, data []byte) ports.AgentStatus {
 	}
 	s.Uptime = time.Duration(seconds) * time.Second
 	return s
-}
-
-func decode(t *testing.T, data []byte, into any) {
-	if err := json.Unmarshal(data, into); err != nil {
-		t.Errorf("%s: %v", data, err)
-	}
 }
 
 func (p *peer) Push(frame ports.RelayFrame) {

@@ -10,13 +10,14 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/muster-agent/muster/adapters/internal/durable/disktest"
 	"github.com/muster-agent/muster/contracttest"
 )
 
 func ownerAt(t *testing.T, path string) int {
 	t.Helper()
 	info, err := os.Lstat(path)
-	must(t, err)
+	disktest.Must(t, err)
 	return int(info.Sys().(*syscall.Stat_t).Uid)
 }
 
@@ -43,8 +44,8 @@ func TestRootGivesFilesToTheOwner(t *testing.T) {
 	defer sub.Close()
 	is.NoErr(sub.Replace("file", Content{Mode: 0o644}))
 	is.NoErr(f.Reserve("file", 10, false))
-	write(t, f.At("ours"), "")
-	write(t, f.At("theirs"), "")
+	disktest.Write(t, f.At("ours"), "")
+	disktest.Write(t, f.At("theirs"), "")
 	is.NoErr(os.Chown(f.At("theirs"), other, other))
 	for _, name := range []string{"ours", "theirs"} {
 		file, err := os.Open(f.At(name))
@@ -100,13 +101,13 @@ func TestFullDisk(t *testing.T) {
 			is.NoErr(f.Reserve("file", 10000, false))
 			f.disk.Around = full
 			is.NoErr(f.Replace("file", Content{Data: []byte(text), Reserved: true}))
-			is.Equal(read(t, f.At("file")), text)
+			is.Equal(disktest.Read(t, f.At("file")), text)
 			f.disk.Around = nil
 			is.NoErr(f.Replace("file", Content{Data: []byte("old")}))
-			is.Equal(tree(t, mount), []string{"file", "filler"})
+			is.Equal(disktest.Tree(t, mount), []string{"file", "filler"})
 		}
 		is.NoErr(syscall.Mount("", mount, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
 		is.True(errors.Is(f.Replace("file", Content{Data: []byte("new")}), syscall.EROFS))
-		is.Equal(read(t, f.At("file")), "old")
+		is.Equal(disktest.Read(t, f.At("file")), "old")
 	})
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/adapters/internal/durable/disktest"
 )
 
 // TestModes shows that nobody else reads what is written before its first byte,
@@ -44,7 +46,7 @@ func modes(t *testing.T, umask int) {
 	f := open(t, d, dir)
 	is.NoErr(f.Mkdir("sub"))
 	is.Equal(mode(f.At("sub")), fs.FileMode(0o700))
-	write(t, f.At("like"), "old")
+	disktest.Write(t, f.At("like"), "old")
 	is.NoErr(os.Chmod(f.At("like"), 0o640))
 	for name, c := range map[string]Content{"key": {}, "public": {Mode: 0o644}, "like": {Like: true}} {
 		want = map[string]fs.FileMode{"key": 0o600, "public": 0o644, "like": 0o640}[name]

@@ -15,6 +15,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/muster-agent/muster/adapters/internal/durable"
+	"github.com/muster-agent/muster/adapters/internal/durable/disktest"
 	"github.com/muster-agent/muster/adapters/internal/durable/powercut"
 )
 
@@ -80,7 +81,7 @@ func TestReplaceCrashes(t *testing.T) {
 			s := powercut.Scene{Prepare: r.prepare, Run: in(r.run), Found: func(t *testing.T, path string, err error) {
 				found, readErr := os.ReadFile(filepath.Join(path, "file"))
 				if err == nil {
-					is.New(t).Equal(names(t, path), "file")
+					is.New(t).Equal(disktest.Tree(t, path), []string{"file"})
 				}
 				switch {
 				case bytes.Equal(found, newText):
@@ -137,7 +138,7 @@ func TestSetAsideCrashes(t *testing.T) {
 			return err
 		}),
 		Found: func(t *testing.T, path string, err error) {
-			kept := strings.Fields(names(t, path))
+			kept := disktest.Tree(t, path)
 			newest := kept[len(kept)-1]
 			if there := kept[0] == "file"; there && err == nil || !there && !strings.HasPrefix(newest, "file.damaged-20") {
 				t.Errorf("%q is left, after the error %v", kept, err)
@@ -177,16 +178,4 @@ func TestMkdirAllCrashes(t *testing.T) {
 			},
 		}.Crash(t)
 	}
-}
-
-// names are what lies in path, sorted, with spaces between them.
-func names(t *testing.T, path string) string {
-	t.Helper()
-	entries, err := os.ReadDir(path)
-	is.New(t).NoErr(err)
-	var names []string
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
-	return strings.Join(names, " ")
 }

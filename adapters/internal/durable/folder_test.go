@@ -9,6 +9,7 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/muster-agent/muster/adapters/internal/durable/disktest"
 	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/ports"
 )
@@ -18,12 +19,12 @@ func TestRemove(t *testing.T) {
 	is := is.New(t)
 	dir := t.TempDir()
 	f := open(t, new(Disk), dir)
-	write(t, filepath.Join(dir, "file"), "")
-	write(t, filepath.Join(dir, "folder", "mine"), "mine")
+	disktest.Write(t, filepath.Join(dir, "file"), "")
+	disktest.Write(t, filepath.Join(dir, "folder", "mine"), "mine")
 	is.NoErr(f.Remove("file"))
 	is.NoErr(f.Remove("file"))         // nothing there is no error
 	is.True(f.Remove("folder") != nil) // it is not empty
-	is.Equal(tree(t, dir), []string{"folder/mine"})
+	is.Equal(disktest.Tree(t, dir), []string{"folder/mine"})
 	is.NoErr(f.RemoveAll("folder"))
 	is.NoErr(f.RemoveAll("folder"))
 	names, err := f.Names("")
@@ -37,13 +38,13 @@ func TestNames(t *testing.T) {
 	dir := t.TempDir()
 	f := open(t, new(Disk), dir)
 	for _, name := range []string{"b", "ba", "a", "c"} {
-		write(t, filepath.Join(dir, name), name)
+		disktest.Write(t, filepath.Join(dir, name), name)
 	}
 	names, err := f.Names("b")
 	is.NoErr(err)
 	is.Equal(names, []string{"b", "ba"})
 	is.NoErr(f.Rename("c", "b")) // in its place
-	is.Equal(read(t, f.At("b")), "c")
+	is.Equal(disktest.Read(t, f.At("b")), "c")
 }
 
 // TestSynced shows what a Folder knows of its names: a directory that was made
@@ -104,11 +105,11 @@ func TestMkdirAll(t *testing.T) {
 
 	// Another process is faster.
 	is.NoErr(d.MkdirAll(filepath.Join(top, "c"), func(path string) error {
-		must(t, os.Mkdir(path, 0o700))
+		disktest.Must(t, os.Mkdir(path, 0o700))
 		return d.Mkdir(path)
 	}))
 	// What lies there is no directory.
-	write(t, filepath.Join(top, "file"), "")
+	disktest.Write(t, filepath.Join(top, "file"), "")
 	is.True(d.MkdirAll(filepath.Join(top, "file", "below"), d.Mkdir) != nil) // below a file
 
 	// What could not be synced is made again by the next call.

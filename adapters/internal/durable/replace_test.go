@@ -10,6 +10,7 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/muster-agent/muster/adapters/internal/durable/disktest"
 	"github.com/muster-agent/muster/contracttest"
 )
 
@@ -25,18 +26,18 @@ func TestReplace(t *testing.T) {
 	made = nil
 	is.NoErr(f.Replace("file", Content{Data: []byte("short"), ReadBack: true}))
 	is.Equal(made, calls{OpCreate, OpWrite, OpSync, OpReadBack, OpRename, OpSyncDir})
-	is.Equal(read(t, filepath.Join(dir, "file")), "short")
-	is.Equal(tree(t, dir), []string{"file"})
+	is.Equal(disktest.Read(t, filepath.Join(dir, "file")), "short")
+	is.Equal(disktest.Tree(t, dir), []string{"file"})
 
 	// What an interrupted call left beside it is written over, and what no call
 	// leaves is not removed.
-	write(t, filepath.Join(dir, "file.new"), "half a fi")
+	disktest.Write(t, filepath.Join(dir, "file.new"), "half a fi")
 	is.NoErr(f.Replace("file", Content{Data: []byte("whole")}))
-	is.Equal(tree(t, dir), []string{"file"})
-	write(t, filepath.Join(dir, "file.new", "mine"), "mine")
+	is.Equal(disktest.Tree(t, dir), []string{"file"})
+	disktest.Write(t, filepath.Join(dir, "file.new", "mine"), "mine")
 	is.True(f.Replace("file", Content{Data: []byte("other")}) != nil) // there is no place to write it first
-	is.Equal(read(t, filepath.Join(dir, "file")), "whole")
-	is.Equal(tree(t, dir), []string{"file", "file.new/mine"})
+	is.Equal(disktest.Read(t, filepath.Join(dir, "file")), "whole")
+	is.Equal(disktest.Tree(t, dir), []string{"file", "file.new/mine"})
 }
 
 func TestStagedIsNotTaken(t *testing.T) {
@@ -44,16 +45,16 @@ func TestStagedIsNotTaken(t *testing.T) {
 	is := is.New(t)
 	dir := t.TempDir()
 	f := open(t, new(Disk), dir)
-	write(t, filepath.Join(dir, "file"), "old")
+	disktest.Write(t, filepath.Join(dir, "file"), "old")
 	is.NoErr(f.Stage("file", Content{Data: []byte("new")}))
-	is.Equal(read(t, filepath.Join(dir, "file")), "old")
-	is.Equal(read(t, filepath.Join(dir, "file.new")), "new")
+	is.Equal(disktest.Read(t, filepath.Join(dir, "file")), "old")
+	is.Equal(disktest.Read(t, filepath.Join(dir, "file.new")), "new")
 	is.NoErr(f.Take("file"))
-	is.Equal(read(t, filepath.Join(dir, "file")), "new")
+	is.Equal(disktest.Read(t, filepath.Join(dir, "file")), "new")
 	is.NoErr(f.Stage("file", Content{Data: []byte("newer")}))
 	f.Discard("file")
-	is.Equal(read(t, filepath.Join(dir, "file")), "new")
-	is.Equal(tree(t, dir), []string{"file"})
+	is.Equal(disktest.Read(t, filepath.Join(dir, "file")), "new")
+	is.Equal(disktest.Tree(t, dir), []string{"file"})
 }
 
 // TestCheck shows that what is judged lies complete beside the file, and that
@@ -64,16 +65,16 @@ func TestCheck(t *testing.T) {
 	dir := t.TempDir()
 	f := open(t, new(Disk), dir)
 	for want, wrong := range map[string]error{"old": errors.New("wrong"), "new": nil} {
-		write(t, filepath.Join(dir, "file"), "old")
+		disktest.Write(t, filepath.Join(dir, "file"), "old")
 		err := f.Replace("file", Content{Data: []byte("new"), Check: func(path string) error {
 			is.Equal(path, filepath.Join(dir, "file.new"))
-			is.Equal(read(t, path), "new")
-			is.Equal(read(t, filepath.Join(dir, "file")), "old")
+			is.Equal(disktest.Read(t, path), "new")
+			is.Equal(disktest.Read(t, filepath.Join(dir, "file")), "old")
 			return wrong
 		}})
 		is.Equal(err, wrong)
-		is.Equal(read(t, filepath.Join(dir, "file")), want)
-		is.Equal(tree(t, dir), []string{"file"})
+		is.Equal(disktest.Read(t, filepath.Join(dir, "file")), want)
+		is.Equal(disktest.Tree(t, dir), []string{"file"})
 	}
 }
 
@@ -82,7 +83,7 @@ func TestReadBackCompares(t *testing.T) {
 	is := is.New(t)
 	dir := t.TempDir()
 	f := open(t, new(Disk), dir)
-	write(t, filepath.Join(dir, "file"), "old")
+	disktest.Write(t, filepath.Join(dir, "file"), "old")
 	for _, harm := range []func(path string) error{
 		func(path string) error { return os.WriteFile(path, []byte("nEw"), 0o600) }, // into the same file
 		func(path string) error { return os.Truncate(path, 1) },
@@ -91,14 +92,14 @@ func TestReadBackCompares(t *testing.T) {
 		f.disk.Around = func(op Op, path string, call func() error) error {
 			err := call()
 			if op == OpSync { // the disk lies
-				must(t, harm(path))
+				disktest.Must(t, harm(path))
 			}
 			return err
 		}
 		is.True(f.Replace("file", Content{Data: []byte("new"), ReadBack: true}) != nil) // not what was written
 		f.disk.Around = nil
-		is.Equal(read(t, filepath.Join(dir, "file")), "old")
-		is.Equal(tree(t, dir), []string{"file"})
+		is.Equal(disktest.Read(t, filepath.Join(dir, "file")), "old")
+		is.Equal(disktest.Tree(t, dir), []string{"file"})
 	}
 }
 
@@ -123,11 +124,11 @@ func TestReserve(t *testing.T) {
 		after, err := os.Stat(filepath.Join(dir, "file"))
 		is.NoErr(err)
 		is.True(os.SameFile(placeholder, after)) // overwritten where it lay
-		is.Equal(read(t, filepath.Join(dir, "file")), "new")
+		is.Equal(disktest.Read(t, filepath.Join(dir, "file")), "new")
 	}
 	is.NoErr(f.Replace("file", Content{Data: []byte("newer"), Reserved: true}))
-	is.Equal(read(t, filepath.Join(dir, "file")), "newer")
-	is.Equal(tree(t, dir), []string{"file"})
+	is.Equal(disktest.Read(t, filepath.Join(dir, "file")), "newer")
+	is.Equal(disktest.Tree(t, dir), []string{"file"})
 
 	f.disk.Around = func(op Op, _ string, call func() error) error {
 		if op == OpWrite {
@@ -136,7 +137,7 @@ func TestReserve(t *testing.T) {
 		return call()
 	}
 	is.True(errors.Is(f.Reserve("file", 100, false), fs.ErrInvalid))
-	is.Equal(tree(t, dir), []string{"file"}) // nothing is taken for a replacement
+	is.Equal(disktest.Tree(t, dir), []string{"file"}) // nothing is taken for a replacement
 }
 
 // TestGuarded shows that the Guard makes directories and what others may not
@@ -171,29 +172,29 @@ func TestLinks(t *testing.T) {
 	is := is.New(t)
 	dir, outside := t.TempDir(), t.TempDir()
 	target := filepath.Join(outside, "target")
-	write(t, target, "theirs")
+	disktest.Write(t, target, "theirs")
 	f := open(t, new(Disk), dir)
 	for _, name := range []string{"file", "file.new"} {
-		must(t, os.Symlink(target, filepath.Join(dir, name)))
+		disktest.Must(t, os.Symlink(target, filepath.Join(dir, name)))
 	}
 	is.NoErr(f.Replace("file", Content{Data: []byte("ours")}))
-	is.Equal(read(t, filepath.Join(dir, "file")), "ours")
+	is.Equal(disktest.Read(t, filepath.Join(dir, "file")), "ours")
 
-	must(t, os.Symlink(target, filepath.Join(dir, "file.new")))
+	disktest.Must(t, os.Symlink(target, filepath.Join(dir, "file.new")))
 	_ = f.Replace("file", Content{Data: []byte("ours too"), Reserved: true}) // which way it ends does not matter
-	must(t, os.Symlink(target, filepath.Join(dir, "link")))
+	disktest.Must(t, os.Symlink(target, filepath.Join(dir, "link")))
 	aside, err := f.SetAside("link")
 	is.NoErr(err)
 	info, err := f.Lstat(aside)
 	is.NoErr(err)
 	is.True(info.Mode()&fs.ModeSymlink != 0) // the link itself
 
-	must(t, os.Symlink(outside, filepath.Join(dir, "out")))
+	disktest.Must(t, os.Symlink(outside, filepath.Join(dir, "out")))
 	_, err = f.Sub("out")
 	is.True(err != nil) // it leads out of the folder
 	is.NoErr(f.RemoveAll("out"))
-	is.Equal(tree(t, outside), []string{"target"})
-	is.Equal(read(t, target), "theirs")
+	is.Equal(disktest.Tree(t, outside), []string{"target"})
+	is.Equal(disktest.Read(t, target), "theirs")
 }
 
 func TestCause(t *testing.T) {

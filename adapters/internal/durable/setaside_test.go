@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/matryer/is"
+
+	"github.com/muster-agent/muster/adapters/internal/durable/disktest"
 )
 
 // TestSetAside shows that whatever lies there is moved as it is, and that its
@@ -20,25 +22,25 @@ func TestSetAside(t *testing.T) {
 	dir := t.TempDir()
 	var made calls
 	d := &Disk{Around: made.around, Now: func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600)) }}
-	write(t, filepath.Join(dir, "file"), "evidence")
-	write(t, filepath.Join(dir, "folder", "mine"), "mine")
+	disktest.Write(t, filepath.Join(dir, "file"), "evidence")
+	disktest.Write(t, filepath.Join(dir, "folder", "mine"), "mine")
 	f := open(t, d, dir)
 	made = nil
 	aside, err := f.SetAside("file")
 	is.NoErr(err)
 	is.Equal(aside, "file.damaged-20260102T020405.000000006Z")
 	is.Equal(made, calls{OpRead, OpRename, OpRead, OpSyncDir})
-	is.Equal(read(t, f.At(aside)), "evidence")
+	is.Equal(disktest.Read(t, f.At(aside)), "evidence")
 	aside, err = d.SetAside(filepath.Join(dir, "folder"))
 	is.NoErr(err)
-	is.Equal(read(t, filepath.Join(dir, aside, "mine")), "mine")
+	is.Equal(disktest.Read(t, filepath.Join(dir, aside, "mine")), "mine")
 	aside, err = f.SetAside("nothing")
 	is.True(errors.Is(err, fs.ErrNotExist) && aside == "")
 	_, err = d.SetAside(filepath.Join(dir, "nowhere", "file"))
 	is.True(errors.Is(err, fs.ErrNotExist))
 
 	// What has its new name says so, though that may not be on disk.
-	write(t, filepath.Join(dir, "file"), "evidence")
+	disktest.Write(t, filepath.Join(dir, "file"), "evidence")
 	d.Around = func(op Op, _ string, call func() error) error {
 		if op == OpSyncDir {
 			return fs.ErrInvalid
@@ -58,22 +60,22 @@ func TestNewestThreeAreKept(t *testing.T) {
 	now := time.Date(2099, 1, 2, 3, 4, 5, 999999999, time.UTC)
 	f := open(t, &Disk{Now: func() time.Time { return now }}, dir)
 	for n := range 6 {
-		write(t, filepath.Join(dir, "file"), string(byte('0'+n)))
+		disktest.Write(t, filepath.Join(dir, "file"), string(byte('0'+n)))
 		_, err := f.SetAside("file")
 		is.NoErr(err)
 		if n == 1 {
 			now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 		}
 	}
-	kept := tree(t, dir)
+	kept := disktest.Tree(t, dir)
 	is.Equal(kept, []string{
 		"file.damaged-20990102T030406.000000002Z", "file.damaged-20990102T030406.000000003Z", "file.damaged-20990102T030406.000000004Z",
 	})
-	is.Equal(read(t, f.At(kept[2])), "5")
+	is.Equal(disktest.Read(t, f.At(kept[2])), "5")
 
 	// Nobody steps past a year of five digits, and the name is free all the same.
-	write(t, f.At("far-99991231T235959.999999999Z"), "")
-	write(t, f.At("far-100000101T000000.000000000Z"), "")
+	disktest.Write(t, f.At("far-99991231T235959.999999999Z"), "")
+	disktest.Write(t, f.At("far-100000101T000000.000000000Z"), "")
 	far, err := f.FreeName("far-", "")
 	is.NoErr(err)
 	_, err = f.Lstat(far)
@@ -83,7 +85,7 @@ func TestNewestThreeAreKept(t *testing.T) {
 		name, err := f.FreeName("bundle-", ".json")
 		is.NoErr(err)
 		is.True(strings.HasPrefix(name, "bundle-20260102T030405.00000000"))
-		write(t, f.At(name), name)
+		disktest.Write(t, f.At(name), name)
 	}
 	names, err := f.Names("bundle-")
 	is.NoErr(err)

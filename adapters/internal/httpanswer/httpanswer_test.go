@@ -32,6 +32,8 @@ func TestBody(t *testing.T) {
 	}
 	_, err := Body(answer(200, 1<<62, iotest.ErrReader(errors.New("not read")), nil), 5)
 	is.True(errors.Is(err, ErrTooLarge)) // before anything is read
+	_, err = Body(answer(200, -1, io.MultiReader(strings.NewReader("123456"), iotest.ErrReader(errors.New("read on"))), nil), 5)
+	is.True(errors.Is(err, ErrTooLarge)) // one without an end is not read on
 	cut := errors.New("cut")
 	_, err = Body(answer(200, -1, io.MultiReader(strings.NewReader("12"), iotest.ErrReader(cut)), nil), 5)
 	is.True(errors.Is(err, cut)) // a part is no answer

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/muster-agent/muster/adapters/internal/durable"
+	"github.com/muster-agent/muster/adapters/internal/durable/disktest"
 )
 
 // Around is what durable.Disk hands its calls to.
@@ -68,11 +69,11 @@ func (s Scene) Fail(t *testing.T, fault error, once bool) (steps int) {
 func (s Scene) play(t *testing.T, m *machine) {
 	t.Helper()
 	dir, err := os.MkdirTemp(t.TempDir(), "")
-	must(t, err)
+	disktest.Must(t, err)
 	m.start(t, filepath.Join(dir, "disk"), s.Prepare)
 	err = s.Run(m.path, m.around)
 	if !m.down {
-		must(t, err)
+		disktest.Must(t, err)
 	}
 	judge := func(path, lost string) {
 		defer func() {
@@ -88,10 +89,10 @@ func (s Scene) play(t *testing.T, m *machine) {
 	for _, l := range losses {
 		path := m.restart(l)
 		judge(path, l.name)
-		must(t, os.RemoveAll(path))
+		disktest.Must(t, os.RemoveAll(path))
 	}
 	judge(m.path, "nothing")
-	must(t, os.RemoveAll(dir))
+	disktest.Must(t, os.RemoveAll(dir))
 }
 
 // machine is a program's disk that stops at a step or fails one, and keeps in
@@ -115,11 +116,11 @@ type machine struct {
 func (m *machine) start(t *testing.T, path string, prepare func(*testing.T, string)) {
 	m.t, m.path = t, path
 	m.content, m.names = map[uint64][]byte{}, map[uint64]map[string]uint64{}
-	must(t, os.MkdirAll(path, 0o700))
+	disktest.Must(t, os.MkdirAll(path, 0o700))
 	if prepare != nil {
 		prepare(t, path)
 	}
-	must(t, filepath.WalkDir(path, func(p string, entry fs.DirEntry, err error) error {
+	disktest.Must(t, filepath.WalkDir(path, func(p string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.IsDir() {
 			m.syncNames(p)
 		} else if err == nil {
@@ -146,8 +147,8 @@ func (m *machine) around(op durable.Op, path string, call func() error) error {
 		if m.step == m.at {
 			m.down, m.hit = true, op
 			if m.torn && op == durable.OpWrite {
-				must(m.t, call())
-				must(m.t, os.Truncate(path, int64(len(m.read(path))/2)))
+				disktest.Must(m.t, call())
+				disktest.Must(m.t, os.Truncate(path, int64(len(m.read(path))/2)))
 			}
 			return m.fault
 		}
@@ -176,7 +177,7 @@ func (m *machine) syncNames(path string) { m.names[inode(m.t, path)] = m.list(pa
 
 func (m *machine) list(path string) map[string]uint64 {
 	entries, err := os.ReadDir(path)
-	must(m.t, err)
+	disktest.Must(m.t, err)
 	names := map[string]uint64{}
 	for _, e := range entries {
 		names[e.Name()] = inode(m.t, filepath.Join(path, e.Name()))
@@ -186,7 +187,7 @@ func (m *machine) list(path string) map[string]uint64 {
 
 func (m *machine) read(path string) []byte {
 	data, err := os.ReadFile(path)
-	must(m.t, err)
+	disktest.Must(m.t, err)
 	return data
 }
 
@@ -206,7 +207,7 @@ var losses = []loss{
 // restart builds what is found after a power cut in a new directory.
 func (m *machine) restart(l loss) (path string) {
 	sizes, live := map[uint64]int{}, map[uint64]map[string]uint64{}
-	must(m.t, filepath.WalkDir(m.path, func(p string, entry fs.DirEntry, err error) error {
+	disktest.Must(m.t, filepath.WalkDir(m.path, func(p string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.IsDir() {
 			live[inode(m.t, p)] = m.list(p)
 		} else if err == nil {
@@ -215,7 +216,7 @@ func (m *machine) restart(l loss) (path string) {
 		return err
 	}))
 	path, err := os.MkdirTemp(filepath.Dir(m.path), "")
-	must(m.t, err)
+	disktest.Must(m.t, err)
 	var build func(node uint64, path string)
 	build = func(node uint64, path string) {
 		names, isDir := live[node]
@@ -227,10 +228,10 @@ func (m *machine) restart(l loss) (path string) {
 			if !synced {
 				data = l.data(sizes[node])
 			}
-			must(m.t, os.WriteFile(path, data, 0o600))
+			disktest.Must(m.t, os.WriteFile(path, data, 0o600))
 			return
 		}
-		must(m.t, os.MkdirAll(path, 0o700))
+		disktest.Must(m.t, os.MkdirAll(path, 0o700))
 		for name, node := range names {
 			build(node, filepath.Join(path, name))
 		}
@@ -242,13 +243,6 @@ func (m *machine) restart(l loss) (path string) {
 func inode(t *testing.T, path string) uint64 {
 	t.Helper()
 	info, err := os.Lstat(path)
-	must(t, err)
+	disktest.Must(t, err)
 	return info.Sys().(*syscall.Stat_t).Ino
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
