@@ -124,6 +124,7 @@ func relayAgent() []mutant {
 		),
 		in("adapters/internal/httpanswer/httpanswer.go", tests("", "./adapters/internal/httpanswer"),
 			swap("a body without a limit", `case n > limit:`, `case n > 2*limit:`),
+			swap("a body read to its end, if it has one", `io.LimitReader(resp.Body, limit+1)`, `resp.Body`),
 			swap("Retry-After whatever the status", `	return ""
 }
 
