@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"context"
+	"crypto/x509"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -30,16 +31,20 @@ func TestAHostGetsItsCertificateAndKeepsIt(t *testing.T) {
 		c.expectCertificate(r, ports.CertValid, ports.IssuerStateApproved)
 		r.expect(ports.StateServing)
 		is.Equal(c.manager.Count(memory.Register), 1)
-		first := c.holder.serial()
+		first := c.serial()
 		is.True(first != "")
 		is.Equal(c.logged("certs.installed"), 1)
-		is.NoErr(c.holder.believes()) // a peer of the same CA that sends only its leaf
+		use := c.listener.InUse()
+		_, err := use.Certificate.Leaf.Verify(x509.VerifyOptions{
+			Roots: use.Roots, CurrentTime: time.Now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		})
+		is.NoErr(err) // a peer of the same CA that sends only its leaf
 
 		for range 3 {
 			pass(lifetime + time.Hour)
 			r.expect(ports.StateServing)
 		}
-		is.True(c.holder.serial() != first)
+		is.True(c.serial() != first)
 		is.Equal(c.manager.Count(memory.Register), 1)
 		renewals := c.manager.Count(memory.Renew)
 		is.True(renewals >= 4 && renewals <= 6) // after 17/30 to 2/3 of it each
@@ -164,12 +169,12 @@ func TestAManagerThatDoesNotRenewIsRegisteredAtAgainWhileTheCertificateServes(t 
 		c.manager.NoRenew = true
 		r := c.start()
 		defer r.stop()
-		first := c.holder.serial()
+		first := c.serial()
 		pass(61 * 24 * time.Hour)
 		// The host exists: an operator must re-approve it, and there is time.
 		r.expect(ports.StateServing)
 		is.Equal(r.Status().Issuer.State, ports.IssuerStateConflict)
-		is.Equal(c.holder.serial(), first)
+		is.Equal(c.serial(), first)
 		renewals := c.manager.Count(memory.Renew)
 		is.Equal(renewals, 1) // asked once
 		pass(24 * 24 * time.Hour)
@@ -177,7 +182,7 @@ func TestAManagerThatDoesNotRenewIsRegisteredAtAgainWhileTheCertificateServes(t 
 		is.NoErr(c.manager.Approve(c.manager.Requests()[0].Submit.MachineID))
 		pass(12 * time.Hour)
 		r.expect(ports.StateServing)
-		is.True(c.holder.serial() != first)
+		is.True(c.serial() != first)
 	})
 }
 
@@ -297,8 +302,7 @@ func TestCertificatesPlacedByHandAreServedAndNotRenewed(t *testing.T) {
 		c := newCertLife(t)
 		c.start().stop() // from a manager
 		c.settings.ManagerURL = nil
-		managed := c.change
-		c.change = func(w *app.Deps) { managed(w); w.Issuer, w.Revocations = nil, nil }
+		c.change(func(w *app.Deps) { w.Issuer, w.Revocations = nil, nil })
 		r := c.start()
 		defer r.stop()
 		r.expect(ports.StateServing)
@@ -350,7 +354,7 @@ func TestARevokedCertificateIsNotServed(t *testing.T) {
 		is.NoErr(c.manager.Revoke(id))
 		pass(25 * time.Hour)
 		c.expectCertificate(r, ports.CertRevoked, ports.IssuerStateConflict)
-		is.Equal(c.holder.serial(), "")
+		is.Equal(c.serial(), "")
 		is.NoErr(c.manager.Approve(id))
 		pass(7 * time.Hour)
 		r.expect(ports.StateServing)
@@ -363,15 +367,15 @@ func TestFilesDamagedWhileTheAgentRunsAreReplacedAndTheGoodOneServesOn(t *testin
 		c := newCertLife(t)
 		r := c.start()
 		defer r.stop()
-		serial := c.holder.serial()
+		serial := c.serial()
 		c.disk.AlterCertificates(func(f *ports.FoundSet) { f.Server.PEM = nil })
 		pass(2 * time.Hour)
 		c.expectCertificate(r, ports.CertCorrupt, ports.IssuerStateConflict)
-		is.Equal(c.holder.serial(), serial) // from memory
+		is.Equal(c.serial(), serial) // from memory
 		is.NoErr(c.manager.Approve(c.manager.Requests()[0].Submit.MachineID))
 		pass(7 * time.Hour)
 		r.expect(ports.StateServing)
-		is.True(c.holder.serial() != serial)
+		is.True(c.serial() != serial)
 	})
 }
 
@@ -406,20 +410,19 @@ func TestRenewFrameRenewsBeforeItIsDue(t *testing.T) {
 		c := newCertLife(t)
 		site := newLife(t).settings
 		c.settings.ServerURL, c.settings.SiteCode, c.settings.EnrollmentKey = site.ServerURL, site.SiteCode, site.EnrollmentKey
-		managed := c.change
-		c.change = func(w *app.Deps) { managed(w); w.Relay = c.relay }
+		c.change(func(w *app.Deps) { w.Relay = c.relay })
 		r := c.start()
 		defer r.stop()
 		r.expect(ports.StateConnected)
-		first := c.holder.serial()
+		first := c.serial()
 		c.relay.Last().Push(ports.RelayFrame{Type: ports.FrameRenewCertificates})
 		pass(time.Minute)
-		is.True(c.holder.serial() != first)
-		second := c.holder.serial()
+		is.True(c.serial() != first)
+		second := c.serial()
 		c.relay.Last().Push(ports.RelayFrame{Type: ports.FrameRenewCertificates})
 		pass(time.Minute)
-		is.Equal(c.holder.serial(), second) // once an hour
-		is.Equal(len(c.relay.Conns()), 1)   // undisturbed
+		is.Equal(c.serial(), second)      // once an hour
+		is.Equal(len(c.relay.Conns()), 1) // undisturbed
 	})
 }
 

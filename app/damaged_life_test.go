@@ -63,11 +63,7 @@ func TestADamagedFileIsNotLostWithASetThatDoesNotProveItself(t *testing.T) {
 		c := newCertLife(t)
 		c.start().stop()
 		broken := true
-		working := c.change
-		c.change = func(w *app.Deps) {
-			working(w)
-			w.Certificates = provedWrong{w.Certificates, c.disk, &broken}
-		}
+		c.change(func(w *app.Deps) { w.Certificates = provedWrong{w.Certificates, &broken} })
 		held := map[string]ports.Secret{}
 		var before ports.FoundSet
 		c.disk.AlterCertificates(func(f *ports.FoundSet) {

@@ -62,7 +62,7 @@ func TestWhatACrashLeftIsForgottenAtTheNextStart(t *testing.T) {
 				l := newLife(t)
 				l.start().stop() // enrolls, and does not live to forget
 				key := new(memory.KeyPlace)
-				l.change = func(w *app.Deps) { w.EnrollmentKey = key }
+				l.change(func(w *app.Deps) { w.EnrollmentKey = key })
 				start(t, l)
 				is.True(!key.Present())
 			})
@@ -76,7 +76,7 @@ func TestAKeyThatIsNeededIsNotForgotten(t *testing.T) {
 		l := newLife(t)
 		l.start().stop()
 		key := new(memory.KeyPlace)
-		l.change = func(w *app.Deps) { w.EnrollmentKey = key }
+		l.change(func(w *app.Deps) { w.EnrollmentKey = key })
 		l.settings.SiteCode = "ANOTHER" // what is stored is of the former site
 		for range 10 {
 			l.site.Script(ports.SiteRejected{})
@@ -116,7 +116,7 @@ func TestAnIdentityIsHandedOverWhileItCannotBeStored(t *testing.T) {
 		is := is.New(t)
 		l := newLife(t)
 		runtime := memory.OpenStore(new(memory.Disk))
-		l.change = func(w *app.Deps) { w.Handover = runtime }
+		l.change(func(w *app.Deps) { w.Handover = runtime })
 		l.disk.Inject(memory.Faults{SaveIdentity: ports.ErrNotWritten, Reserve: ports.ErrNotWritten, SaveRetries: ports.ErrNotWritten})
 		id, err := app.Identify(t.Context(), l.deps())
 		is.True(err != nil) // it is told

@@ -26,7 +26,7 @@ func TestNobodysWishCutsARetryAfterShort(t *testing.T) {
 		r := c.start()
 		for range 3 {
 			pass(time.Minute)
-			result, err := r.calls.RenewCertificates(t.Context())
+			result, err := r.status.RenewCertificates(t.Context())
 			is.NoErr(err)
 			is.Equal(result.End, ports.RenewFailed) // no operator's decision is awaited
 			is.True(strings.Contains(result.Line, "patience"))
@@ -36,7 +36,7 @@ func TestNobodysWishCutsARetryAfterShort(t *testing.T) {
 		r = c.start()
 		defer r.stop()
 		pass(time.Minute)
-		_, err := r.calls.RenewCertificates(t.Context())
+		_, err := r.status.RenewCertificates(t.Context())
 		is.NoErr(err)
 		is.Equal(c.manager.Count(memory.Register), 1)
 		pass(65 * time.Minute)
@@ -57,7 +57,7 @@ func TestARestartDoesNotForgetTheRetryAfterOfARenewal(t *testing.T) {
 		}
 		busy.Store(true)
 		r := c.start()
-		first := c.holder.serial()
+		first := c.serial()
 		for c.manager.Count(memory.Renew) == 0 {
 			pass(time.Hour / 2)
 		}
@@ -75,7 +75,7 @@ func TestARestartDoesNotForgetTheRetryAfterOfARenewal(t *testing.T) {
 		defer r.stop()
 		pass(67 * time.Minute)
 		is.Equal(c.manager.Count(memory.Renew), 2)
-		is.True(c.holder.serial() != first)
+		is.True(c.serial() != first)
 	})
 }
 
@@ -99,12 +99,12 @@ func TestAForcedEnrollmentIsSeenThroughThoughTheCertificateIsValid(t *testing.T)
 			takenIn(c)
 			code, _ := c.enroll(t.Context(), app.EnrollOptions{})
 			is.Equal(code, exitcode.Clean)
-			first := c.holder.serial()
+			first := c.serial()
 			c.manager.ApproveAfter = 2
 			code, said := c.enroll(t.Context(), app.EnrollOptions{Force: true})
 			is.Equal(code, exitcode.Clean)
 			is.True(strings.Contains(said, "A certificate is installed"))
-			is.True(c.holder.serial() != first)
+			is.True(c.serial() != first)
 			is.Equal(c.manager.Count(memory.Register), 2)
 		})
 	})
@@ -114,18 +114,17 @@ func TestAForcedEnrollmentIsSeenThroughThoughTheCertificateIsValid(t *testing.T)
 			c := newCertLife(t)
 			site := newLife(t).settings
 			c.settings.ServerURL, c.settings.SiteCode, c.settings.EnrollmentKey = site.ServerURL, site.SiteCode, site.EnrollmentKey
-			managed := c.change
-			c.change = func(w *app.Deps) { managed(w); w.Relay = c.relay }
+			c.change(func(w *app.Deps) { w.Relay = c.relay })
 			takenIn(c)
 			c.manager.ApproveAfter = 2
 			r := c.start()
 			defer r.stop()
 			pass(5 * time.Minute)
-			first := c.holder.serial()
+			first := c.serial()
 			is.True(first != "")
 			c.relay.Last().Push(ports.RelayFrame{Type: ports.FrameRenewCertificates})
 			pass(10 * time.Minute)
-			is.True(c.holder.serial() != first)
+			is.True(c.serial() != first)
 			is.Equal(c.manager.Count(memory.Register), 2)
 		})
 	})

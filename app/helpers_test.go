@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
 	"log/slog"
@@ -39,8 +38,7 @@ type life struct {
 	chance   func() float64
 	random   byte          // makes random bytes other ones
 	drawn    atomic.Uint32 // how often random bytes were drawn
-	// change, if set, changes the world before each start.
-	change func(*app.Deps)
+	changes  []func(*app.Deps)
 
 	log safeBuffer
 }
@@ -86,6 +84,9 @@ func newLife(t *testing.T) *life {
 // setClock sets the machine's wall clock ahead of virtual time.
 func (l *life) setClock(ahead time.Duration) { l.offset.Store(int64(ahead)) }
 
+// change changes the world before each start that follows.
+func (l *life) change(how func(*app.Deps)) { l.changes = append(l.changes, how) }
+
 func (l *life) deps() app.Deps {
 	store := memory.OpenStore(l.disk)
 	d := app.Deps{
@@ -109,30 +110,16 @@ func (l *life) deps() app.Deps {
 	if l.settings.SiteConfigured() {
 		d.Site = l.site
 	}
-	if l.change != nil {
-		l.change(&d)
+	for _, change := range l.changes {
+		change(&d)
 	}
 	return d
 }
 
-// asked is a ports.StatusServer that a test asks directly.
-type asked struct {
-	mu    sync.Mutex
-	calls ports.LocalCalls
-}
-
-func (a *asked) Serve(ctx context.Context, calls ports.LocalCalls) error {
-	a.mu.Lock()
-	a.calls = calls
-	a.mu.Unlock()
-	<-ctx.Done()
-	return nil
-}
-
 // running is an agent between start and stop.
 type running struct {
-	asked
 	l      *life
+	status memory.StatusEndpoint
 	cancel context.CancelFunc
 	done   chan error
 }
@@ -142,7 +129,7 @@ func (l *life) start() *running {
 	ctx, cancel := context.WithCancel(l.t.Context())
 	r := &running{l: l, cancel: cancel, done: make(chan error, 1)}
 	d := l.deps()
-	d.StatusServer = r
+	d.StatusServer = &r.status
 	go func() { r.done <- app.New(d).Run(ctx) }()
 	synctest.Wait()
 	return r
@@ -150,12 +137,10 @@ func (l *life) start() *running {
 
 // Status is how the agent stands.
 func (r *running) Status() ports.Status {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.calls.Status == nil {
-		return ports.Status{}
-	}
-	return r.calls.Status()
+	r.l.t.Helper()
+	status, err := r.status.Status(r.l.t.Context())
+	is.New(r.l.t).NoErr(err)
+	return status
 }
 
 // stop tells the agent to stop; it must do so in no time.
@@ -252,59 +237,11 @@ func mustParse(t *testing.T, raw string) *url.URL {
 	return u
 }
 
-// holder is a ports.CertificateHolder that a test looks into.
-type holder struct {
-	mu  sync.Mutex
-	use *ports.CertificateInUse
-}
-
-func (h *holder) Use(c *ports.CertificateInUse) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.use = c
-}
-
-func (h *holder) serial() string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.use == nil {
-		return ""
-	}
-	return h.use.Certificate.Leaf.SerialNumber.String()
-}
-
-// believes verifies the certificate in use as a peer's that comes without its
-// intermediates.
-func (h *holder) believes() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	_, err := h.use.Certificate.Leaf.Verify(x509.VerifyOptions{
-		Roots: h.use.Roots, CurrentTime: time.Now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	})
-	return err
-}
-
-func (h *holder) present(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.use == nil {
-		return &tls.Certificate{}, nil
-	}
-	return &h.use.Certificate, nil
-}
-
-// here is a ports.HostDescriber.
-type here struct{}
-
-func (here) Describe(context.Context, string) (ports.HostFacts, error) {
-	return ports.HostFacts{Hostname: "web-3", FQDN: "web-3.example.org", IPAddress: "10.20.0.7"}, nil
-}
-
 // certLife is a life with a manager and no site.
 type certLife struct {
 	*life
-	manager *memory.Issuer
-	holder  *holder
+	manager  *memory.Issuer
+	listener memory.Listener
 }
 
 func newCertLife(t *testing.T) *certLife {
@@ -313,15 +250,32 @@ func newCertLife(t *testing.T) *certLife {
 	s.ServerURL, s.SiteCode, s.EnrollmentKey = nil, "", ports.Secret{}
 	s.ManagerURL = mustParse(t, "https://manager.example.org")
 	s.PollingInterval, s.MaxPollAttempts, s.RenewalThreshold = time.Minute, 1440, 7*24*time.Hour
-	c := &certLife{life: l, manager: &memory.Issuer{Lifetime: 90 * 24 * time.Hour}, holder: &holder{}}
-	l.change = func(w *app.Deps) {
+	c := &certLife{life: l, manager: &memory.Issuer{Lifetime: 90 * 24 * time.Hour}}
+	l.change(func(w *app.Deps) {
 		store := memory.OpenStore(l.disk)
 		w.Relay = nil
-		client := c.manager.Client(c.holder.present)
-		w.Issuer, w.Revocations, w.Describer, w.InUse = client, client, here{}, c.holder
+		client := c.manager.Client(c.present)
+		w.Issuer, w.Revocations, w.InUse = client, client, &c.listener
+		w.Describer = memory.Host{Hostname: "web-3", FQDN: "web-3.example.org", IPAddress: "10.20.0.7"}
 		w.Certificates, w.Journal = memory.OpenCertificates(l.disk), store
-	}
+	})
 	return c
+}
+
+// present is how the manager's client presents the certificate in use.
+func (c *certLife) present(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	if use := c.listener.InUse(); use != nil {
+		return &use.Certificate, nil
+	}
+	return &tls.Certificate{}, nil
+}
+
+// serial is that of the certificate in use, empty if there is none.
+func (c *certLife) serial() string {
+	if use := c.listener.InUse(); use != nil {
+		return use.Certificate.Leaf.SerialNumber.String()
+	}
+	return ""
 }
 
 func (c *certLife) expectCertificate(r *running, status ports.CertificateStatus, manager ports.IssuerState) {
@@ -394,7 +348,6 @@ func (c *certLife) keeps(held map[string]ports.Secret) {
 // broken says so.
 type provedWrong struct {
 	ports.CertificateFiles
-	disk   *memory.Disk
 	broken *bool
 }
 
@@ -436,7 +389,7 @@ func (l *life) enroll(ctx context.Context, o app.EnrollOptions) (exitcode.Code, 
 // forgetting is a life whose enrollment key is to be forgotten.
 func forgetting(t *testing.T) (*life, *memory.KeyPlace) {
 	l, key := newLife(t), new(memory.KeyPlace)
-	l.change = func(w *app.Deps) { w.EnrollmentKey = key }
+	l.change(func(w *app.Deps) { w.EnrollmentKey = key })
 	return l, key
 }
 
@@ -554,13 +507,7 @@ func (s *told) fedSince(while time.Duration) int {
 
 // supervise has the life's agents tell s.
 func (l *life) supervise(s *told) *told {
-	before := l.change
-	l.change = func(w *app.Deps) {
-		if before != nil {
-			before(w)
-		}
-		w.Supervisor = s
-	}
+	l.change(func(w *app.Deps) { w.Supervisor = s })
 	return s
 }
 

@@ -120,7 +120,7 @@ func TestAPartThatHangsIsSeenByTheWatchdog(t *testing.T) {
 				is := is.New(t)
 				l := newLife(t)
 				site, free := new(atomic.Pointer[chan struct{}]), make(chan struct{})
-				l.change = func(w *app.Deps) { w.Site = blockedSite{l.site, site} }
+				l.change(func(w *app.Deps) { w.Site = blockedSite{l.site, site} })
 				s := l.supervise(&told{watchdog: 30 * time.Second})
 				if test.shut != nil {
 					test.shut(l, site, free)

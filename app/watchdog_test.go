@@ -15,7 +15,7 @@ func TestTheWatchdogIsFed(t *testing.T) {
 		is := is.New(t)
 		l := newLife(t)
 		supervisor := &watchful{}
-		l.change = func(w *app.Deps) { w.Supervisor = supervisor }
+		l.change(func(w *app.Deps) { w.Supervisor = supervisor })
 		r := l.start()
 		pass(time.Minute)
 		is.True(supervisor.fed.Load() >= 5)

@@ -33,6 +33,7 @@ import (
 	"github.com/muster-agent/muster/adapters/statedir"
 	"github.com/muster-agent/muster/adapters/unsupervised"
 	"github.com/muster-agent/muster/app"
+	"github.com/muster-agent/muster/domain/retry"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -84,8 +85,8 @@ type host struct {
 	relay    memory.Relay
 	servers  servers // both enrollment servers
 	files    keeping
-	inUse    holder
-	log      safeBuffer
+	inUse    memory.Listener
+	log      bytes.Buffer // written a line at a time, and read while the agent rests
 
 	mu        sync.Mutex
 	recovered []ports.Recovery
@@ -122,11 +123,7 @@ func newHost(t *testing.T, moment string) *host {
 		PollingInterval: time.Minute, MaxPollAttempts: 1440, RenewalThreshold: 7 * 24 * time.Hour,
 		CACertFile: h.path("certs/ca.pem"), ServerCertFile: h.path("certs/server.pem"),
 		ServerKeyFile: h.path("certs/server.key.pem"), CRLFile: h.path("certs/crl.pem"),
-		Delays: ports.DelayPolicy{
-			Transient: ports.Delays{Min: 5 * time.Second, Max: 5 * time.Minute},
-			Pending:   ports.Delays{Min: time.Minute, Max: 10 * time.Minute},
-			Operator:  ports.Delays{Min: 15 * time.Minute, Max: 6 * time.Hour},
-		},
+		Delays: retry.Shipped(),
 	}
 	s := h.settings
 	h.files.Files = certfiles.New(certfiles.Paths{CA: s.CACertFile, Server: s.ServerCertFile, Key: s.ServerKeyFile, CRL: s.CRLFile})
@@ -176,27 +173,17 @@ func (h *host) recover(r ports.Recovery) {
 
 // agent is a running agent.
 type agent struct {
-	h      *host
-	cancel context.CancelFunc
-	done   chan error
-
-	mu    sync.Mutex
-	calls ports.LocalCalls
-}
-
-// Serve implements ports.StatusServer: the test asks directly.
-func (a *agent) Serve(ctx context.Context, calls ports.LocalCalls) error {
-	a.mu.Lock()
-	a.calls = calls
-	a.mu.Unlock()
-	<-ctx.Done()
-	return nil
+	h        *host
+	cancel   context.CancelFunc
+	done     chan error
+	endpoint memory.StatusEndpoint
 }
 
 func (a *agent) status() ports.Status {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.calls.Status()
+	a.h.t.Helper()
+	status, err := a.endpoint.Status(a.h.t.Context())
+	is.New(a.h.t).NoErr(err)
+	return status
 }
 
 // start starts an agent and lets it come to rest. It and fromDisk are all that
@@ -219,7 +206,7 @@ func (h *host) start() *agent {
 			},
 		},
 		State: app.State{Identities: store, Credentials: store, Retries: store, Directory: store, Lock: processlock.New(h.dir)},
-		Host:  app.Host{Supervisor: unsupervised.Supervisor{}, StatusServer: a},
+		Host:  app.Host{Supervisor: unsupervised.Supervisor{}, StatusServer: &a.endpoint},
 	}
 	if h.settings.ServerURL != nil {
 		w.Site, w.Relay = siteapi.New(h.settings.ServerURL, &h.servers, "muster/test", error.Error), &h.relay
@@ -276,46 +263,6 @@ func (h *host) hello() ports.RelayHello {
 
 // passUntil lets time go by until it is a time of the wall clock.
 func (h *host) passUntil(at time.Time) { pass(at.Sub(h.now())) }
-
-// holder is a ports.CertificateHolder that a test looks into.
-type holder struct {
-	mu  sync.Mutex
-	use *ports.CertificateInUse
-}
-
-func (h *holder) Use(c *ports.CertificateInUse) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.use = c
-}
-
-// serial is that of the certificate that is served; empty if there is none.
-func (h *holder) serial() string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.use == nil {
-		return ""
-	}
-	return h.use.Certificate.Leaf.SerialNumber.String()
-}
-
-// safeBuffer is a buffer that several goroutines write to.
-type safeBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *safeBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *safeBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
 
 // servers are both enrollment servers, as an http.RoundTripper.
 type servers struct {
@@ -488,7 +435,9 @@ func (h *host) has(want ...string) {
 func (h *host) serves(leaf *x509.Certificate) {
 	h.t.Helper()
 	is := is.New(h.t)
-	is.Equal(h.inUse.serial(), leaf.SerialNumber.String()) // the certificate in use
+	used := h.inUse.InUse()
+	is.True(used != nil)
+	is.Equal(used.Certificate.Leaf.SerialNumber, leaf.SerialNumber) // the certificate in use
 	pair, err := tls.LoadX509KeyPair(h.settings.ServerCertFile, h.settings.ServerKeyFile)
 	is.NoErr(err)
 	is.Equal(pair.Leaf.SerialNumber, leaf.SerialNumber) // that on disk
