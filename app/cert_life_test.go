@@ -75,7 +75,7 @@ func TestAWaitForApprovalSurvivesRestarts(t *testing.T) {
 		polls := r.Status().Issuer.Polls
 		is.True(polls >= 90 && polls <= 130) // counted on
 		is.True(c.logged("manager.resumed") == 10)
-		is.NoErr(c.manager.Approve(c.manager.Requests()[0].Submit.MachineID))
+		c.approve()
 		pass(2 * time.Minute)
 		r.expect(ports.StateServing)
 		is.Equal(c.manager.Count(memory.Register), 1)
@@ -104,7 +104,7 @@ func TestDeniedIsShownAndRegistersAgainAfterAnOperatorsWait(t *testing.T) {
 		c.manager.Manual = true
 		r := c.start()
 		defer r.stop()
-		is.NoErr(c.manager.Deny(c.manager.Requests()[0].Submit.MachineID))
+		is.NoErr(c.manager.Deny(c.machineID()))
 		pass(2 * time.Minute)
 		r.expect(ports.StateBlocked)
 		is.Equal(r.Status().Issuer.State, ports.IssuerStateDenied)
@@ -122,7 +122,7 @@ func TestATokenThatIsNotKnownRegistersAgain(t *testing.T) {
 		c.manager.Manual = true
 		r := c.start()
 		defer r.stop()
-		is.NoErr(c.manager.Remove(c.manager.Requests()[0].Submit.MachineID))
+		is.NoErr(c.manager.Remove(c.machineID()))
 		pass(3 * time.Minute)
 		is.Equal(c.manager.Count(memory.Register), 2)
 		r.expect(ports.StatePending)
@@ -135,7 +135,6 @@ func TestAHostThatTheManagerKnowsIsAConflict(t *testing.T) {
 		c := newCertLife(t)
 		r := c.start()
 		r.expect(ports.StateServing)
-		id := c.manager.Requests()[0].Submit.MachineID
 		r.stop()
 		c.disk.AlterCertificates(func(f *ports.FoundSet) { f.Server.PEM = f.Server.PEM[:100] })
 		r = c.start()
@@ -146,7 +145,7 @@ func TestAHostThatTheManagerKnowsIsAConflict(t *testing.T) {
 		registrations := c.manager.Count(memory.Register)
 		pass(10 * time.Minute)
 		is.Equal(c.manager.Count(memory.Register), registrations) // class operator
-		is.NoErr(c.manager.Approve(id))
+		c.approve()
 		pass(2 * time.Hour)
 		r.expect(ports.StateServing)
 	})
@@ -179,7 +178,7 @@ func TestAManagerThatDoesNotRenewIsRegisteredAtAgainWhileTheCertificateServes(t 
 		is.Equal(renewals, 1) // asked once
 		pass(24 * 24 * time.Hour)
 		r.expect(ports.StateBlocked) // less than the threshold is left
-		is.NoErr(c.manager.Approve(c.manager.Requests()[0].Submit.MachineID))
+		c.approve()
 		pass(12 * time.Hour)
 		r.expect(ports.StateServing)
 		is.True(c.serial() != first)
@@ -233,7 +232,7 @@ func TestAnExpiredCertificateIsEnrolledForAgain(t *testing.T) {
 		is := is.New(t)
 		c := newCertLife(t)
 		c.start().stop()
-		is.NoErr(c.manager.Remove(c.manager.Requests()[0].Submit.MachineID))
+		is.NoErr(c.manager.Remove(c.machineID()))
 		pass(100 * 24 * time.Hour) // switched off for longer than it is valid
 		r := c.start()
 		defer r.stop()
@@ -350,14 +349,11 @@ func TestARevokedCertificateIsNotServed(t *testing.T) {
 		r := c.start()
 		defer r.stop()
 		r.expect(ports.StateServing)
-		id := c.manager.Requests()[0].Submit.MachineID
-		is.NoErr(c.manager.Revoke(id))
+		is.NoErr(c.manager.Revoke(c.machineID()))
 		pass(25 * time.Hour)
 		c.expectCertificate(r, ports.CertRevoked, ports.IssuerStateConflict)
 		is.Equal(c.serial(), "")
-		is.NoErr(c.manager.Approve(id))
-		pass(7 * time.Hour)
-		r.expect(ports.StateServing)
+		c.heals(r)
 	})
 }
 
@@ -372,9 +368,7 @@ func TestFilesDamagedWhileTheAgentRunsAreReplacedAndTheGoodOneServesOn(t *testin
 		pass(2 * time.Hour)
 		c.expectCertificate(r, ports.CertCorrupt, ports.IssuerStateConflict)
 		is.Equal(c.serial(), serial) // from memory
-		is.NoErr(c.manager.Approve(c.manager.Requests()[0].Submit.MachineID))
-		pass(7 * time.Hour)
-		r.expect(ports.StateServing)
+		c.heals(r)
 		is.True(c.serial() != serial)
 	})
 }
@@ -397,7 +391,7 @@ func TestATokenIsKeptUntilAnotherManagerHasGivenOne(t *testing.T) {
 		registrations := c.manager.Count(memory.Register)
 		r = c.start()
 		defer r.stop()
-		is.NoErr(c.manager.Approve(c.manager.Requests()[0].Submit.MachineID))
+		c.approve()
 		pass(5 * time.Minute)
 		r.expect(ports.StateServing)
 		is.Equal(c.manager.Count(memory.Register), registrations)
@@ -408,9 +402,7 @@ func TestRenewFrameRenewsBeforeItIsDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		c := newCertLife(t)
-		site := newLife(t).settings
-		c.settings.ServerURL, c.settings.SiteCode, c.settings.EnrollmentKey = site.ServerURL, site.SiteCode, site.EnrollmentKey
-		c.change(func(w *app.Deps) { w.Relay = c.relay })
+		c.atSite()
 		r := c.start()
 		defer r.stop()
 		r.expect(ports.StateConnected)

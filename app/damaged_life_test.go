@@ -40,7 +40,7 @@ func TestDamagedCertificateFilesAreKeptBesideWhatReplacesThem(t *testing.T) {
 				pass(time.Minute)
 				c.expectCertificate(r, ports.CertCorrupt, ports.IssuerStateConflict)
 				c.keeps(nil) // nothing is there yet to replace them
-				is.NoErr(c.manager.Approve(c.manager.Requests()[0].Submit.MachineID))
+				c.approve()
 				c.disk.Inject(faults)
 				pass(7 * time.Hour)
 				r.stop() // as good as a crash: memory is lost, and what is stored stays
@@ -73,10 +73,9 @@ func TestADamagedFileIsNotLostWithASetThatDoesNotProveItself(t *testing.T) {
 		})
 		r := c.start()
 		defer r.stop()
-		id := c.manager.Requests()[0].Submit.MachineID
 		for range 5 { // more than the copies that are kept
 			pass(time.Minute)
-			is.NoErr(c.manager.Approve(id))
+			c.approve()
 			pass(7 * time.Hour)
 			c.keeps(held)
 			found, err := memory.OpenCertificates(c.disk).Read(t.Context())

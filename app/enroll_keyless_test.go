@@ -49,7 +49,7 @@ func TestEnrollCommandWithoutTheKeyAtAManagerToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		c := newCertLife(t)
-		c.settings.ServerURL, c.settings.SiteCode, c.settings.EnrollmentKey = mustParse(t, "https://enroll.example.org"), "ACME-HQ", ports.NewSecret("cek_aaaaaaaaaaaaaaaa")
+		c.atSite()
 		code, _ := c.enroll(t.Context(), app.EnrollOptions{})
 		is.Equal(code, exitcode.Clean)
 		c.settings.EnrollmentKey = ports.Secret{}

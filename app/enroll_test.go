@@ -145,18 +145,14 @@ func TestStatusFromDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		l := newLife(t)
-		disk := func() ports.Status {
-			store := memory.OpenStore(l.disk)
-			return app.StatusFromDisk(t.Context(), app.Disk{Settings: l.settings, Version: "1.2.3", Hostname: "desk-17", Identities: store, Credentials: store, Retries: store, Certificates: memory.OpenCertificates(l.disk), Journal: store, Now: time.Now()})
-		}
-		st := disk()
+		st := l.fromDisk()
 		is.Equal(st.State, ports.StateStopped)
 		is.Equal(st.MachineUID, "")
 		is.Equal(st.Site.State, ports.SiteStateRetrying) // configured, and nothing has happened yet
 
 		l.site.Script(ports.SiteRejected{})
 		l.start().stop()
-		st = disk()
+		st = l.fromDisk()
 		is.Equal(st.Site.State, ports.SiteStateRejected)
 		is.True(strings.Contains(st.Site.LastError, "MUSTER_ENROLLMENT_KEY"))
 		is.True(!st.Credential.Present)
@@ -165,7 +161,7 @@ func TestStatusFromDisk(t *testing.T) {
 		r := l.start()
 		running := r.Status()
 		r.stop()
-		st = disk()
+		st = l.fromDisk()
 		is.Equal(st.State, ports.StateStopped)
 		is.Equal(st.Site.State, ports.SiteStateEnrolled)
 		is.Equal(st.MachineUID, running.MachineUID)
@@ -175,10 +171,10 @@ func TestStatusFromDisk(t *testing.T) {
 		is.Equal(st.Relay.State, ports.RelayStateConnecting)
 
 		l.disk.Inject(memory.Faults{Load: ports.ErrUnreadable})
-		is.True(strings.Contains(disk().Blocked, "cannot be read"))
+		is.True(strings.Contains(l.fromDisk().Blocked, "cannot be read"))
 		l.settings.SiteCode, l.settings.EnrollmentKey, l.settings.APIKey = "", ports.Secret{}, ports.NewSecret("shared")
-		is.True(!disk().Credential.Present) // the shared key does not take the place of one that cannot be read
+		is.True(!l.fromDisk().Credential.Present) // the shared key does not take the place of one that cannot be read
 		l.disk.Inject(memory.Faults{})
-		is.Equal(disk().Credential.Source, ports.CredentialStored)
+		is.Equal(l.fromDisk().Credential.Source, ports.CredentialStored)
 	})
 }

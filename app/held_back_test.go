@@ -20,9 +20,7 @@ func TestNobodysWishCutsARetryAfterShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		c := newCertLife(t)
-		c.manager.OnRegister = func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
-			return ports.Answer[ports.SubmitOutcome]{Outcome: ports.IssueBusy{Reason: "it answered 429"}, RetryAfter: "3600"}
-		}
+		c.manager.OnRegister = answers(ports.IssueBusy{Reason: "it answered 429"}, "3600")
 		r := c.start()
 		for range 3 {
 			pass(time.Minute)
@@ -112,9 +110,7 @@ func TestAForcedEnrollmentIsSeenThroughThoughTheCertificateIsValid(t *testing.T)
 		synctest.Test(t, func(t *testing.T) {
 			is := is.New(t)
 			c := newCertLife(t)
-			site := newLife(t).settings
-			c.settings.ServerURL, c.settings.SiteCode, c.settings.EnrollmentKey = site.ServerURL, site.SiteCode, site.EnrollmentKey
-			c.change(func(w *app.Deps) { w.Relay = c.relay })
+			c.atSite()
 			takenIn(c)
 			c.manager.ApproveAfter = 2
 			r := c.start()

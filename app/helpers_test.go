@@ -66,15 +66,11 @@ const uuidOfThisMachine = "4c4c4544-0042-4a10-8054-b7c04f503632"
 // newLife is a fresh machine that is configured for a site, with the delays
 // that ship.
 func newLife(t *testing.T) *life {
-	server, err := url.Parse("https://enroll.example.org")
-	if err != nil {
-		t.Fatal(err)
-	}
 	return &life{
 		t: t, disk: &memory.Disk{}, site: &memory.Site{}, relay: &memory.Relay{},
 		signals: memory.Signals{SystemUUID: ports.PresentSignal(uuidOfThisMachine), Virtual: true},
 		settings: ports.Settings{
-			ServerURL: server, SiteCode: "ACME-HQ", EnrollmentKey: ports.NewSecret("cek_aaaaaaaaaaaaaaaaaaaaaaaa"),
+			ServerURL: mustParse(t, "https://enroll.example.org"), SiteCode: "ACME-HQ", EnrollmentKey: ports.NewSecret("cek_aaaaaaaaaaaaaaaaaaaaaaaa"),
 			ReenrollAfter: 24 * time.Hour, Delays: retry.Shipped(),
 		},
 		chance: func() float64 { return 0.5 },
@@ -228,6 +224,14 @@ func (s *switched) Accept(ctx context.Context, hello ports.RelayHello) error {
 	return accept(ctx, hello)
 }
 
+// stored is the API key on disk.
+func (l *life) stored() ports.Secret {
+	l.t.Helper()
+	credential, err := memory.OpenStore(l.disk).Load(l.t.Context())
+	is.New(l.t).NoErr(err)
+	return credential.Key
+}
+
 func mustParse(t *testing.T, raw string) *url.URL {
 	t.Helper()
 	u, err := url.Parse(raw)
@@ -278,6 +282,13 @@ func (c *certLife) serial() string {
 	return ""
 }
 
+// atSite configures the site too, and its relay.
+func (c *certLife) atSite() {
+	site := newLife(c.t).settings
+	c.settings.ServerURL, c.settings.SiteCode, c.settings.EnrollmentKey = site.ServerURL, site.SiteCode, site.EnrollmentKey
+	c.change(func(w *app.Deps) { w.Relay = c.relay })
+}
+
 func (c *certLife) expectCertificate(r *running, status ports.CertificateStatus, manager ports.IssuerState) {
 	c.t.Helper()
 	if st := r.Status(); st.Certificate.Status != status || st.Issuer.State != manager {
@@ -288,20 +299,25 @@ func (c *certLife) expectCertificate(r *running, status ports.CertificateStatus,
 func denyAll(c *certLife) {
 	c.manager.Manual = true
 	c.manager.OnPoll = func(_ context.Context, _ ports.IssueRequest, serve func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
-		if err := c.manager.Deny(c.manager.Requests()[0].Submit.MachineID); err != nil {
+		if err := c.manager.Deny(c.machineID()); err != nil {
 			c.t.Error(err)
 		}
 		return serve()
 	}
 }
 
-func exists(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
-	return ports.Answer[ports.SubmitOutcome]{Outcome: ports.IssueKnown{}}
+// answers is a manager that gives the same answer for ever, to registrations or
+// to polls.
+func answers(outcome ports.SubmitOutcome, retryAfter string) func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
+	return func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
+		return ports.Answer[ports.SubmitOutcome]{Outcome: outcome, RetryAfter: retryAfter}
+	}
 }
 
-func isDown(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
-	return ports.Answer[ports.SubmitOutcome]{Outcome: ports.Unavailable{Reason: "the manager is down"}}
-}
+var (
+	exists = answers(ports.IssueKnown{}, "")
+	isDown = answers(ports.Unavailable{Reason: "the manager is down"}, "")
+)
 
 // spoil damages each file in another way, and returns what they held then, by
 // path.
@@ -320,10 +336,19 @@ func (c *certLife) spoil() map[string]ports.Secret {
 	return held
 }
 
+// machineID is who registered first at the manager.
+func (c *certLife) machineID() string { return c.manager.Requests()[0].Submit.MachineID }
+
+// approve has an operator approve the host.
+func (c *certLife) approve() {
+	c.t.Helper()
+	is.New(c.t).NoErr(c.manager.Approve(c.machineID()))
+}
+
 // heals has an operator approve the host again, and expects it to serve.
 func (c *certLife) heals(r *running) {
 	c.t.Helper()
-	is.New(c.t).NoErr(c.manager.Approve(c.manager.Requests()[0].Submit.MachineID))
+	c.approve()
 	pass(7 * time.Hour)
 	r.expect(ports.StateServing)
 }
@@ -360,9 +385,7 @@ func (p provedWrong) Install(ctx context.Context, set ports.CertificateSet) erro
 
 // once runs a person's enroll command that does not wait.
 func (l *life) once() (exitcode.Code, string) {
-	var said strings.Builder
-	code := app.Enroll(l.t.Context(), l.deps(), app.EnrollOptions{Patient: true, Say: func(line string) { said.WriteString(line + "\n") }})
-	return code, said.String()
+	return l.enroll(l.t.Context(), app.EnrollOptions{Patient: true})
 }
 
 // always is a server that gives the same answer for ever.
@@ -380,7 +403,7 @@ func (l *life) enroll(ctx context.Context, o app.EnrollOptions) (exitcode.Code, 
 			l.t.Error(err)
 		}
 	}
-	if o.Wait == 0 {
+	if o.Wait == 0 && !o.Patient {
 		o.Wait = 24 * time.Hour
 	}
 	return app.Enroll(ctx, l.deps(), o), said.String()
@@ -408,11 +431,13 @@ func (c *certLife) registrations() (gaps []time.Duration) {
 	return gaps
 }
 
-func (c *certLife) fromDisk() ports.Status {
-	store := memory.OpenStore(c.disk)
-	return app.StatusFromDisk(c.t.Context(), app.Disk{
-		Settings: c.settings, Identities: store, Credentials: store, Retries: store,
-		Certificates: memory.OpenCertificates(c.disk), Journal: store, Now: time.Now(),
+// fromDisk is how the machine stands as the status command says it while no
+// agent runs.
+func (l *life) fromDisk() ports.Status {
+	store := memory.OpenStore(l.disk)
+	return app.StatusFromDisk(l.t.Context(), app.Disk{
+		Settings: l.settings, Version: "1.2.3", Hostname: "desk-17", Identities: store, Credentials: store, Retries: store,
+		Certificates: memory.OpenCertificates(l.disk), Journal: store, Now: time.Now(),
 	})
 }
 

@@ -1,7 +1,6 @@
 package app_test
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -23,9 +22,7 @@ func TestARegistrationThatIsRateLimitedWaitsForAMinuteOrAsLongAsItIsTold(t *test
 		t.Run("Retry-After "+header, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newCertLife(t)
-				c.manager.OnRegister = func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
-					return ports.Answer[ports.SubmitOutcome]{Outcome: ports.IssueBusy{Reason: "it answered 429"}, RetryAfter: header}
-				}
+				c.manager.OnRegister = answers(ports.IssueBusy{Reason: "it answered 429"}, header)
 				r := c.start()
 				defer r.stop()
 				pass(want.most)
@@ -42,12 +39,8 @@ func TestARegistrationThatIsRateLimitedWaitsForAMinuteOrAsLongAsItIsTold(t *test
 func TestAManagerThatForgetsEveryTokenIsAskedEverMoreSlowly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCertLife(t)
-		c.manager.OnPoll = func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
-			return ports.Answer[ports.SubmitOutcome]{Outcome: ports.IssueUnknown{}}
-		}
-		c.manager.OnRegister = func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
-			return ports.Answer[ports.SubmitOutcome]{Outcome: ports.IssuePending{Resume: ports.NewSecret("another-token")}}
-		}
+		c.manager.OnPoll = answers(ports.IssueUnknown{}, "")
+		c.manager.OnRegister = answers(ports.IssuePending{Resume: ports.NewSecret("another-token")}, "")
 		r := c.start()
 		defer r.stop()
 		pass(24 * time.Hour)
@@ -88,20 +81,14 @@ func TestARestartForgetsNothingThatTheManagerSaid(t *testing.T) {
 	}{
 		"conflict": {func(c *certLife) { c.manager.OnRegister = exists }, ports.IssuerStateConflict, ports.StateBlocked, 10 * time.Second},
 		"unexpected": {func(c *certLife) {
-			c.manager.OnRegister = func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
-				return ports.Answer[ports.SubmitOutcome]{Outcome: ports.IssueUnexpected{Status: 404}}
-			}
+			c.manager.OnRegister = answers(ports.IssueUnexpected{Status: 404}, "")
 		}, ports.IssuerStateUnexpected, ports.StateBlocked, 10 * time.Second},
 		"denied": {denyAll, ports.IssuerStateDenied, ports.StateBlocked, 10 * time.Second},
 		"down, with Retry-After": {func(c *certLife) {
-			c.manager.OnRegister = func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
-				return ports.Answer[ports.SubmitOutcome]{Outcome: ports.Unavailable{Reason: "it is down"}, RetryAfter: patience}
-			}
+			c.manager.OnRegister = answers(ports.Unavailable{Reason: "it is down"}, patience)
 		}, ports.IssuerStateRetrying, ports.StateEnrolling, 331 * time.Second},
 		"polled too often": {func(c *certLife) {
-			c.manager.OnPoll = func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
-				return ports.Answer[ports.SubmitOutcome]{Outcome: ports.Unavailable{Reason: "it answered 503"}, RetryAfter: patience}
-			}
+			c.manager.OnPoll = answers(ports.Unavailable{Reason: "it answered 503"}, patience)
 		}, ports.IssuerStatePending, ports.StatePending, 331 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,7 +1,6 @@
 package app_test
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -30,9 +29,7 @@ func TestABundleThatIsTooSmallForACertificateIsKeptLikeAnyOtherThatIsNoGood(t *t
 				is := is.New(t)
 				c := newCertLife(t)
 				c.disk.Inject(test.faults)
-				c.manager.OnPoll = func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
-					return ports.Answer[ports.SubmitOutcome]{Outcome: ports.IssueReceived{Received: bundleWithoutPEM}}
-				}
+				c.manager.OnPoll = answers(ports.IssueReceived{Received: bundleWithoutPEM}, "")
 				code, said := c.enroll(t.Context(), app.EnrollOptions{})
 				is.Equal(code, exitcode.Error)
 				is.Equal(len(c.disk.Rejected()), test.kept)

@@ -13,7 +13,6 @@ import (
 
 	"github.com/matryer/is"
 
-	"github.com/muster-agent/muster/adapters/memory"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -36,9 +35,7 @@ func TestAKeyRefusedForTenHoursIsKept(t *testing.T) {
 		pass(10 * time.Hour)
 		r.expect(ports.StateBlocked)
 		is.Equal(len(l.site.Requests()), 1) // no enrollment
-		stored, err := memory.OpenStore(l.disk).Load(t.Context())
-		is.NoErr(err)
-		is.True(stored.Key.Equal(key))
+		is.True(l.stored().Equal(key))
 		is.True(l.logged("credential.refused") > 20)
 
 		gate.set(nil)
@@ -130,17 +127,13 @@ func TestUnknownAgentEnrollsAgainAndKeepsTheOldKeyUntilThen(t *testing.T) {
 		for len(l.site.Requests()) < 3 {
 			pass(time.Second)
 		}
-		stored, err := memory.OpenStore(l.disk).Load(t.Context())
-		is.NoErr(err)
-		is.True(stored.Key.Equal(old))
+		is.True(l.stored().Equal(old))
 		is.True(l.relay.Dials()[len(l.relay.Dials())-1].Hello.Key.Equal(old)) // still in use
 		pass(20 * time.Minute)
 		r.expect(ports.StateConnected)
 		is.Equal(len(l.site.Requests()), 4)
 		is.True(!l.relay.Last().Hello().Key.Equal(old))
-		stored, err = memory.OpenStore(l.disk).Load(t.Context())
-		is.NoErr(err)
-		is.True(stored.Key.Equal(l.relay.Last().Hello().Key))
+		is.True(l.stored().Equal(l.relay.Last().Hello().Key))
 	})
 }
 

@@ -127,9 +127,7 @@ func TestRestartsDoNotHurry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		l := newLife(t)
-		l.site.Answer = func(context.Context, ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
-			return ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteRejected{}}
-		}
+		l.site.Answer = always(ports.SiteRejected{})
 		for range 50 {
 			r := l.start()
 			pass(1200 * time.Millisecond)
@@ -146,9 +144,7 @@ func TestCountsSurviveARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife(t)
 		l.chance = func() float64 { return 0.999 }
-		l.site.Answer = func(context.Context, ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
-			return ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteTransient{Reason: "down"}}
-		}
+		l.site.Answer = always(ports.SiteTransient{Reason: "down"})
 		r := l.start()
 		pass(time.Hour)
 		r.stop()
@@ -252,15 +248,13 @@ func TestAKeyThatCannotBeStoredIsUsedAndStoredLater(t *testing.T) {
 }
 
 func TestAStoreThatOnlyAPersonCanRepairIsNeverEnrolledOver(t *testing.T) {
-	for name, test := range map[string]struct {
-		kind error
-	}{"unreadable": {ports.ErrUnreadable}, "newer": {ports.ErrNewerFormat}} {
+	for name, kind := range map[string]error{"unreadable": ports.ErrUnreadable, "newer": ports.ErrNewerFormat} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
 				l := newLife(t)
 				l.start().stop()
-				l.disk.Inject(memory.Faults{Load: fmt.Errorf("chmod 600 agent.cak: %w", test.kind)})
+				l.disk.Inject(memory.Faults{Load: fmt.Errorf("chmod 600 agent.cak: %w", kind)})
 				r := l.start()
 				defer r.stop()
 				pass(24 * time.Hour)
@@ -320,22 +314,18 @@ func TestAnotherSiteOrServer(t *testing.T) {
 				is := is.New(t)
 				l := newLife(t)
 				l.start().stop()
-				old, err := memory.OpenStore(l.disk).Load(t.Context())
-				is.NoErr(err)
-
+				old := l.stored()
 				before := l.settings
 				change(t, &l.settings)
 				l.site.Script(ports.SiteTransient{Reason: "down"})
 				dials := len(l.relay.Dials())
 				r := l.start()
 				is.Equal(len(l.relay.Dials()), dials) // the old key is sent to nobody
-				kept, err := memory.OpenStore(l.disk).Load(t.Context())
-				is.NoErr(err)
-				is.True(kept.Key.Equal(old.Key)) // and kept
+				is.True(l.stored().Equal(old))        // and kept
 				pass(time.Minute)
 				r.expect(ports.StateConnected)
 				r.stop()
-				is.True(!l.relay.Last().Hello().Key.Equal(old.Key))
+				is.True(!l.relay.Last().Hello().Key.Equal(old))
 
 				l.settings = before // back again: the key is the other's
 				r = l.start()
