@@ -119,17 +119,9 @@ func TestAfterAForcedEnrollmentTheServiceUsesTheNewKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		l := newLife(t)
-		var gate switched
-		l.relay.Accept = gate.Accept
 		r := l.start()
 		old := l.relay.Last().Hello().Key
-		gate.set(func(_ context.Context, hello ports.RelayHello) error {
-			if hello.Key.Equal(old) {
-				return &ports.RelayRefusedError{Status: 401, Code: ports.RefusedCredentialRevoked}
-			}
-			return nil
-		})
-		l.relay.Last().Drop()
+		l.turn(refuseKey(old, ports.RefusedCredentialRevoked))
 		pass(time.Hour)
 		r.expect(ports.StateBlocked)
 		r.stop()

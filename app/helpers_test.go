@@ -32,6 +32,7 @@ type life struct {
 	disk     *memory.Disk
 	site     *memory.Site
 	relay    *memory.Relay
+	accept   atomic.Pointer[acceptFunc] // see handshake
 	signals  ports.SignalReader
 	settings ports.Settings
 	offset   atomic.Int64 // see setClock
@@ -66,7 +67,7 @@ const uuidOfThisMachine = "4c4c4544-0042-4a10-8054-b7c04f503632"
 // newLife is a fresh machine that is configured for a site, with the delays
 // that ship.
 func newLife(t *testing.T) *life {
-	return &life{
+	l := &life{
 		t: t, disk: &memory.Disk{}, site: &memory.Site{}, relay: &memory.Relay{},
 		signals: memory.Signals{SystemUUID: ports.PresentSignal(uuidOfThisMachine), Virtual: true},
 		settings: ports.Settings{
@@ -75,6 +76,13 @@ func newLife(t *testing.T) *life {
 		},
 		chance: func() float64 { return 0.5 },
 	}
+	l.relay.Accept = func(ctx context.Context, hello ports.RelayHello) error {
+		if accept := l.accept.Load(); accept != nil && *accept != nil {
+			return (*accept)(ctx, hello)
+		}
+		return nil
+	}
+	return l
 }
 
 // setClock sets the machine's wall clock ahead of virtual time.
@@ -195,33 +203,35 @@ func within(t *testing.T, what string, d, least, most time.Duration) {
 	}
 }
 
-// refuse is a relay's Accept that refuses everyone with a code.
-func refuse(code string) func(context.Context, ports.RelayHello) error {
+// acceptFunc decides a handshake, as memory.Relay has it decided.
+type acceptFunc = func(context.Context, ports.RelayHello) error
+
+// refuse refuses everyone with a code.
+func refuse(code string) acceptFunc {
 	return func(context.Context, ports.RelayHello) error {
 		return &ports.RelayRefusedError{Status: 401, Code: code}
 	}
 }
 
-// switched is a relay's Accept that can be changed while an agent runs.
-type switched struct {
-	mu     sync.Mutex
-	accept func(context.Context, ports.RelayHello) error
-}
-
-func (s *switched) set(accept func(context.Context, ports.RelayHello) error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.accept = accept
-}
-
-func (s *switched) Accept(ctx context.Context, hello ports.RelayHello) error {
-	s.mu.Lock()
-	accept := s.accept
-	s.mu.Unlock()
-	if accept == nil {
-		return nil
+// refuseKey refuses a key with a code, and accepts every other.
+func refuseKey(key ports.Secret, code string) acceptFunc {
+	return func(_ context.Context, hello ports.RelayHello) error {
+		if !hello.Key.Equal(key) {
+			return nil
+		}
+		return &ports.RelayRefusedError{Status: 401, Code: code}
 	}
-	return accept(ctx, hello)
+}
+
+// handshake decides the relay's handshakes from now on; nil accepts everyone.
+func (l *life) handshake(accept acceptFunc) {
+	l.accept.Store(&accept)
+}
+
+// turn breaks the connection to a relay that decides handshakes so from now on.
+func (l *life) turn(accept acceptFunc) {
+	l.handshake(accept)
+	l.relay.Last().Drop()
 }
 
 // stored is the API key on disk.
@@ -442,7 +452,7 @@ func (l *life) fromDisk() ports.Status {
 }
 
 // busyOnce is a relay's Accept that puts the first handshake off.
-func busyOnce(answer ports.RelayBusyError) func(context.Context, ports.RelayHello) error {
+func busyOnce(answer ports.RelayBusyError) acceptFunc {
 	var dials atomic.Int32
 	return func(context.Context, ports.RelayHello) error {
 		if dials.Add(1) == 1 {

@@ -20,12 +20,9 @@ func TestAKeyRefusedForTenHoursIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		l := newLife(t)
-		var gate switched
-		l.relay.Accept = gate.Accept
 		r := l.start()
 		key := l.relay.Last().Hello().Key
-		gate.set(refuse(""))
-		l.relay.Last().Drop()
+		l.turn(refuse(""))
 
 		pass(10 * time.Minute)
 		is.Equal(r.Status().Relay.State, ports.RelayStateRefused)
@@ -38,7 +35,7 @@ func TestAKeyRefusedForTenHoursIsKept(t *testing.T) {
 		is.True(l.stored().Equal(key))
 		is.True(l.logged("credential.refused") > 20)
 
-		gate.set(nil)
+		l.handshake(nil)
 		pass(6 * time.Minute)
 		r.expect(ports.StateConnected)
 		is.True(l.relay.Last().Hello().Key.Equal(key))
@@ -50,8 +47,6 @@ func TestRefusedForLongerThanADayEnrollmentIsTriedOncePerOperatorWait(t *testing
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		l := newLife(t)
-		var gate switched
-		l.relay.Accept = gate.Accept
 		var key atomic.Pointer[ports.Secret] // what the site gives; nil: it is down
 		first := ports.NewSecret("cak_memsite000000000001")
 		key.Store(&first)
@@ -63,9 +58,8 @@ func TestRefusedForLongerThanADayEnrollmentIsTriedOncePerOperatorWait(t *testing
 		}
 		r := l.start()
 		defer r.stop()
-		gate.set(refuse(""))
 		key.Store(nil)
-		l.relay.Last().Drop()
+		l.turn(refuse(""))
 		pass(23 * time.Hour)
 		is.Equal(len(l.site.Requests()), 1)
 		pass(25 * time.Hour)
@@ -79,7 +73,7 @@ func TestRefusedForLongerThanADayEnrollmentIsTriedOncePerOperatorWait(t *testing
 		is.True(len(l.relay.Dials())-dials >= 10) // the key is retried beside it
 
 		second := ports.NewSecret("cak_memsite000000000002")
-		gate.set(func(_ context.Context, hello ports.RelayHello) error {
+		l.handshake(func(_ context.Context, hello ports.RelayHello) error {
 			if hello.Key.Equal(second) {
 				return nil
 			}
@@ -109,19 +103,11 @@ func TestUnknownAgentEnrollsAgainAndKeepsTheOldKeyUntilThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		l := newLife(t)
-		var gate switched
-		l.relay.Accept = gate.Accept
 		r := l.start()
 		defer r.stop()
 		old := l.relay.Last().Hello().Key
-		gate.set(func(_ context.Context, hello ports.RelayHello) error {
-			if hello.Key.Equal(old) {
-				return &ports.RelayRefusedError{Status: 401, Code: ports.RefusedUnknownAgent}
-			}
-			return nil
-		})
 		l.site.Script(ports.SiteTransient{Reason: "down"}, ports.SiteCollisionPending{})
-		l.relay.Last().Drop()
+		l.turn(refuseKey(old, ports.RefusedUnknownAgent))
 		pass(4*time.Minute + 50*time.Second)
 		is.Equal(len(l.site.Requests()), 1) // not before 5 minutes are over
 		for len(l.site.Requests()) < 3 {
@@ -141,18 +127,15 @@ func TestUnknownAgentThatIsKnownAgainEnrollsNoMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		l := newLife(t)
-		var gate switched
-		l.relay.Accept = gate.Accept
 		key := ports.NewSecret("cak_memsite000000000001")
 		l.site.Script(ports.SiteEnrolledNew{Key: key})
 		l.site.Answer = always(ports.SiteRejected{}) // after that
 		r := l.start()
 		defer r.stop()
-		gate.set(refuse(ports.RefusedUnknownAgent))
-		l.relay.Last().Drop()
+		l.turn(refuse(ports.RefusedUnknownAgent))
 		pass(time.Hour)
 		r.expect(ports.StateBlocked)
-		gate.set(nil)
+		l.handshake(nil)
 		pass(7 * time.Minute)
 		r.expect(ports.StateConnected)
 		is.Equal(r.Status().Site.State, ports.SiteStateEnrolled)
@@ -166,11 +149,8 @@ func TestRevokedIsAnOperatorsDecision(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		l := newLife(t)
-		var gate switched
-		l.relay.Accept = gate.Accept
 		r := l.start()
-		gate.set(refuse(ports.RefusedCredentialRevoked))
-		l.relay.Last().Drop()
+		l.turn(refuse(ports.RefusedCredentialRevoked))
 		pass(2 * time.Minute)
 		r.expect(ports.StateConnecting)
 		pass(8 * time.Minute)
@@ -185,7 +165,7 @@ func TestRevokedIsAnOperatorsDecision(t *testing.T) {
 		r = l.start() // a restart does not forget it
 		pass(time.Second)
 		r.expect(ports.StateBlocked)
-		gate.set(nil)
+		l.handshake(nil)
 		pass(8 * time.Hour)
 		r.expect(ports.StateConnected)
 		pass(2 * time.Minute)
@@ -198,21 +178,13 @@ func TestRevokedThenUnknownEnrollsAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		l := newLife(t)
-		var gate switched
-		l.relay.Accept = gate.Accept
 		r := l.start()
 		defer r.stop()
 		old := l.relay.Last().Hello().Key
-		gate.set(refuse(ports.RefusedCredentialRevoked))
-		l.relay.Last().Drop()
+		l.turn(refuse(ports.RefusedCredentialRevoked))
 		pass(time.Hour)
 		r.expect(ports.StateBlocked)
-		gate.set(func(_ context.Context, hello ports.RelayHello) error {
-			if hello.Key.Equal(old) {
-				return &ports.RelayRefusedError{Status: 403, Code: ports.RefusedUnknownAgent}
-			}
-			return nil
-		})
+		l.handshake(refuseKey(old, ports.RefusedUnknownAgent))
 		pass(24 * time.Hour)
 		r.expect(ports.StateConnected)
 		is.Equal(len(l.site.Requests()), 2)
@@ -225,20 +197,17 @@ func TestWithSkewARefusalCountsForNothing(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
 				l := newLife(t)
-				var gate switched
-				l.relay.Accept = gate.Accept
 				r := l.start()
 				defer r.stop()
-				gate.set(func(context.Context, ports.RelayHello) error {
+				l.turn(func(context.Context, ports.RelayHello) error {
 					return &ports.RelayRefusedError{Status: 401, Code: code, ServerTime: time.Now().Add(-48 * time.Hour)}
 				})
-				l.relay.Last().Drop()
 				pass(72 * time.Hour)
 				is.Equal(len(l.site.Requests()), 1)
 				r.expect(ports.StateConnecting)
 				is.Equal(l.logged("clock.skew"), 1)
 				is.Equal(*r.Status().ClockSkew, -48*time.Hour)
-				gate.set(nil)
+				l.handshake(nil)
 				pass(6 * time.Minute)
 				r.expect(ports.StateConnected)
 			})
@@ -381,9 +350,7 @@ func TestARelayThatIsDownIsTriedWithPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		l := newLife(t)
-		var gate switched
-		l.relay.Accept = gate.Accept
-		gate.set(func(context.Context, ports.RelayHello) error { return errors.New("connection refused") })
+		l.handshake(func(context.Context, ports.RelayHello) error { return errors.New("connection refused") })
 		r := l.start()
 		defer r.stop()
 		pass(time.Hour)
@@ -394,7 +361,7 @@ func TestARelayThatIsDownIsTriedWithPatience(t *testing.T) {
 		for i := 1; i < len(dials); i++ {
 			within(t, "between two dials", dials[i].At.Sub(dials[i-1].At), time.Second, 5*time.Minute)
 		}
-		gate.set(nil)
+		l.handshake(nil)
 		pass(5 * time.Minute)
 		r.expect(ports.StateConnected)
 	})
@@ -438,12 +405,9 @@ func TestANewKeyDoesNotWaitForWhatTheOldOneWasTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		l := newLife(t)
-		var gate switched
-		l.relay.Accept = gate.Accept
 		r := l.start()
 		defer r.stop()
 		old := l.relay.Last().Hello().Key
-		gate.set(refuse(ports.RefusedUnknownAgent))
 		var busy atomic.Int32
 		l.site.Answer = func(context.Context, ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
 			if busy.Load() == 0 {
@@ -451,11 +415,11 @@ func TestANewKeyDoesNotWaitForWhatTheOldOneWasTold(t *testing.T) {
 			}
 			return ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteEnrolledAgain{Key: ports.NewSecret("cak_memsite000000000099")}}
 		}
-		l.relay.Last().Drop()
+		l.turn(refuse(ports.RefusedUnknownAgent))
 		for len(l.site.Requests()) < 2 {
 			pass(time.Second)
 		}
-		gate.set(func(_ context.Context, hello ports.RelayHello) error {
+		l.handshake(func(_ context.Context, hello ports.RelayHello) error {
 			if !hello.Key.Equal(old) {
 				return nil
 			}
