@@ -242,42 +242,32 @@ func TestAnExpiredCertificateIsEnrolledForAgain(t *testing.T) {
 }
 
 func TestNothingIsAskedWhereTheAnswerCouldNotBeStored(t *testing.T) {
-	for name, faults := range map[string]memory.Faults{
-		"the key":    {SaveKey: ports.ErrNotWritten},
-		"the note":   {SaveRetries: ports.ErrNotWritten},
-		"the record": {SavePending: ports.ErrNotWritten},
+	for name, test := range map[string]struct {
+		faults   memory.Faults
+		requests int // meanwhile
+	}{
+		"the key":    {memory.Faults{SaveKey: ports.ErrNotWritten}, 0},
+		"the note":   {memory.Faults{SaveRetries: ports.ErrNotWritten}, 0},
+		"the record": {memory.Faults{SavePending: ports.ErrNotWritten}, 0},
+		"the bundle": {memory.Faults{ReserveBundle: ports.ErrNotWritten}, 1}, // registered, and not polled
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
 				c := newCertLife(t)
-				c.disk.Inject(faults)
+				c.disk.Inject(test.faults)
 				r := c.start()
 				defer r.stop()
 				pass(time.Hour)
 				r.expect(ports.StateEnrolling)
-				is.Equal(len(c.manager.Requests()), 0)
+				is.Equal(len(c.manager.Requests()), test.requests)
 				c.disk.Inject(memory.Faults{})
 				pass(6 * time.Minute)
 				r.expect(ports.StateServing)
+				is.Equal(c.manager.Count(memory.Register), 1)
 			})
 		})
 	}
-	t.Run("the bundle", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			is := is.New(t)
-			c := newCertLife(t)
-			c.disk.Inject(memory.Faults{ReserveBundle: ports.ErrNotWritten})
-			r := c.start()
-			defer r.stop()
-			pass(time.Hour)
-			is.Equal(c.manager.Count(memory.Poll), 0)
-			c.disk.Inject(memory.Faults{})
-			pass(6 * time.Minute)
-			r.expect(ports.StateServing)
-			is.Equal(c.manager.Count(memory.Register), 1)
-		})
-	})
 }
 
 func TestABundleThatCannotBeStoredAtFirstIsNotLost(t *testing.T) {
@@ -373,6 +363,7 @@ func TestFilesDamagedWhileTheAgentRunsAreReplacedAndTheGoodOneServesOn(t *testin
 	})
 }
 
+// Until then it is sent to no other manager either.
 func TestATokenIsKeptUntilAnotherManagerHasGivenOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
@@ -383,12 +374,15 @@ func TestATokenIsKeptUntilAnotherManagerHasGivenOne(t *testing.T) {
 		working := c.manager.OnRegister
 		c.manager.OnRegister = isDown
 		c.settings.ManagerURL = mustParse(t, "https://typo.example.org")
+		registrations, polls := c.manager.Count(memory.Register), c.manager.Count(memory.Poll)
 		r := c.start()
 		pass(time.Hour)
 		r.stop()
+		is.True(c.manager.Count(memory.Register) > registrations)
+		is.Equal(c.manager.Count(memory.Poll), polls)
 		c.manager.OnRegister = working
 		c.settings.ManagerURL = mustParse(t, here.String()+"/api/v1/") // the same one
-		registrations := c.manager.Count(memory.Register)
+		registrations = c.manager.Count(memory.Register)
 		r = c.start()
 		defer r.stop()
 		c.approve()

@@ -53,19 +53,24 @@ func TestEnrollCommandThatDoesNotWaitAsksTheSiteOnce(t *testing.T) {
 	}
 }
 
-func TestEnrollCommandThatIsToWaitGoesOnStoringWhatItReceived(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
-		c.disk.Inject(memory.Faults{SaveBundle: ports.ErrNotWritten})
-		go func() {
-			time.Sleep(time.Hour)
-			c.disk.Inject(memory.Faults{})
-		}()
-		code, _ := c.enroll(t.Context(), app.EnrollOptions{})
-		is.Equal(code, exitcode.Clean)
-		is.True(c.logged("enroll.retry") > 5)
-	})
+func TestEnrollCommandGoesOnStoringWhatItReceived(t *testing.T) {
+	for name, options := range map[string]app.EnrollOptions{
+		"however short its patience": {Wait: time.Second, Patient: true},
+		"as long as it is to wait":   {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				c := newCertLife(t)
+				c.disk.Inject(memory.Faults{SaveBundle: ports.ErrNotWritten})
+				time.AfterFunc(time.Hour, func() { c.disk.Inject(memory.Faults{}) })
+				code, _ := c.enroll(t.Context(), options)
+				is.Equal(code, exitcode.Clean)
+				is.True(c.logged("enroll.retry") > 5)
+				is.Equal(c.manager.Count(memory.Register), 1)
+			})
+		})
+	}
 }
 
 func TestEnrollCommandThatDoesNotWaitAsksTheManagerOnce(t *testing.T) {

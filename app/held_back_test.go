@@ -126,23 +126,6 @@ func TestAForcedEnrollmentIsSeenThroughThoughTheCertificateIsValid(t *testing.T)
 	})
 }
 
-func TestABundleIsKeptHoweverShortThePersonsPatience(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
-		c.disk.Inject(memory.Faults{SaveBundle: ports.ErrNotWritten})
-		go func() {
-			time.Sleep(time.Hour)
-			c.disk.Inject(memory.Faults{})
-		}()
-		code, said := c.enroll(t.Context(), app.EnrollOptions{Wait: time.Second, Patient: true})
-		if code != exitcode.Clean {
-			t.Errorf("code %d:\n%s", code, said)
-		}
-		is.Equal(c.manager.Count(memory.Register), 1)
-	})
-}
-
 func TestARelayThatIsBusyAfterItRefusedIsStillShownAsRefusing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

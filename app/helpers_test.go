@@ -545,25 +545,3 @@ func (l *life) supervise(s *told) *told {
 	l.change(func(w *app.Deps) { w.Supervisor = s })
 	return s
 }
-
-// blockedSite hangs, whatever its context says, while it is shut.
-type blockedSite struct {
-	*memory.Site
-	shut *atomic.Pointer[chan struct{}]
-}
-
-func (b blockedSite) Enroll(ctx context.Context, request ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
-	if shut := b.shut.Load(); shut != nil {
-		<-*shut
-	}
-	return b.Site.Enroll(ctx, request)
-}
-
-// watchful is a supervisor that gives up an agent that does not report.
-type watchful struct {
-	unsupervised.Supervisor
-	fed atomic.Int64
-}
-
-func (w *watchful) WatchdogInterval() time.Duration { return 10 * time.Second }
-func (w *watchful) Alive() error                    { w.fed.Add(1); return nil }

@@ -73,12 +73,7 @@ func TestRefusedForLongerThanADayEnrollmentIsTriedOncePerOperatorWait(t *testing
 		is.True(len(l.relay.Dials())-dials >= 10) // the key is retried beside it
 
 		second := ports.NewSecret("cak_memsite000000000002")
-		l.handshake(func(_ context.Context, hello ports.RelayHello) error {
-			if hello.Key.Equal(second) {
-				return nil
-			}
-			return &ports.RelayRefusedError{Status: 401}
-		})
+		l.handshake(refuseKey(first, ""))
 		key.Store(&second)
 		pass(8 * time.Hour)
 		r.expect(ports.StateConnected)

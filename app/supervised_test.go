@@ -91,24 +91,24 @@ func TestTheSupervisorIsToldWhatIsWaitedFor(t *testing.T) {
 
 func TestAPartThatHangsIsSeenByTheWatchdog(t *testing.T) {
 	for name, test := range map[string]struct {
-		shut func(l *life, site *atomic.Pointer[chan struct{}], free chan struct{}) // before the start
-		hang func(l *life, site *atomic.Pointer[chan struct{}], free chan struct{}) // after it
-		part string
+		before func(l *life, shut *atomic.Bool, free chan struct{}) // the start
+		after  func(l *life, shut *atomic.Bool)
+		part   string
 	}{
 		"the first enrollment": {
-			shut: func(_ *life, site *atomic.Pointer[chan struct{}], free chan struct{}) { site.Store(&free) },
-			part: "site enrollment",
+			before: func(_ *life, shut *atomic.Bool, _ chan struct{}) { shut.Store(true) },
+			part:   "site enrollment",
 		},
 		"a later enrollment": {
-			hang: func(l *life, site *atomic.Pointer[chan struct{}], free chan struct{}) {
+			after: func(l *life, shut *atomic.Bool) {
 				pass(48 * time.Hour)
-				site.Store(&free)
+				shut.Store(true)
 				l.relay.Last().Push(ports.RelayFrame{Type: ports.FrameReenroll})
 			},
 			part: "site enrollment",
 		},
 		"the relay": {
-			shut: func(l *life, _ *atomic.Pointer[chan struct{}], free chan struct{}) {
+			before: func(l *life, _ *atomic.Bool, free chan struct{}) {
 				l.relay.Accept = func(context.Context, ports.RelayHello) error { <-free; return nil }
 				l.site.Script(ports.SiteCollisionPending{}) // until then it waits for a key
 			},
@@ -119,15 +119,21 @@ func TestAPartThatHangsIsSeenByTheWatchdog(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
 				l := newLife(t)
-				site, free := new(atomic.Pointer[chan struct{}]), make(chan struct{})
-				l.change(func(w *app.Deps) { w.Site = blockedSite{l.site, site} })
+				var shut atomic.Bool // the site hangs, whatever its context says, until it is free
+				free := make(chan struct{})
+				l.site.Answer = func(context.Context, ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
+					if shut.Load() {
+						<-free
+					}
+					return ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteEnrolledAgain{Key: ports.NewSecret("cak_memsite000000000001")}}
+				}
 				s := l.supervise(&told{watchdog: 30 * time.Second})
-				if test.shut != nil {
-					test.shut(l, site, free)
+				if test.before != nil {
+					test.before(l, &shut, free)
 				}
 				r := l.start()
-				if test.hang != nil {
-					test.hang(l, site, free)
+				if test.after != nil {
+					test.after(l, &shut)
 				}
 				pass(2 * time.Minute)
 				is.True(s.fedSince(2*time.Minute) >= 4) // at the start, then every 30 s
@@ -179,6 +185,10 @@ func TestAnAgentThatWaitsFeedsTheWatchdog(t *testing.T) {
 					t.Errorf("it was fed %d times in two days", n)
 				}
 				r.stop()
+				pass(time.Hour)
+				if n := s.fedSince(time.Hour); n != 0 {
+					t.Errorf("it was fed %d times after it had stopped", n)
+				}
 			})
 		})
 	}
