@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/matryer/is"
@@ -18,9 +17,7 @@ import (
 )
 
 func TestAHostGetsItsCertificateAndKeepsIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.manager.ApproveAfter = 3
 		const lifetime = 9 * 24 * time.Hour // the files are looked at every hour of it
 		c.manager.Lifetime = lifetime
@@ -51,7 +48,6 @@ func TestAHostGetsItsCertificateAndKeepsIt(t *testing.T) {
 		r.stop()
 
 		r = c.start() // a restart changes nothing
-		defer r.stop()
 		r.expect(ports.StateServing)
 		is.Equal(c.manager.Count(memory.Register), 1)
 		is.Equal(c.manager.Count(memory.Renew), renewals)
@@ -59,9 +55,7 @@ func TestAHostGetsItsCertificateAndKeepsIt(t *testing.T) {
 }
 
 func TestAWaitForApprovalSurvivesRestarts(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.manager.Manual = true
 		for range 10 {
 			r := c.start()
@@ -70,7 +64,6 @@ func TestAWaitForApprovalSurvivesRestarts(t *testing.T) {
 			r.stop()
 		}
 		r := c.start()
-		defer r.stop()
 		is.Equal(c.manager.Count(memory.Register), 1)
 		polls := r.Status().Issuer.Polls
 		is.True(polls >= 90 && polls <= 130) // counted on
@@ -83,13 +76,10 @@ func TestAWaitForApprovalSurvivesRestarts(t *testing.T) {
 }
 
 func TestPollsUsedUpBeginAnotherRoundWithTheSameToken(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.manager.Manual = true
 		c.settings.MaxPollAttempts = 5
 		r := c.start()
-		defer r.stop()
 		pass(2 * time.Hour)
 		r.expect(ports.StatePending)
 		is.Equal(c.manager.Count(memory.Register), 1)
@@ -98,12 +88,9 @@ func TestPollsUsedUpBeginAnotherRoundWithTheSameToken(t *testing.T) {
 }
 
 func TestDeniedIsShownAndRegistersAgainAfterAnOperatorsWait(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.manager.Manual = true
 		r := c.start()
-		defer r.stop()
 		is.NoErr(c.manager.Deny(c.machineID()))
 		pass(2 * time.Minute)
 		r.expect(ports.StateBlocked)
@@ -116,12 +103,9 @@ func TestDeniedIsShownAndRegistersAgainAfterAnOperatorsWait(t *testing.T) {
 }
 
 func TestATokenThatIsNotKnownRegistersAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.manager.Manual = true
 		r := c.start()
-		defer r.stop()
 		is.NoErr(c.manager.Remove(c.machineID()))
 		pass(3 * time.Minute)
 		is.Equal(c.manager.Count(memory.Register), 2)
@@ -130,15 +114,12 @@ func TestATokenThatIsNotKnownRegistersAgain(t *testing.T) {
 }
 
 func TestAHostThatTheManagerKnowsIsAConflict(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		r := c.start()
 		r.expect(ports.StateServing)
 		r.stop()
 		c.disk.AlterCertificates(func(f *ports.FoundSet) { f.Server.PEM = f.Server.PEM[:100] })
 		r = c.start()
-		defer r.stop()
 		c.expectCertificate(r, ports.CertCorrupt, ports.IssuerStateConflict)
 		r.expect(ports.StateBlocked)
 		is.True(strings.Contains(r.Status().Issuer.LastError, "remove or re-approve"))
@@ -152,22 +133,17 @@ func TestAHostThatTheManagerKnowsIsAConflict(t *testing.T) {
 }
 
 func TestAManagerThatIgnoresTheCSR(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, _ *is.I, c *certLife) {
 		c.manager.IgnoreCSR = true
 		r := c.start()
-		defer r.stop()
 		r.expect(ports.StateServing)
 	})
 }
 
 func TestAManagerThatDoesNotRenewIsRegisteredAtAgainWhileTheCertificateServes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.manager.NoRenew = true
 		r := c.start()
-		defer r.stop()
 		first := c.serial()
 		pass(61 * 24 * time.Hour)
 		// The host exists: an operator must re-approve it, and there is time.
@@ -186,9 +162,7 @@ func TestAManagerThatDoesNotRenewIsRegisteredAtAgainWhileTheCertificateServes(t 
 }
 
 func TestAManagerThatIsDown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.manager.Lifetime = 9 * 24 * time.Hour // each try costs a key
 		var down atomic.Bool
 		c.manager.OnRegister = func(_ context.Context, _ ports.IssueRequest, serve func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
@@ -205,7 +179,6 @@ func TestAManagerThatIsDown(t *testing.T) {
 		}
 		down.Store(true)
 		r := c.start()
-		defer r.stop()
 		pass(time.Hour)
 		r.expect(ports.StateEnrolling)
 		registrations := c.manager.Requests()
@@ -228,14 +201,11 @@ func TestAManagerThatIsDown(t *testing.T) {
 }
 
 func TestAnExpiredCertificateIsEnrolledForAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.start().stop()
 		is.NoErr(c.manager.Remove(c.machineID()))
 		pass(100 * 24 * time.Hour) // switched off for longer than it is valid
 		r := c.start()
-		defer r.stop()
 		r.expect(ports.StateServing)
 		is.Equal(c.manager.Count(memory.Register), 2)
 	})
@@ -252,12 +222,9 @@ func TestNothingIsAskedWhereTheAnswerCouldNotBeStored(t *testing.T) {
 		"the bundle": {memory.Faults{ReserveBundle: ports.ErrNotWritten}, 1}, // registered, and not polled
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				c := newCertLife(t)
+			liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 				c.disk.Inject(test.faults)
 				r := c.start()
-				defer r.stop()
 				pass(time.Hour)
 				r.expect(ports.StateEnrolling)
 				is.Equal(len(c.manager.Requests()), test.requests)
@@ -271,12 +238,9 @@ func TestNothingIsAskedWhereTheAnswerCouldNotBeStored(t *testing.T) {
 }
 
 func TestABundleThatCannotBeStoredAtFirstIsNotLost(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.disk.Inject(memory.Faults{SaveBundle: ports.ErrNotWritten})
 		r := c.start()
-		defer r.stop()
 		pass(time.Hour)
 		c.disk.Inject(memory.Faults{})
 		pass(6 * time.Minute)
@@ -286,14 +250,11 @@ func TestABundleThatCannotBeStoredAtFirstIsNotLost(t *testing.T) {
 }
 
 func TestCertificatesPlacedByHandAreServedAndNotRenewed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.start().stop() // from a manager
 		c.settings.ManagerURL = nil
 		c.change(func(w *app.Deps) { w.Issuer, w.Revocations = nil, nil })
 		r := c.start()
-		defer r.stop()
 		r.expect(ports.StateServing)
 		is.Equal(r.Status().Issuer.State, ports.IssuerStateNotConfigured)
 		c.disk.AlterCertificates(func(f *ports.FoundSet) { f.CRL.PEM = []byte("no list") })
@@ -307,24 +268,19 @@ func TestCertificatesPlacedByHandAreServedAndNotRenewed(t *testing.T) {
 }
 
 func TestValidFilesCountAsEnrolled(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.start().stop()
 		registrations := c.manager.Count(memory.Register)
 		c.disk.Remove(memory.Pending)
 		r := c.start()
-		defer r.stop()
 		r.expect(ports.StateServing)
 		is.Equal(c.manager.Count(memory.Register), registrations)
 	})
 }
 
 func TestTheRevocationListIsFetchedEveryDay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCertLife(t)
-		r := c.start()
-		defer r.stop()
+	liveAtManager(t, func(t *testing.T, _ *is.I, c *certLife) {
+		c.start()
 		pass(30 * 24 * time.Hour)
 		if n := c.manager.Count(memory.CRL); n < 29 || n > 70 {
 			t.Errorf("fetched %d times in 30 days", n)
@@ -333,11 +289,8 @@ func TestTheRevocationListIsFetchedEveryDay(t *testing.T) {
 }
 
 func TestARevokedCertificateIsNotServed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		r := c.start()
-		defer r.stop()
 		r.expect(ports.StateServing)
 		is.NoErr(c.manager.Revoke(c.machineID()))
 		pass(25 * time.Hour)
@@ -348,11 +301,8 @@ func TestARevokedCertificateIsNotServed(t *testing.T) {
 }
 
 func TestFilesDamagedWhileTheAgentRunsAreReplacedAndTheGoodOneServesOn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		r := c.start()
-		defer r.stop()
 		serial := c.serial()
 		c.disk.AlterCertificates(func(f *ports.FoundSet) { f.Server.PEM = nil })
 		pass(2 * time.Hour)
@@ -365,9 +315,7 @@ func TestFilesDamagedWhileTheAgentRunsAreReplacedAndTheGoodOneServesOn(t *testin
 
 // Until then it is sent to no other manager either.
 func TestATokenIsKeptUntilAnotherManagerHasGivenOne(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.manager.Manual = true
 		c.start().stop()
 		here := c.settings.ManagerURL
@@ -384,7 +332,6 @@ func TestATokenIsKeptUntilAnotherManagerHasGivenOne(t *testing.T) {
 		c.settings.ManagerURL = mustParse(t, here.String()+"/api/v1/") // the same one
 		registrations = c.manager.Count(memory.Register)
 		r = c.start()
-		defer r.stop()
 		c.approve()
 		pass(5 * time.Minute)
 		r.expect(ports.StateServing)
@@ -393,12 +340,9 @@ func TestATokenIsKeptUntilAnotherManagerHasGivenOne(t *testing.T) {
 }
 
 func TestRenewFrameRenewsBeforeItIsDue(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.atSite()
 		r := c.start()
-		defer r.stop()
 		r.expect(ports.StateConnected)
 		first := c.serial()
 		c.relay.Last().Push(ports.RelayFrame{Type: ports.FrameRenewCertificates})
@@ -429,8 +373,7 @@ func TestEnrollCommandAtAManager(t *testing.T) {
 		"enrolled before": {func(c *certLife) { c.enroll(c.t.Context(), app.EnrollOptions{}) }, app.EnrollOptions{}, exitcode.Clean, "valid until"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c := newCertLife(t)
+			liveAtManager(t, func(t *testing.T, _ *is.I, c *certLife) {
 				test.prepare(c)
 				code, said := c.enroll(t.Context(), test.options)
 				if code != test.code || !strings.Contains(said, test.says) {
@@ -443,9 +386,7 @@ func TestEnrollCommandAtAManager(t *testing.T) {
 
 // An issuer may hand its CA certificates out apart from the certificate.
 func TestAnIssuerThatHandsItsCAOutApart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.manager.CAApart = true
 		var away atomic.Bool
 		away.Store(true)
@@ -460,7 +401,6 @@ func TestAnIssuerThatHandsItsCAOutApart(t *testing.T) {
 		polls := c.manager.Count(memory.Poll)
 		r.stop()
 		r = c.start()
-		defer r.stop()
 		away.Store(false)
 		pass(10 * time.Minute)
 		c.expectCertificate(r, ports.CertValid, ports.IssuerStateApproved)

@@ -3,19 +3,15 @@ package app_test
 import (
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/matryer/is"
 )
 
 func TestACertificateThatIsNotThereHasNoDates(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.manager.ApproveAfter = 2
-		r := c.start()
-		defer r.stop()
+		c.start()
 		is.Equal(c.logged("certs.status"), 1)
 		for _, attr := range []string{"not_after", "renew_at", "serial"} {
 			is.True(!strings.Contains(c.log.String(), attr))

@@ -9,7 +9,6 @@ import (
 	"encoding/pem"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/matryer/is"
@@ -31,9 +30,7 @@ func TestDamagedCertificateFilesAreKeptBesideWhatReplacesThem(t *testing.T) {
 		"stopped before the last step": {DropPrevious: ports.ErrNotWritten},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				c := newCertLife(t)
+			liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 				c.start().stop()
 				held := c.spoil()
 				r := c.start()
@@ -46,7 +43,6 @@ func TestDamagedCertificateFilesAreKeptBesideWhatReplacesThem(t *testing.T) {
 				r.stop() // as good as a crash: memory is lost, and what is stored stays
 				c.disk.Inject(memory.Faults{})
 				r = c.start()
-				defer r.stop()
 				pass(time.Hour)
 				r.expect(ports.StateServing)
 				pass(25 * time.Hour) // a revocation list too
@@ -58,9 +54,7 @@ func TestDamagedCertificateFilesAreKeptBesideWhatReplacesThem(t *testing.T) {
 }
 
 func TestADamagedFileIsNotLostWithASetThatDoesNotProveItself(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.start().stop()
 		broken := true
 		c.change(func(w *app.Deps) { w.Certificates = provedWrong{w.Certificates, &broken} })
@@ -72,7 +66,6 @@ func TestADamagedFileIsNotLostWithASetThatDoesNotProveItself(t *testing.T) {
 			before = *f
 		})
 		r := c.start()
-		defer r.stop()
 		for range 5 { // more than the copies that are kept
 			pass(time.Minute)
 			c.approve()
@@ -108,12 +101,10 @@ func TestOnlyWhatIsDamagedIsSetAside(t *testing.T) {
 		"the key is another's": func(f *ports.FoundSet) { f.Key.PEM = other },
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c := newCertLife(t)
+			liveAtManager(t, func(t *testing.T, _ *is.I, c *certLife) {
 				c.start().stop()
 				c.disk.AlterCertificates(alter)
 				r := c.start()
-				defer r.stop()
 				pass(time.Minute)
 				c.heals(r)
 				c.keeps(nil)
@@ -121,15 +112,13 @@ func TestOnlyWhatIsDamagedIsSetAside(t *testing.T) {
 		})
 	}
 	t.Run("it is renewed, or has expired", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			c := newCertLife(t)
+		liveAtManager(t, func(t *testing.T, _ *is.I, c *certLife) {
 			c.manager.Lifetime = 9 * 24 * time.Hour // the files are looked at every hour of it
 			r := c.start()
 			pass(20 * 24 * time.Hour)
 			r.stop()
 			pass(20 * 24 * time.Hour)
 			r = c.start()
-			defer r.stop()
 			pass(time.Minute)
 			c.heals(r)
 			c.keeps(nil)
@@ -138,9 +127,7 @@ func TestOnlyWhatIsDamagedIsSetAside(t *testing.T) {
 }
 
 func TestADamagedRevocationListIsKeptBesideTheNextOne(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		var well atomic.Bool
 		c.manager.OnCRL = func(_ context.Context, serve func() ports.Answer[ports.RevocationOutcome]) ports.Answer[ports.RevocationOutcome] {
 			if well.Load() {
@@ -160,7 +147,6 @@ func TestADamagedRevocationListIsKeptBesideTheNextOne(t *testing.T) {
 			return answer
 		}
 		r := c.start()
-		defer r.stop()
 		r.expect(ports.StateServing)
 		held := map[string]ports.Secret{}
 		c.disk.AlterCertificates(func(f *ports.FoundSet) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/matryer/is"
@@ -37,9 +36,7 @@ func TestEnrollCommandThatDoesNotWaitAsksTheSiteOnce(t *testing.T) {
 		}, exitcode.Clean, "the key is stored", 29 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				l := newLife(t)
+			live(t, func(t *testing.T, is *is.I, l *life) {
 				l.site.Answer = test.answer
 				began := time.Now()
 				code, said := l.once()
@@ -59,9 +56,7 @@ func TestEnrollCommandGoesOnStoringWhatItReceived(t *testing.T) {
 		"as long as it is to wait":   {},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				c := newCertLife(t)
+			liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 				c.disk.Inject(memory.Faults{SaveBundle: ports.ErrNotWritten})
 				time.AfterFunc(time.Hour, func() { c.disk.Inject(memory.Faults{}) })
 				code, _ := c.enroll(t.Context(), options)
@@ -90,9 +85,7 @@ func TestEnrollCommandThatDoesNotWaitAsksTheManagerOnce(t *testing.T) {
 		"conflict": {func(c *certLife) { c.manager.OnRegister = exists }, exitcode.Error, "remove or re-approve", 1, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				c := newCertLife(t)
+			liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 				test.prepare(c)
 				began := time.Now()
 				code, said := c.once()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/matryer/is"
@@ -71,9 +70,7 @@ func TestEnrollCommand(t *testing.T) {
 		}, app.EnrollOptions{}, exitcode.Clean, "the key is stored", 2, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				l := newLife(t)
+			live(t, func(t *testing.T, is *is.I, l *life) {
 				test.prepare(l)
 				began := time.Now()
 				code, said := l.enroll(t.Context(), test.options)
@@ -100,9 +97,7 @@ func TestEnrollCommandStopped(t *testing.T) {
 		"during a request": {memory.SilentSite, exitcode.Clean},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				l := newLife(t)
+			live(t, func(t *testing.T, is *is.I, l *life) {
 				l.site.Answer = test.answer
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 				defer cancel()
@@ -116,9 +111,7 @@ func TestEnrollCommandStopped(t *testing.T) {
 }
 
 func TestAfterAForcedEnrollmentTheServiceUsesTheNewKey(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		r := l.start()
 		old := l.relay.Last().Hello().Key
 		l.turn(refuseKey(old, ports.RefusedCredentialRevoked))
@@ -128,15 +121,12 @@ func TestAfterAForcedEnrollmentTheServiceUsesTheNewKey(t *testing.T) {
 		code, _ := l.enroll(t.Context(), app.EnrollOptions{Force: true})
 		is.Equal(code, exitcode.Clean)
 		r = l.start()
-		defer r.stop()
 		r.expect(ports.StateConnected)
 	})
 }
 
 func TestStatusFromDisk(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		st := l.fromDisk()
 		is.Equal(st.State, ports.StateStopped)
 		is.Equal(st.MachineUID, "")

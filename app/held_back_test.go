@@ -5,7 +5,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/matryer/is"
@@ -17,9 +16,7 @@ import (
 )
 
 func TestNobodysWishCutsARetryAfterShort(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.manager.OnRegister = answers(ports.IssueBusy{Reason: "it answered 429"}, "3600")
 		r := c.start()
 		for range 3 {
@@ -32,7 +29,6 @@ func TestNobodysWishCutsARetryAfterShort(t *testing.T) {
 		is.Equal(c.manager.Count(memory.Register), 1)
 		r.stop()
 		r = c.start()
-		defer r.stop()
 		pass(time.Minute)
 		_, err := r.status.RenewCertificates(t.Context())
 		is.NoErr(err)
@@ -43,9 +39,7 @@ func TestNobodysWishCutsARetryAfterShort(t *testing.T) {
 }
 
 func TestARestartDoesNotForgetTheRetryAfterOfARenewal(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		var busy atomic.Bool
 		c.manager.OnRenew = func(_ context.Context, _ []byte, serve func() ports.Answer[ports.RenewOutcome]) ports.Answer[ports.RenewOutcome] {
 			if busy.Load() {
@@ -70,7 +64,6 @@ func TestARestartDoesNotForgetTheRetryAfterOfARenewal(t *testing.T) {
 		is.Equal(c.manager.Count(memory.Renew), 1)
 		busy.Store(false)
 		r = c.start()
-		defer r.stop()
 		pass(67 * time.Minute)
 		is.Equal(c.manager.Count(memory.Renew), 2)
 		is.True(c.serial() != first)
@@ -91,9 +84,7 @@ func TestAForcedEnrollmentIsSeenThroughThoughTheCertificateIsValid(t *testing.T)
 		}
 	}
 	t.Run("by a person", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			is := is.New(t)
-			c := newCertLife(t)
+		liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 			takenIn(c)
 			code, _ := c.enroll(t.Context(), app.EnrollOptions{})
 			is.Equal(code, exitcode.Clean)
@@ -107,14 +98,11 @@ func TestAForcedEnrollmentIsSeenThroughThoughTheCertificateIsValid(t *testing.T)
 		})
 	})
 	t.Run("by the relay", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			is := is.New(t)
-			c := newCertLife(t)
+		liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 			c.atSite()
 			takenIn(c)
 			c.manager.ApproveAfter = 2
-			r := c.start()
-			defer r.stop()
+			c.start()
 			pass(5 * time.Minute)
 			first := c.serial()
 			is.True(first != "")
@@ -127,9 +115,7 @@ func TestAForcedEnrollmentIsSeenThroughThoughTheCertificateIsValid(t *testing.T)
 }
 
 func TestARelayThatIsBusyAfterItRefusedIsStillShownAsRefusing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		var busy atomic.Bool
 		l.relay.Accept = func(context.Context, ports.RelayHello) error {
 			if busy.Load() {
@@ -145,7 +131,6 @@ func TestARelayThatIsBusyAfterItRefusedIsStillShownAsRefusing(t *testing.T) {
 		pass(10 * time.Minute)
 		r.stop()
 		r = l.start()
-		defer r.stop()
 		pass(time.Minute)
 		r.expect(ports.StateBlocked)
 		is.Equal(r.Status().Relay.State, ports.RelayStateRefused)

@@ -85,6 +85,12 @@ func newLife(t *testing.T) *life {
 	return l
 }
 
+// live tells the life of a machine that is configured for a site.
+func live(t *testing.T, tell func(t *testing.T, is *is.I, l *life)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { tell(t, is.New(t), newLife(t)) })
+}
+
 // setClock sets the machine's wall clock ahead of virtual time.
 func (l *life) setClock(ahead time.Duration) { l.offset.Store(int64(ahead)) }
 
@@ -122,19 +128,22 @@ func (l *life) deps() app.Deps {
 
 // running is an agent between start and stop.
 type running struct {
-	l      *life
-	status memory.StatusEndpoint
-	cancel context.CancelFunc
-	done   chan error
+	l       *life
+	status  memory.StatusEndpoint
+	cancel  context.CancelFunc
+	done    chan error
+	stopped bool
 }
 
-// start starts an agent and lets it come to rest.
+// start starts an agent and lets it come to rest. It is stopped at the end of
+// the test, unless the test stops it.
 func (l *life) start() *running {
 	ctx, cancel := context.WithCancel(l.t.Context())
 	r := &running{l: l, cancel: cancel, done: make(chan error, 1)}
 	d := l.deps()
 	d.StatusServer = &r.status
 	go func() { r.done <- app.New(d).Run(ctx) }()
+	l.t.Cleanup(r.stop)
 	synctest.Wait()
 	return r
 }
@@ -150,6 +159,10 @@ func (r *running) Status() ports.Status {
 // stop tells the agent to stop; it must do so in no time.
 func (r *running) stop() {
 	r.l.t.Helper()
+	if r.stopped {
+		return
+	}
+	r.stopped = true
 	began := time.Now()
 	r.cancel()
 	if err := <-r.done; err != nil {
@@ -274,6 +287,12 @@ func newCertLife(t *testing.T) *certLife {
 		w.Certificates, w.Journal = memory.OpenCertificates(l.disk), store
 	})
 	return c
+}
+
+// liveAtManager tells the life of one that is configured for a manager.
+func liveAtManager(t *testing.T, tell func(t *testing.T, is *is.I, c *certLife)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { tell(t, is.New(t), newCertLife(t)) })
 }
 
 // present is how the manager's client presents the certificate in use.
@@ -419,11 +438,11 @@ func (l *life) enroll(ctx context.Context, o app.EnrollOptions) (exitcode.Code, 
 	return app.Enroll(ctx, l.deps(), o), said.String()
 }
 
-// forgetting is a life whose enrollment key is to be forgotten.
-func forgetting(t *testing.T) (*life, *memory.KeyPlace) {
-	l, key := newLife(t), new(memory.KeyPlace)
+// forgets has the enrollment key forgotten by the starts that follow.
+func (l *life) forgets() *memory.KeyPlace {
+	key := new(memory.KeyPlace)
 	l.change(func(w *app.Deps) { w.EnrollmentKey = key })
-	return l, key
+	return key
 }
 
 // registrations are the times between those that the manager got.

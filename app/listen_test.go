@@ -2,7 +2,6 @@ package app_test
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/matryer/is"
@@ -12,15 +11,12 @@ import (
 )
 
 func TestListeningIsLoggedOnlyAfterTheBind(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		const addr = "127.0.0.1:12443"
-		c := newCertLife(t)
 		c.settings.ListenAddr = addr
 		c.change(func(w *app.Deps) { w.Listener = &c.listener })
 		c.listener.Take(addr, true)
 		r := c.start()
-		defer r.stop()
 		pass(time.Hour)
 		r.expect(ports.StateBlocked)
 		is.True(c.logged("listener.failed") > 5)

@@ -3,7 +3,6 @@ package app_test
 import (
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/matryer/is"
@@ -20,11 +19,9 @@ func TestARegistrationThatIsRateLimitedWaitsForAMinuteOrAsLongAsItIsTold(t *test
 		"300": {5 * time.Minute, 331 * time.Second},
 	} {
 		t.Run("Retry-After "+header, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c := newCertLife(t)
+			liveAtManager(t, func(t *testing.T, _ *is.I, c *certLife) {
 				c.manager.OnRegister = answers(ports.IssueBusy{Reason: "it answered 429"}, header)
-				r := c.start()
-				defer r.stop()
+				c.start()
 				pass(want.most)
 				gaps := c.registrations()
 				if len(gaps) == 0 {
@@ -37,12 +34,10 @@ func TestARegistrationThatIsRateLimitedWaitsForAMinuteOrAsLongAsItIsTold(t *test
 }
 
 func TestAManagerThatForgetsEveryTokenIsAskedEverMoreSlowly(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, _ *is.I, c *certLife) {
 		c.manager.OnPoll = answers(ports.IssueUnknown{}, "")
 		c.manager.OnRegister = answers(ports.IssuePending{Resume: ports.NewSecret("another-token")}, "")
-		r := c.start()
-		defer r.stop()
+		c.start()
 		pass(24 * time.Hour)
 		// 5 minutes is the most that class transient waits, 2.5 the mean of it.
 		if n := c.manager.Count(memory.Register); n < 250 || n > 900 {
@@ -52,14 +47,12 @@ func TestAManagerThatForgetsEveryTokenIsAskedEverMoreSlowly(t *testing.T) {
 }
 
 func TestAHostThatIsDeniedAgainAndAgainWaitsLonger(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, _ *is.I, c *certLife) {
 		denyAll(c)
 		r := c.start()
 		pass(10 * time.Minute)
 		r.stop()
 		r = c.start() // a restart tries soon, and forgets nothing
-		defer r.stop()
 		pass(4 * time.Hour)
 		gaps := c.registrations()
 		if len(gaps) < 3 {
@@ -92,9 +85,7 @@ func TestARestartForgetsNothingThatTheManagerSaid(t *testing.T) {
 		}, ports.IssuerStatePending, ports.StatePending, 331 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				c := newCertLife(t)
+			liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 				tt.prepare(c)
 				r := c.start()
 				r.expect(tt.overall)
@@ -110,7 +101,6 @@ func TestARestartForgetsNothingThatTheManagerSaid(t *testing.T) {
 
 				asked, logged := len(c.manager.Requests()), len(c.log.String())
 				r = c.start()
-				defer r.stop()
 				r.expect(tt.overall)
 				after := r.Status().Issuer
 				is.Equal(after.State, tt.state)

@@ -3,7 +3,6 @@ package app_test
 import (
 	"strings"
 	"testing"
-	"testing/synctest"
 
 	"github.com/matryer/is"
 
@@ -25,9 +24,7 @@ func TestABundleThatIsTooSmallForACertificateIsKeptLikeAnyOtherThatIsNoGood(t *t
 		"cannot be kept": {memory.Faults{RejectBundle: ports.ErrNotWritten}, 0, "it could not be put aside"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				c := newCertLife(t)
+			liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 				c.disk.Inject(test.faults)
 				c.manager.OnPoll = answers(ports.IssueReceived{Received: bundleWithoutPEM}, "")
 				code, said := c.enroll(t.Context(), app.EnrollOptions{})

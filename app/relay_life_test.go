@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/matryer/is"
@@ -17,9 +16,7 @@ import (
 )
 
 func TestAKeyRefusedForTenHoursIsKept(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		r := l.start()
 		key := l.relay.Last().Hello().Key
 		l.turn(refuse(""))
@@ -39,14 +36,11 @@ func TestAKeyRefusedForTenHoursIsKept(t *testing.T) {
 		pass(6 * time.Minute)
 		r.expect(ports.StateConnected)
 		is.True(l.relay.Last().Hello().Key.Equal(key))
-		r.stop()
 	})
 }
 
 func TestRefusedForLongerThanADayEnrollmentIsTriedOncePerOperatorWait(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		var key atomic.Pointer[ports.Secret] // what the site gives; nil: it is down
 		first := ports.NewSecret("cak_memsite000000000001")
 		key.Store(&first)
@@ -57,7 +51,6 @@ func TestRefusedForLongerThanADayEnrollmentIsTriedOncePerOperatorWait(t *testing
 			return ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteTransient{Reason: "down"}}
 		}
 		r := l.start()
-		defer r.stop()
 		key.Store(nil)
 		l.turn(refuse(""))
 		pass(23 * time.Hour)
@@ -81,12 +74,10 @@ func TestRefusedForLongerThanADayEnrollmentIsTriedOncePerOperatorWait(t *testing
 }
 
 func TestReenrollmentCanBeSwitchedOff(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLife(t)
+	live(t, func(t *testing.T, _ *is.I, l *life) {
 		l.settings.ReenrollAfter = 0
 		l.relay.Accept = refuse("")
-		r := l.start()
-		defer r.stop()
+		l.start()
 		pass(72 * time.Hour)
 		if n := len(l.site.Requests()); n != 1 {
 			t.Errorf("%d enrollments", n)
@@ -95,11 +86,8 @@ func TestReenrollmentCanBeSwitchedOff(t *testing.T) {
 }
 
 func TestUnknownAgentEnrollsAgainAndKeepsTheOldKeyUntilThen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		r := l.start()
-		defer r.stop()
 		old := l.relay.Last().Hello().Key
 		l.site.Script(ports.SiteTransient{Reason: "down"}, ports.SiteCollisionPending{})
 		l.turn(refuseKey(old, ports.RefusedUnknownAgent))
@@ -119,14 +107,11 @@ func TestUnknownAgentEnrollsAgainAndKeepsTheOldKeyUntilThen(t *testing.T) {
 }
 
 func TestUnknownAgentThatIsKnownAgainEnrollsNoMore(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		key := ports.NewSecret("cak_memsite000000000001")
 		l.site.Script(ports.SiteEnrolledNew{Key: key})
 		l.site.Answer = always(ports.SiteRejected{}) // after that
 		r := l.start()
-		defer r.stop()
 		l.turn(refuse(ports.RefusedUnknownAgent))
 		pass(time.Hour)
 		r.expect(ports.StateBlocked)
@@ -141,9 +126,7 @@ func TestUnknownAgentThatIsKnownAgainEnrollsNoMore(t *testing.T) {
 }
 
 func TestRevokedIsAnOperatorsDecision(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		r := l.start()
 		l.turn(refuse(ports.RefusedCredentialRevoked))
 		pass(2 * time.Minute)
@@ -165,16 +148,12 @@ func TestRevokedIsAnOperatorsDecision(t *testing.T) {
 		r.expect(ports.StateConnected)
 		pass(2 * time.Minute)
 		is.Equal(r.Status().Blocked, "")
-		r.stop()
 	})
 }
 
 func TestRevokedThenUnknownEnrollsAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		r := l.start()
-		defer r.stop()
 		old := l.relay.Last().Hello().Key
 		l.turn(refuse(ports.RefusedCredentialRevoked))
 		pass(time.Hour)
@@ -189,11 +168,8 @@ func TestRevokedThenUnknownEnrollsAgain(t *testing.T) {
 func TestWithSkewARefusalCountsForNothing(t *testing.T) {
 	for name, code := range map[string]string{"without a code": "", "unknown": ports.RefusedUnknownAgent, "revoked": ports.RefusedCredentialRevoked} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				l := newLife(t)
+			live(t, func(t *testing.T, is *is.I, l *life) {
 				r := l.start()
-				defer r.stop()
 				l.turn(func(context.Context, ports.RelayHello) error {
 					return &ports.RelayRefusedError{Status: 401, Code: code, ServerTime: time.Now().Add(-48 * time.Hour)}
 				})
@@ -213,14 +189,11 @@ func TestWithSkewARefusalCountsForNothing(t *testing.T) {
 func TestWithoutAnEnrollmentKeyItGoesOnAndSaysWhatItNeeds(t *testing.T) {
 	for name, code := range map[string]string{"without a code": "", "unknown": ports.RefusedUnknownAgent} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				l := newLife(t)
+			live(t, func(t *testing.T, is *is.I, l *life) {
 				l.start().stop()
 				l.settings.EnrollmentKey = ports.Secret{}
 				l.relay.Accept = refuse(code)
 				r := l.start()
-				defer r.stop()
 				pass(25 * time.Hour)
 				r.expect(ports.StateBlocked)
 				is.Equal(len(l.site.Requests()), 1)
@@ -232,9 +205,7 @@ func TestWithoutAnEnrollmentKeyItGoesOnAndSaysWhatItNeeds(t *testing.T) {
 }
 
 func TestReenrollFrameIsObeyedOnceAnHour(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		r := l.start()
 		old := l.relay.Last().Hello().Key
 		for range 3 {
@@ -248,7 +219,6 @@ func TestReenrollFrameIsObeyedOnceAnHour(t *testing.T) {
 		r.stop()
 
 		r = l.start() // a restart does not forget it
-		defer r.stop()
 		l.relay.Last().Push(ports.RelayFrame{Type: ports.FrameReenroll})
 		pass(time.Minute)
 		is.Equal(len(l.site.Requests()), 2)
@@ -260,11 +230,8 @@ func TestReenrollFrameIsObeyedOnceAnHour(t *testing.T) {
 }
 
 func TestUnknownFramesAreIgnoredAndLoggedOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		r := l.start()
-		defer r.stop()
 		for range 5 {
 			l.relay.Last().Push(ports.RelayFrame{Type: "dance"})
 			l.relay.Last().Push(ports.RelayFrame{Type: "evil\nevent=credential.stored"})
@@ -277,11 +244,8 @@ func TestUnknownFramesAreIgnoredAndLoggedOnce(t *testing.T) {
 }
 
 func TestAConnectionIsKeptAliveAndTellsItsStatus(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		r := l.start()
-		defer r.stop()
 		pass(10*time.Minute + time.Second)
 		conn := l.relay.Last()
 		is.Equal(len(l.relay.Conns()), 1)
@@ -300,11 +264,8 @@ func TestAConnectionIsKeptAliveAndTellsItsStatus(t *testing.T) {
 }
 
 func TestADeadConnectionIsNoticed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		r := l.start()
-		defer r.stop()
 		pass(5 * time.Minute)
 		first := l.relay.Last()
 		first.StopPongs()
@@ -317,12 +278,9 @@ func TestADeadConnectionIsNoticed(t *testing.T) {
 }
 
 func TestAConnectionThatIsDroppedSoonDoesNotCountAsASuccess(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		l.chance = func() float64 { return 0.999 }
-		r := l.start()
-		defer r.stop()
+		l.start()
 		for range 12 { // two machines evict each other
 			pass(50 * time.Second)
 			for _, conn := range l.relay.Open() {
@@ -342,12 +300,9 @@ func TestAConnectionThatIsDroppedSoonDoesNotCountAsASuccess(t *testing.T) {
 }
 
 func TestARelayThatIsDownIsTriedWithPatience(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		l.handshake(func(context.Context, ports.RelayHello) error { return errors.New("connection refused") })
 		r := l.start()
-		defer r.stop()
 		pass(time.Hour)
 		r.expect(ports.StateConnecting)
 		is.True(strings.Contains(r.Status().Relay.LastError, "connection refused"))
@@ -371,9 +326,7 @@ func TestTheRelaysRetryAfterIsNeverUndercut(t *testing.T) {
 	} {
 		for _, restarts := range []int{0, 3} {
 			t.Run(fmt.Sprintf("%s/%d restarts", header, restarts), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					is := is.New(t)
-					l := newLife(t)
+				live(t, func(t *testing.T, is *is.I, l *life) {
 					l.chance = func() float64 { return 0 }
 					l.relay.Accept = busyOnce(ports.RelayBusyError{Status: 503, RetryAfter: header, ServerTime: now})
 					r := l.start()
@@ -384,7 +337,6 @@ func TestTheRelaysRetryAfterIsNeverUndercut(t *testing.T) {
 						r.expect(ports.StateConnecting)
 						is.True(strings.Contains(r.Status().Relay.LastError, "503"))
 					}
-					defer r.stop()
 					pass(2 * time.Hour)
 					r.expect(ports.StateConnected)
 					dials := l.relay.Dials()
@@ -397,11 +349,8 @@ func TestTheRelaysRetryAfterIsNeverUndercut(t *testing.T) {
 }
 
 func TestANewKeyDoesNotWaitForWhatTheOldOneWasTold(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		r := l.start()
-		defer r.stop()
 		old := l.relay.Last().Hello().Key
 		var busy atomic.Int32
 		l.site.Answer = func(context.Context, ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
@@ -429,37 +378,29 @@ func TestANewKeyDoesNotWaitForWhatTheOldOneWasTold(t *testing.T) {
 }
 
 func TestAnotherRelayDoesNotWaitForWhatTheFirstAsked(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		l.relay.Accept = busyOnce(ports.RelayBusyError{Status: 503, RetryAfter: "3600"})
 		l.start().stop()
 		l.settings.RelayURL = mustParse(t, "wss://relay.example.org")
 		r := l.start()
-		defer r.stop()
 		is.Equal(len(l.relay.Dials()), 2)
 		r.expect(ports.StateConnected)
 	})
 }
 
 func TestABusyRelaysClockIsLookedAt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		l.relay.Accept = busyOnce(ports.RelayBusyError{Status: 503, RetryAfter: "600", ServerTime: time.Now().Add(-48 * time.Hour)})
 		r := l.start()
-		defer r.stop()
 		skew := r.Status().ClockSkew
 		is.True(skew != nil && skew.Round(time.Minute) == -48*time.Hour)
 	})
 }
 
 func TestAClockSetBackDoesNotStretchTheRelaysRetryAfter(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLife(t)
+	live(t, func(t *testing.T, _ *is.I, l *life) {
 		l.relay.Accept = busyOnce(ports.RelayBusyError{Status: 503, RetryAfter: "600"})
 		r := l.start()
-		defer r.stop()
 		pass(time.Minute)
 		l.setClock(-24 * time.Hour)
 		pass(time.Hour)
@@ -480,11 +421,9 @@ func TestAWaitFollowsTheWallClockToo(t *testing.T) {
 		"back": {-24 * time.Hour, 12 * time.Minute, 18 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				l := newLife(t)
+			live(t, func(t *testing.T, _ *is.I, l *life) {
 				l.site.Script(ports.SiteRejected{})
-				r := l.start()
-				defer r.stop()
+				l.start()
 				pass(5 * time.Second)
 				l.setClock(test.jump)
 				pass(time.Hour)

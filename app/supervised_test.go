@@ -18,9 +18,7 @@ import (
 )
 
 func TestTheSupervisorIsToldEachChange(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		s := l.supervise(new(told))
 		l.site.Script(ports.SiteCollisionPending{}, ports.SiteTransient{Reason: "status 503"})
 		r := l.start()
@@ -37,8 +35,7 @@ func TestTheSupervisorIsToldEachChange(t *testing.T) {
 // What its parts meet while they end is not told any more.
 func TestTheSupervisorIsToldLastThatItStops(t *testing.T) {
 	for range 50 {
-		synctest.Test(t, func(t *testing.T) {
-			l := newLife(t)
+		live(t, func(t *testing.T, _ *is.I, l *life) {
 			s := l.supervise(new(told))
 			l.start().stop()
 			heard := s.heard()
@@ -70,9 +67,7 @@ func TestTheSupervisorIsToldWhatIsWaitedFor(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				l := newLife(t)
+			live(t, func(t *testing.T, is *is.I, l *life) {
 				s := l.supervise(new(told))
 				hinder.do(t, l)
 				r := l.start()
@@ -83,7 +78,6 @@ func TestTheSupervisorIsToldWhatIsWaitedFor(t *testing.T) {
 					pass(time.Hour)
 					r.expect(ports.StateConnected)
 				}
-				r.stop()
 			})
 		})
 	}
@@ -116,9 +110,7 @@ func TestAPartThatHangsIsSeenByTheWatchdog(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				l := newLife(t)
+			live(t, func(t *testing.T, is *is.I, l *life) {
 				var shut atomic.Bool // the site hangs, whatever its context says, until it is free
 				free := make(chan struct{})
 				l.site.Answer = func(context.Context, ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
@@ -146,7 +138,6 @@ func TestAPartThatHangsIsSeenByTheWatchdog(t *testing.T) {
 				pass(time.Minute)
 				r.expect(ports.StateConnected)
 				is.True(s.fedSince(time.Minute) >= 1)
-				r.stop()
 			})
 		})
 	}
@@ -175,8 +166,7 @@ func TestAnAgentThatWaitsFeedsTheWatchdog(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				l := newLife(t)
+			live(t, func(t *testing.T, _ *is.I, l *life) {
 				set(t, l)
 				s := l.supervise(&told{watchdog: 30 * time.Second})
 				r := l.start()
@@ -195,9 +185,7 @@ func TestAnAgentThatWaitsFeedsTheWatchdog(t *testing.T) {
 }
 
 func TestAnAgentThatIsReplacedDoesNotSayThatItStops(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		s := l.supervise(new(told))
 		ctx, end := context.WithCancelCause(t.Context())
 		done := make(chan error)
