@@ -92,6 +92,12 @@ type host struct {
 	recovered []ports.Recovery
 }
 
+// takeOver tells what becomes of the machine as it was recorded at a moment.
+func takeOver(t *testing.T, moment string, tell func(t *testing.T, is *is.I, h *host)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { tell(t, is.New(t), newHost(t, moment)) })
+}
+
 // newHost is the machine as it goes on a second after a moment. It is
 // configured for no server yet.
 func newHost(t *testing.T, moment string) *host {
@@ -176,6 +182,7 @@ type agent struct {
 	h        *host
 	cancel   context.CancelFunc
 	done     chan error
+	stopped  bool
 	endpoint memory.StatusEndpoint
 }
 
@@ -186,8 +193,9 @@ func (a *agent) status() ports.Status {
 	return status
 }
 
-// start starts an agent and lets it come to rest. It and fromDisk are all that
-// knows how an agent is made.
+// start starts an agent and lets it come to rest. It is stopped at the end of
+// the test, unless the test stops it. It and fromDisk are all that knows how an
+// agent is made.
 func (h *host) start() *agent {
 	h.t.Helper()
 	ctx, cancel := context.WithCancel(h.t.Context())
@@ -218,6 +226,7 @@ func (h *host) start() *agent {
 		w.Certificates, w.InUse, w.Journal = &h.files, &h.inUse, store
 	}
 	go func() { a.done <- app.New(w).Run(ctx) }()
+	h.t.Cleanup(a.stop)
 	synctest.Wait()
 	return a
 }
@@ -225,6 +234,10 @@ func (h *host) start() *agent {
 // stop tells the agent to stop.
 func (a *agent) stop() {
 	a.h.t.Helper()
+	if a.stopped {
+		return
+	}
+	a.stopped = true
 	a.cancel()
 	if err := <-a.done; err != nil {
 		a.h.t.Errorf("Run: %v", err)
@@ -329,12 +342,18 @@ func (s *servers) those(which func(path string) bool) []request {
 	return slices.DeleteFunc(slices.Clone(s.seen), func(q request) bool { return !which(q.path) })
 }
 
+// recording is a file as it was recorded.
+func (h *host) recording(name string) []byte {
+	h.t.Helper()
+	return content(h.t, filepath.Join(h.recorded, filepath.FromSlash(name)))
+}
+
 // read decodes the payload of a record as it was recorded, by nobody's code but
 // this test's.
 func (h *host) read(name string, into any) {
 	h.t.Helper()
 	var envelope struct{ Payload json.RawMessage }
-	mustDecode(h.t, content(h.t, filepath.Join(h.recorded, filepath.FromSlash(name))), &envelope)
+	mustDecode(h.t, h.recording(name), &envelope)
 	mustDecode(h.t, envelope.Payload, into)
 }
 
@@ -381,7 +400,7 @@ func (h *host) received(name string) (body string, leaf *x509.Certificate) {
 // leaf is the certificate in a recorded file.
 func (h *host) leaf(name string) *x509.Certificate {
 	h.t.Helper()
-	return parseLeaf(h.t, content(h.t, filepath.Join(h.recorded, filepath.FromSlash(name))))
+	return parseLeaf(h.t, h.recording(name))
 }
 
 func parseLeaf(t *testing.T, text []byte) *x509.Certificate {
@@ -447,7 +466,7 @@ func (h *host) serves(leaf *x509.Certificate) {
 func (h *host) isAsRecorded(names ...string) {
 	h.t.Helper()
 	for _, name := range names {
-		if !bytes.Equal(content(h.t, h.path(name)), content(h.t, filepath.Join(h.recorded, filepath.FromSlash(name)))) {
+		if !bytes.Equal(content(h.t, h.path(name)), h.recording(name)) {
 			h.t.Errorf("%s is not as it was recorded", name)
 		}
 	}
