@@ -411,3 +411,53 @@ func TestAnIssuerThatHandsItsCAOutApart(t *testing.T) {
 		is.Equal(c.manager.Count(memory.CA) > c.manager.Count(memory.Renew), true) // and asked for its CA each time
 	})
 }
+
+func TestACertificateThatIsNotThereHasNoDates(t *testing.T) {
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
+		c.manager.ApproveAfter = 2
+		c.start()
+		is.Equal(c.logged("certs.status"), 1)
+		for _, attr := range []string{"not_after", "renew_at", "serial"} {
+			is.True(!strings.Contains(c.log.String(), attr))
+		}
+		pass(5 * time.Minute)
+		for line := range strings.Lines(c.log.String()) {
+			if strings.Contains(line, "event=certs.status status=valid") {
+				is.True(strings.Contains(line, " not_after=") && strings.Contains(line, " renew_at=") && strings.Contains(line, " serial="))
+				return
+			}
+		}
+		t.Errorf("the certificate is not said to be valid:\n%s", &c.log)
+	})
+}
+
+func TestABundleThatIsTooSmallForACertificateIsKeptLikeAnyOtherThatIsNoGood(t *testing.T) {
+	bundle := ports.Bundle{CA: []byte("x"), Cert: []byte("y"), Key: ports.NewSecret("z")}
+	for name, test := range map[string]struct {
+		faults memory.Faults
+		kept   int
+		says   string
+	}{
+		"kept":           {memory.Faults{}, 1, "it is kept in memory/rejected/1"},
+		"cannot be kept": {memory.Faults{RejectBundle: ports.ErrNotWritten}, 0, "it could not be put aside"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
+				c.disk.Inject(test.faults)
+				c.manager.OnPoll = answers(ports.IssueReceived{Received: memory.Encode(ports.Issued{Bundle: bundle})}, "")
+				code, said := c.enroll(t.Context(), app.EnrollOptions{})
+				is.Equal(code, exitcode.Error)
+				is.Equal(len(c.disk.Rejected()), test.kept)
+				var told string
+				for line := range strings.Lines(said) {
+					if strings.Contains(line, "cannot be used") {
+						told = line
+					}
+				}
+				if !strings.Contains(told, test.says) || !strings.HasSuffix(told, "have manager.example.org issue another and look at its CA.\n") {
+					t.Errorf("it is not said in one line, with %q:\n%s", test.says, said)
+				}
+			})
+		})
+	}
+}

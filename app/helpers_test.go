@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -258,9 +259,7 @@ func (l *life) stored() ports.Secret {
 func mustParse(t *testing.T, raw string) *url.URL {
 	t.Helper()
 	u, err := url.Parse(raw)
-	if err != nil {
-		t.Fatal(fmt.Errorf("the test's URL: %w", err))
-	}
+	is.New(t).NoErr(err)
 	return u
 }
 
@@ -335,9 +334,12 @@ func denyAll(c *certLife) {
 	}
 }
 
+// submitFunc answers a registration or a poll, as memory.Issuer has it answered.
+type submitFunc = func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome]
+
 // answers is a manager that gives the same answer for ever, to registrations or
 // to polls.
-func answers(outcome ports.SubmitOutcome, retryAfter string) func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
+func answers(outcome ports.SubmitOutcome, retryAfter string) submitFunc {
 	return func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
 		return ports.Answer[ports.SubmitOutcome]{Outcome: outcome, RetryAfter: retryAfter}
 	}
@@ -534,16 +536,11 @@ func (s *told) WatchdogInterval() time.Duration { return s.watchdog }
 func (s *told) heard() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]string(nil), s.lines...)
+	return slices.Clone(s.lines)
 }
 
 func (s *told) has(line string) bool {
-	for _, heard := range s.heard() {
-		if heard == line {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(s.heard(), line)
 }
 
 // fedSince counts the feedings of the last while.
