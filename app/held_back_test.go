@@ -63,7 +63,7 @@ func TestARestartDoesNotForgetTheRetryAfterOfARenewal(t *testing.T) {
 		}
 		is.Equal(c.manager.Count(memory.Renew), 1)
 		busy.Store(false)
-		r = c.start()
+		c.start()
 		pass(67 * time.Minute)
 		is.Equal(c.manager.Count(memory.Renew), 2)
 		is.True(c.serial() != first)

@@ -1,7 +1,6 @@
 package app_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -41,26 +40,7 @@ type life struct {
 	random   byte          // makes random bytes other ones
 	drawn    atomic.Uint32 // how often random bytes were drawn
 	changes  []func(*app.Deps)
-
-	log safeBuffer
-}
-
-// safeBuffer is a buffer that several goroutines write to.
-type safeBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *safeBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *safeBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
+	log      memory.Output
 }
 
 const uuidOfThisMachine = "4c4c4544-0042-4a10-8054-b7c04f503632"
@@ -102,7 +82,7 @@ func (l *life) deps() app.Deps {
 	store := memory.OpenStore(l.disk)
 	d := app.Deps{
 		Settings: l.settings, Version: "1.2.3",
-		Log: slog.New(slog.NewTextHandler(io.MultiWriter(&l.log), &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log: slog.New(slog.NewTextHandler(&l.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Machine: app.Machine{
 			Hostname: "desk-17", Signals: l.signals,
 			Wall:   func() time.Time { return time.Now().Add(time.Duration(l.offset.Load())) },
@@ -428,7 +408,7 @@ func always(outcome ports.SiteOutcome) func(context.Context, ports.SiteRequest) 
 
 // enroll runs a person's enroll command and returns what it said.
 func (l *life) enroll(ctx context.Context, o app.EnrollOptions) (exitcode.Code, string) {
-	var said safeBuffer // both enrollments speak
+	var said memory.Output // both enrollments speak
 	o.Say = func(line string) {
 		if _, err := io.WriteString(&said, line+"\n"); err != nil {
 			l.t.Error(err)

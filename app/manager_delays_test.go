@@ -52,7 +52,7 @@ func TestAHostThatIsDeniedAgainAndAgainWaitsLonger(t *testing.T) {
 		r := c.start()
 		pass(10 * time.Minute)
 		r.stop()
-		r = c.start() // a restart tries soon, and forgets nothing
+		c.start() // a restart tries soon, and forgets nothing
 		pass(4 * time.Hour)
 		gaps := c.registrations()
 		if len(gaps) < 3 {

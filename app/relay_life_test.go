@@ -218,7 +218,7 @@ func TestReenrollFrameIsObeyedOnceAnHour(t *testing.T) {
 		is.Equal(len(l.relay.Open()), 1)
 		r.stop()
 
-		r = l.start() // a restart does not forget it
+		l.start() // a restart does not forget it
 		l.relay.Last().Push(ports.RelayFrame{Type: ports.FrameReenroll})
 		pass(time.Minute)
 		is.Equal(len(l.site.Requests()), 2)

@@ -86,7 +86,7 @@ type host struct {
 	servers  servers // both enrollment servers
 	files    keeping
 	inUse    memory.Listener
-	log      bytes.Buffer // written a line at a time, and read while the agent rests
+	log      memory.Output
 
 	mu        sync.Mutex
 	recovered []ports.Recovery
