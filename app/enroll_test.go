@@ -60,13 +60,11 @@ func TestEnrollCommand(t *testing.T) {
 		"a key not stored, impatient": {func(l *life) { l.disk.Inject(memory.Faults{Save: ports.ErrNotWritten}) }, app.EnrollOptions{Wait: time.Second, Patient: true}, exitcode.Error, "could not be stored", 1, 10 * time.Second, 5 * time.Minute},
 		"held back by a Retry-After": {func(l *life) {
 			l.site.ScriptAnswers(ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteRateLimited{}, RetryAfter: "600"})
-			r := l.start()
-			r.stop()
+			l.start().stop()
 		}, app.EnrollOptions{}, exitcode.Clean, "asked not to be called", 2, 9 * time.Minute, 13 * time.Minute},
 		"not held back by a rejection": {func(l *life) {
 			l.site.Script(ports.SiteRejected{})
-			r := l.start()
-			r.stop()
+			l.start().stop()
 		}, app.EnrollOptions{}, exitcode.Clean, "the key is stored", 2, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,7 +3,6 @@ package app_test
 import (
 	"context"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,14 +39,9 @@ func TestNobodysWishCutsARetryAfterShort(t *testing.T) {
 
 func TestARestartDoesNotForgetTheRetryAfterOfARenewal(t *testing.T) {
 	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
-		var busy atomic.Bool
-		c.manager.OnRenew = func(_ context.Context, _ []byte, serve func() ports.Answer[ports.RenewOutcome]) ports.Answer[ports.RenewOutcome] {
-			if busy.Load() {
-				return ports.Answer[ports.RenewOutcome]{Outcome: ports.Unavailable{Reason: "it is busy"}, RetryAfter: "3600"}
-			}
-			return serve()
+		c.manager.OnRenew = func(context.Context, []byte, func() ports.Answer[ports.RenewOutcome]) ports.Answer[ports.RenewOutcome] {
+			return ports.Answer[ports.RenewOutcome]{Outcome: ports.Unavailable{Reason: "it is busy"}, RetryAfter: "3600"}
 		}
-		busy.Store(true)
 		r := c.start()
 		first := c.serial()
 		for c.manager.Count(memory.Renew) == 0 {
@@ -62,7 +56,7 @@ func TestARestartDoesNotForgetTheRetryAfterOfARenewal(t *testing.T) {
 			r.stop()
 		}
 		is.Equal(c.manager.Count(memory.Renew), 1)
-		busy.Store(false)
+		c.manager.OnRenew = nil
 		c.start()
 		pass(67 * time.Minute)
 		is.Equal(c.manager.Count(memory.Renew), 2)
@@ -116,18 +110,14 @@ func TestAForcedEnrollmentIsSeenThroughThoughTheCertificateIsValid(t *testing.T)
 
 func TestARelayThatIsBusyAfterItRefusedIsStillShownAsRefusing(t *testing.T) {
 	live(t, func(t *testing.T, is *is.I, l *life) {
-		var busy atomic.Bool
-		l.relay.Accept = func(context.Context, ports.RelayHello) error {
-			if busy.Load() {
-				return &ports.RelayBusyError{Status: 503, RetryAfter: "3600"}
-			}
-			return &ports.RelayRefusedError{Status: 401}
-		}
+		l.handshake(refuse(""))
 		r := l.start()
 		pass(time.Hour)
 		r.expect(ports.StateBlocked)
 		since := r.Status().Relay.Since
-		busy.Store(true)
+		l.handshake(func(context.Context, ports.RelayHello) error {
+			return &ports.RelayBusyError{Status: 503, RetryAfter: "3600"}
+		})
 		pass(10 * time.Minute)
 		r.stop()
 		r = l.start()

@@ -228,6 +228,14 @@ func (l *life) turn(accept acceptFunc) {
 	l.relay.Last().Drop()
 }
 
+// command begins a person's enroll command, which holds the lock until its end.
+func (l *life) command() (end func()) {
+	l.t.Helper()
+	unlock, err := memory.OpenLock(l.disk).TryLock(l.t.Context(), "enroll")
+	is.New(l.t).NoErr(err)
+	return func() { is.New(l.t).NoErr(unlock()) }
+}
+
 // stored is the API key on disk.
 func (l *life) stored() ports.Secret {
 	l.t.Helper()

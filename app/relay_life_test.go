@@ -74,14 +74,12 @@ func TestRefusedForLongerThanADayEnrollmentIsTriedOncePerOperatorWait(t *testing
 }
 
 func TestReenrollmentCanBeSwitchedOff(t *testing.T) {
-	live(t, func(t *testing.T, _ *is.I, l *life) {
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		l.settings.ReenrollAfter = 0
 		l.relay.Accept = refuse("")
 		l.start()
 		pass(72 * time.Hour)
-		if n := len(l.site.Requests()); n != 1 {
-			t.Errorf("%d enrollments", n)
-		}
+		is.Equal(len(l.site.Requests()), 1)
 	})
 }
 

@@ -378,18 +378,17 @@ func TestALostIdentityIsRebuiltFromTheCredential(t *testing.T) {
 
 func TestAServiceWaitsForACommandAndYieldsToAService(t *testing.T) {
 	live(t, func(t *testing.T, is *is.I, l *life) {
-		unlock, err := memory.OpenLock(l.disk).TryLock(t.Context(), "enroll")
-		is.NoErr(err)
+		end := l.command()
 		r := l.start()
 		pass(time.Hour)
 		r.expect(ports.StateEnrolling)
 		is.True(strings.Contains(r.Status().Site.LastError, "muster enroll"))
 		is.Equal(len(l.site.Requests()), 0)
-		is.NoErr(unlock())
+		end()
 		pass(time.Second)
 		r.expect(ports.StateConnected)
 
-		err = app.New(l.deps()).Run(t.Context())
+		err := app.New(l.deps()).Run(t.Context())
 		is.True(errors.Is(err, ports.ErrLocked))
 	})
 }

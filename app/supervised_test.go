@@ -46,38 +46,29 @@ func TestTheSupervisorIsToldLastThatItStops(t *testing.T) {
 
 func TestTheSupervisorIsToldWhatIsWaitedFor(t *testing.T) {
 	for name, hinder := range map[string]struct {
-		do, undo func(t *testing.T, l *life)
-		says     string
+		command bool // holds the lock
+		faults  memory.Faults
+		says    string
 	}{
-		"a command holds the lock": {
-			func(t *testing.T, l *life) {
-				if _, err := memory.OpenLock(l.disk).TryLock(t.Context(), "enroll"); err != nil {
-					t.Fatal(err)
-				}
-			},
-			nil, "waiting for 'muster enroll' (process ",
-		},
-		"the lock cannot be taken": {
-			func(_ *testing.T, l *life) { l.disk.Inject(memory.Faults{TryLock: errors.New("chmod 700 it")}) },
-			func(_ *testing.T, l *life) { l.disk.Inject(memory.Faults{}) }, "needs an operator: chmod 700 it",
-		},
-		"the identity may not be read": {
-			func(_ *testing.T, l *life) { l.disk.Inject(memory.Faults{LoadIdentity: ports.ErrUnreadable}) },
-			func(_ *testing.T, l *life) { l.disk.Inject(memory.Faults{}) }, "needs an operator: cannot be read",
-		},
+		"a command holds the lock":     {true, memory.Faults{}, "waiting for 'muster enroll' (process "},
+		"the lock cannot be taken":     {false, memory.Faults{TryLock: errors.New("chmod 700 it")}, "needs an operator: chmod 700 it"},
+		"the identity may not be read": {false, memory.Faults{LoadIdentity: ports.ErrUnreadable}, "needs an operator: cannot be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			live(t, func(t *testing.T, is *is.I, l *life) {
 				s := l.supervise(new(told))
-				hinder.do(t, l)
+				end := func() {}
+				if hinder.command {
+					end = l.command()
+				}
+				l.disk.Inject(hinder.faults)
 				r := l.start()
 				is.True(s.has("ready")) // it supervises itself
 				is.True(strings.Contains(fmt.Sprint(s.heard()), hinder.says))
-				if hinder.undo != nil {
-					hinder.undo(t, l)
-					pass(time.Hour)
-					r.expect(ports.StateConnected)
-				}
+				end()
+				l.disk.Inject(memory.Faults{})
+				pass(time.Hour)
+				r.expect(ports.StateConnected)
 			})
 		})
 	}
@@ -145,29 +136,21 @@ func TestAPartThatHangsIsSeenByTheWatchdog(t *testing.T) {
 
 // Only what works may hang; what waits is as it should be.
 func TestAnAgentThatWaitsFeedsTheWatchdog(t *testing.T) {
-	for name, set := range map[string]func(t *testing.T, l *life){
-		"for its relay": func(*testing.T, *life) {},
-		"for an operator": func(_ *testing.T, l *life) {
-			for range 1000 {
-				l.site.Script(ports.SiteRejected{})
-			}
-		},
-		"for a key": func(_ *testing.T, l *life) { l.settings.EnrollmentKey = ports.Secret{} },
-		"for a command to end": func(t *testing.T, l *life) {
-			if _, err := memory.OpenLock(l.disk).TryLock(t.Context(), "enroll"); err != nil {
-				t.Fatal(err)
-			}
-		},
-		"for its state to be readable": func(_ *testing.T, l *life) {
+	for name, set := range map[string]func(l *life){
+		"for its relay":        func(*life) {},
+		"for an operator":      func(l *life) { l.site.Answer = always(ports.SiteRejected{}) },
+		"for a key":            func(l *life) { l.settings.EnrollmentKey = ports.Secret{} },
+		"for a command to end": func(l *life) { l.command() },
+		"for its state to be readable": func(l *life) {
 			l.disk.Inject(memory.Faults{LoadIdentity: ports.ErrUnreadable, Load: ports.ErrUnreadable})
 		},
-		"for a disk that is full": func(_ *testing.T, l *life) {
+		"for a disk that is full": func(l *life) {
 			l.disk.Inject(memory.Faults{Reserve: ports.ErrNotWritten, SaveIdentity: ports.ErrNotWritten, SaveRetries: ports.ErrNotWritten})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			live(t, func(t *testing.T, _ *is.I, l *life) {
-				set(t, l)
+				set(l)
 				s := l.supervise(&told{watchdog: 30 * time.Second})
 				r := l.start()
 				pass(48 * time.Hour)
