@@ -2,10 +2,10 @@ package app_test
 
 import (
 	"context"
+	"crypto/x509"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/matryer/is"
@@ -17,9 +17,7 @@ import (
 )
 
 func TestAHostGetsItsCertificateAndKeepsIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.manager.ApproveAfter = 3
 		const lifetime = 9 * 24 * time.Hour // the files are looked at every hour of it
 		c.manager.Lifetime = lifetime
@@ -30,23 +28,26 @@ func TestAHostGetsItsCertificateAndKeepsIt(t *testing.T) {
 		c.expectCertificate(r, ports.CertValid, ports.IssuerStateApproved)
 		r.expect(ports.StateServing)
 		is.Equal(c.manager.Count(memory.Register), 1)
-		first := c.holder.serial()
+		first := c.serial()
 		is.True(first != "")
 		is.Equal(c.logged("certs.installed"), 1)
-		is.NoErr(c.holder.believes()) // a peer of the same CA that sends only its leaf
+		use := c.listener.InUse()
+		_, err := use.Certificate.Leaf.Verify(x509.VerifyOptions{
+			Roots: use.Roots, CurrentTime: time.Now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		})
+		is.NoErr(err) // a peer of the same CA that sends only its leaf
 
 		for range 3 {
 			pass(lifetime + time.Hour)
 			r.expect(ports.StateServing)
 		}
-		is.True(c.holder.serial() != first)
+		is.True(c.serial() != first)
 		is.Equal(c.manager.Count(memory.Register), 1)
 		renewals := c.manager.Count(memory.Renew)
 		is.True(renewals >= 4 && renewals <= 6) // after 17/30 to 2/3 of it each
 		r.stop()
 
 		r = c.start() // a restart changes nothing
-		defer r.stop()
 		r.expect(ports.StateServing)
 		is.Equal(c.manager.Count(memory.Register), 1)
 		is.Equal(c.manager.Count(memory.Renew), renewals)
@@ -54,9 +55,7 @@ func TestAHostGetsItsCertificateAndKeepsIt(t *testing.T) {
 }
 
 func TestAWaitForApprovalSurvivesRestarts(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.manager.Manual = true
 		for range 10 {
 			r := c.start()
@@ -65,12 +64,11 @@ func TestAWaitForApprovalSurvivesRestarts(t *testing.T) {
 			r.stop()
 		}
 		r := c.start()
-		defer r.stop()
 		is.Equal(c.manager.Count(memory.Register), 1)
 		polls := r.Status().Issuer.Polls
 		is.True(polls >= 90 && polls <= 130) // counted on
 		is.True(c.logged("manager.resumed") == 10)
-		is.NoErr(c.manager.Approve(c.manager.Requests()[0].Submit.MachineID))
+		c.approve()
 		pass(2 * time.Minute)
 		r.expect(ports.StateServing)
 		is.Equal(c.manager.Count(memory.Register), 1)
@@ -78,13 +76,10 @@ func TestAWaitForApprovalSurvivesRestarts(t *testing.T) {
 }
 
 func TestPollsUsedUpBeginAnotherRoundWithTheSameToken(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.manager.Manual = true
 		c.settings.MaxPollAttempts = 5
 		r := c.start()
-		defer r.stop()
 		pass(2 * time.Hour)
 		r.expect(ports.StatePending)
 		is.Equal(c.manager.Count(memory.Register), 1)
@@ -93,13 +88,10 @@ func TestPollsUsedUpBeginAnotherRoundWithTheSameToken(t *testing.T) {
 }
 
 func TestDeniedIsShownAndRegistersAgainAfterAnOperatorsWait(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.manager.Manual = true
 		r := c.start()
-		defer r.stop()
-		is.NoErr(c.manager.Deny(c.manager.Requests()[0].Submit.MachineID))
+		is.NoErr(c.manager.Deny(c.machineID()))
 		pass(2 * time.Minute)
 		r.expect(ports.StateBlocked)
 		is.Equal(r.Status().Issuer.State, ports.IssuerStateDenied)
@@ -111,13 +103,10 @@ func TestDeniedIsShownAndRegistersAgainAfterAnOperatorsWait(t *testing.T) {
 }
 
 func TestATokenThatIsNotKnownRegistersAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.manager.Manual = true
 		r := c.start()
-		defer r.stop()
-		is.NoErr(c.manager.Remove(c.manager.Requests()[0].Submit.MachineID))
+		is.NoErr(c.manager.Remove(c.machineID()))
 		pass(3 * time.Minute)
 		is.Equal(c.manager.Count(memory.Register), 2)
 		r.expect(ports.StatePending)
@@ -125,66 +114,55 @@ func TestATokenThatIsNotKnownRegistersAgain(t *testing.T) {
 }
 
 func TestAHostThatTheManagerKnowsIsAConflict(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		r := c.start()
 		r.expect(ports.StateServing)
-		id := c.manager.Requests()[0].Submit.MachineID
 		r.stop()
 		c.disk.AlterCertificates(func(f *ports.FoundSet) { f.Server.PEM = f.Server.PEM[:100] })
 		r = c.start()
-		defer r.stop()
 		c.expectCertificate(r, ports.CertCorrupt, ports.IssuerStateConflict)
 		r.expect(ports.StateBlocked)
 		is.True(strings.Contains(r.Status().Issuer.LastError, "remove or re-approve"))
 		registrations := c.manager.Count(memory.Register)
 		pass(10 * time.Minute)
 		is.Equal(c.manager.Count(memory.Register), registrations) // class operator
-		is.NoErr(c.manager.Approve(id))
+		c.approve()
 		pass(2 * time.Hour)
 		r.expect(ports.StateServing)
 	})
 }
 
 func TestAManagerThatIgnoresTheCSR(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, _ *is.I, c *certLife) {
 		c.manager.IgnoreCSR = true
 		r := c.start()
-		defer r.stop()
 		r.expect(ports.StateServing)
 	})
 }
 
 func TestAManagerThatDoesNotRenewIsRegisteredAtAgainWhileTheCertificateServes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.manager.NoRenew = true
 		r := c.start()
-		defer r.stop()
-		first := c.holder.serial()
+		first := c.serial()
 		pass(61 * 24 * time.Hour)
 		// The host exists: an operator must re-approve it, and there is time.
 		r.expect(ports.StateServing)
 		is.Equal(r.Status().Issuer.State, ports.IssuerStateConflict)
-		is.Equal(c.holder.serial(), first)
+		is.Equal(c.serial(), first)
 		renewals := c.manager.Count(memory.Renew)
 		is.Equal(renewals, 1) // asked once
 		pass(24 * 24 * time.Hour)
 		r.expect(ports.StateBlocked) // less than the threshold is left
-		is.NoErr(c.manager.Approve(c.manager.Requests()[0].Submit.MachineID))
+		c.approve()
 		pass(12 * time.Hour)
 		r.expect(ports.StateServing)
-		is.True(c.holder.serial() != first)
+		is.True(c.serial() != first)
 	})
 }
 
 func TestAManagerThatIsDown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.manager.Lifetime = 9 * 24 * time.Hour // each try costs a key
 		var down atomic.Bool
 		c.manager.OnRegister = func(_ context.Context, _ ports.IssueRequest, serve func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
@@ -201,7 +179,6 @@ func TestAManagerThatIsDown(t *testing.T) {
 		}
 		down.Store(true)
 		r := c.start()
-		defer r.stop()
 		pass(time.Hour)
 		r.expect(ports.StateEnrolling)
 		registrations := c.manager.Requests()
@@ -224,65 +201,46 @@ func TestAManagerThatIsDown(t *testing.T) {
 }
 
 func TestAnExpiredCertificateIsEnrolledForAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.start().stop()
-		is.NoErr(c.manager.Remove(c.manager.Requests()[0].Submit.MachineID))
+		is.NoErr(c.manager.Remove(c.machineID()))
 		pass(100 * 24 * time.Hour) // switched off for longer than it is valid
 		r := c.start()
-		defer r.stop()
 		r.expect(ports.StateServing)
 		is.Equal(c.manager.Count(memory.Register), 2)
 	})
 }
 
 func TestNothingIsAskedWhereTheAnswerCouldNotBeStored(t *testing.T) {
-	for name, faults := range map[string]memory.Faults{
-		"the key":    {SaveKey: ports.ErrNotWritten},
-		"the note":   {SaveRetries: ports.ErrNotWritten},
-		"the record": {SavePending: ports.ErrNotWritten},
+	for name, test := range map[string]struct {
+		faults   memory.Faults
+		requests int // meanwhile
+	}{
+		"the key":    {memory.Faults{SaveKey: ports.ErrNotWritten}, 0},
+		"the note":   {memory.Faults{SaveRetries: ports.ErrNotWritten}, 0},
+		"the record": {memory.Faults{SavePending: ports.ErrNotWritten}, 0},
+		"the bundle": {memory.Faults{ReserveBundle: ports.ErrNotWritten}, 1}, // registered, and not polled
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				c := newCertLife(t)
-				c.disk.Inject(faults)
+			liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
+				c.disk.Inject(test.faults)
 				r := c.start()
-				defer r.stop()
 				pass(time.Hour)
 				r.expect(ports.StateEnrolling)
-				is.Equal(len(c.manager.Requests()), 0)
+				is.Equal(len(c.manager.Requests()), test.requests)
 				c.disk.Inject(memory.Faults{})
 				pass(6 * time.Minute)
 				r.expect(ports.StateServing)
+				is.Equal(c.manager.Count(memory.Register), 1)
 			})
 		})
 	}
-	t.Run("the bundle", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			is := is.New(t)
-			c := newCertLife(t)
-			c.disk.Inject(memory.Faults{ReserveBundle: ports.ErrNotWritten})
-			r := c.start()
-			defer r.stop()
-			pass(time.Hour)
-			is.Equal(c.manager.Count(memory.Poll), 0)
-			c.disk.Inject(memory.Faults{})
-			pass(6 * time.Minute)
-			r.expect(ports.StateServing)
-			is.Equal(c.manager.Count(memory.Register), 1)
-		})
-	})
 }
 
 func TestABundleThatCannotBeStoredAtFirstIsNotLost(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.disk.Inject(memory.Faults{SaveBundle: ports.ErrNotWritten})
 		r := c.start()
-		defer r.stop()
 		pass(time.Hour)
 		c.disk.Inject(memory.Faults{})
 		pass(6 * time.Minute)
@@ -310,15 +268,11 @@ func TestARenewalThatCannotBeStoredAtFirstIsNotInstalledBefore(t *testing.T) {
 }
 
 func TestCertificatesPlacedByHandAreServedAndNotRenewed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.start().stop() // from a manager
 		c.settings.ManagerURL = nil
-		managed := c.change
-		c.change = func(w *app.Deps) { managed(w); w.Issuer, w.Revocations = nil, nil }
+		c.change(func(w *app.Deps) { w.Issuer, w.Revocations = nil, nil })
 		r := c.start()
-		defer r.stop()
 		r.expect(ports.StateServing)
 		is.Equal(r.Status().Issuer.State, ports.IssuerStateNotConfigured)
 		c.disk.AlterCertificates(func(f *ports.FoundSet) { f.CRL.PEM = []byte("no list") })
@@ -332,24 +286,19 @@ func TestCertificatesPlacedByHandAreServedAndNotRenewed(t *testing.T) {
 }
 
 func TestValidFilesCountAsEnrolled(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.start().stop()
 		registrations := c.manager.Count(memory.Register)
 		c.disk.Remove(memory.Pending)
 		r := c.start()
-		defer r.stop()
 		r.expect(ports.StateServing)
 		is.Equal(c.manager.Count(memory.Register), registrations)
 	})
 }
 
 func TestTheRevocationListIsFetchedEveryDay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCertLife(t)
-		r := c.start()
-		defer r.stop()
+	liveAtManager(t, func(t *testing.T, _ *is.I, c *certLife) {
+		c.start()
 		pass(30 * 24 * time.Hour)
 		if n := c.manager.Count(memory.CRL); n < 29 || n > 70 {
 			t.Errorf("fetched %d times in 30 days", n)
@@ -358,60 +307,50 @@ func TestTheRevocationListIsFetchedEveryDay(t *testing.T) {
 }
 
 func TestARevokedCertificateIsNotServed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		r := c.start()
-		defer r.stop()
 		r.expect(ports.StateServing)
-		id := c.manager.Requests()[0].Submit.MachineID
-		is.NoErr(c.manager.Revoke(id))
+		is.NoErr(c.manager.Revoke(c.machineID()))
 		pass(25 * time.Hour)
 		c.expectCertificate(r, ports.CertRevoked, ports.IssuerStateConflict)
-		is.Equal(c.holder.serial(), "")
-		is.NoErr(c.manager.Approve(id))
-		pass(7 * time.Hour)
-		r.expect(ports.StateServing)
+		is.Equal(c.serial(), "")
+		c.heals(r)
 	})
 }
 
 func TestFilesDamagedWhileTheAgentRunsAreReplacedAndTheGoodOneServesOn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		r := c.start()
-		defer r.stop()
-		serial := c.holder.serial()
+		serial := c.serial()
 		c.disk.AlterCertificates(func(f *ports.FoundSet) { f.Server.PEM = nil })
 		pass(2 * time.Hour)
 		c.expectCertificate(r, ports.CertCorrupt, ports.IssuerStateConflict)
-		is.Equal(c.holder.serial(), serial) // from memory
-		is.NoErr(c.manager.Approve(c.manager.Requests()[0].Submit.MachineID))
-		pass(7 * time.Hour)
-		r.expect(ports.StateServing)
-		is.True(c.holder.serial() != serial)
+		is.Equal(c.serial(), serial) // from memory
+		c.heals(r)
+		is.True(c.serial() != serial)
 	})
 }
 
+// Until then it is sent to no other manager either.
 func TestATokenIsKeptUntilAnotherManagerHasGivenOne(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.manager.Manual = true
 		c.start().stop()
 		here := c.settings.ManagerURL
 		working := c.manager.OnRegister
 		c.manager.OnRegister = isDown
 		c.settings.ManagerURL = mustParse(t, "https://typo.example.org")
+		registrations, polls := c.manager.Count(memory.Register), c.manager.Count(memory.Poll)
 		r := c.start()
 		pass(time.Hour)
 		r.stop()
+		is.True(c.manager.Count(memory.Register) > registrations)
+		is.Equal(c.manager.Count(memory.Poll), polls)
 		c.manager.OnRegister = working
 		c.settings.ManagerURL = mustParse(t, here.String()+"/api/v1/") // the same one
-		registrations := c.manager.Count(memory.Register)
+		registrations = c.manager.Count(memory.Register)
 		r = c.start()
-		defer r.stop()
-		is.NoErr(c.manager.Approve(c.manager.Requests()[0].Submit.MachineID))
+		c.approve()
 		pass(5 * time.Minute)
 		r.expect(ports.StateServing)
 		is.Equal(c.manager.Count(memory.Register), registrations)
@@ -419,25 +358,19 @@ func TestATokenIsKeptUntilAnotherManagerHasGivenOne(t *testing.T) {
 }
 
 func TestRenewFrameRenewsBeforeItIsDue(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
-		site := newLife(t).settings
-		c.settings.ServerURL, c.settings.SiteCode, c.settings.EnrollmentKey = site.ServerURL, site.SiteCode, site.EnrollmentKey
-		managed := c.change
-		c.change = func(w *app.Deps) { managed(w); w.Relay = c.relay }
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
+		c.atSite()
 		r := c.start()
-		defer r.stop()
 		r.expect(ports.StateConnected)
-		first := c.holder.serial()
+		first := c.serial()
 		c.relay.Last().Push(ports.RelayFrame{Type: ports.FrameRenewCertificates})
 		pass(time.Minute)
-		is.True(c.holder.serial() != first)
-		second := c.holder.serial()
+		is.True(c.serial() != first)
+		second := c.serial()
 		c.relay.Last().Push(ports.RelayFrame{Type: ports.FrameRenewCertificates})
 		pass(time.Minute)
-		is.Equal(c.holder.serial(), second) // once an hour
-		is.Equal(len(c.relay.Conns()), 1)   // undisturbed
+		is.Equal(c.serial(), second)      // once an hour
+		is.Equal(len(c.relay.Conns()), 1) // undisturbed
 	})
 }
 
@@ -458,8 +391,7 @@ func TestEnrollCommandAtAManager(t *testing.T) {
 		"enrolled before": {func(c *certLife) { c.enroll(c.t.Context(), app.EnrollOptions{}) }, app.EnrollOptions{}, exitcode.Clean, "valid until"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c := newCertLife(t)
+			liveAtManager(t, func(t *testing.T, _ *is.I, c *certLife) {
 				test.prepare(c)
 				code, said := c.enroll(t.Context(), test.options)
 				if code != test.code || !strings.Contains(said, test.says) {
@@ -472,9 +404,7 @@ func TestEnrollCommandAtAManager(t *testing.T) {
 
 // An issuer may hand its CA certificates out apart from the certificate.
 func TestAnIssuerThatHandsItsCAOutApart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.manager.CAApart = true
 		var away atomic.Bool
 		away.Store(true)
@@ -489,7 +419,6 @@ func TestAnIssuerThatHandsItsCAOutApart(t *testing.T) {
 		polls := c.manager.Count(memory.Poll)
 		r.stop()
 		r = c.start()
-		defer r.stop()
 		away.Store(false)
 		pass(10 * time.Minute)
 		c.expectCertificate(r, ports.CertValid, ports.IssuerStateApproved)
@@ -499,4 +428,54 @@ func TestAnIssuerThatHandsItsCAOutApart(t *testing.T) {
 		is.True(c.manager.Count(memory.Renew) > 0)                                 // renewed since
 		is.Equal(c.manager.Count(memory.CA) > c.manager.Count(memory.Renew), true) // and asked for its CA each time
 	})
+}
+
+func TestACertificateThatIsNotThereHasNoDates(t *testing.T) {
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
+		c.manager.ApproveAfter = 2
+		c.start()
+		is.Equal(c.logged("certs.status"), 1)
+		for _, attr := range []string{"not_after", "renew_at", "serial"} {
+			is.True(!strings.Contains(c.log.String(), attr))
+		}
+		pass(5 * time.Minute)
+		for line := range strings.Lines(c.log.String()) {
+			if strings.Contains(line, "event=certs.status status=valid") {
+				is.True(strings.Contains(line, " not_after=") && strings.Contains(line, " renew_at=") && strings.Contains(line, " serial="))
+				return
+			}
+		}
+		t.Errorf("the certificate is not said to be valid:\n%s", &c.log)
+	})
+}
+
+func TestABundleThatIsTooSmallForACertificateIsKeptLikeAnyOtherThatIsNoGood(t *testing.T) {
+	bundle := ports.Bundle{CA: []byte("x"), Cert: []byte("y"), Key: ports.NewSecret("z")}
+	for name, test := range map[string]struct {
+		faults memory.Faults
+		kept   int
+		says   string
+	}{
+		"kept":           {memory.Faults{}, 1, "it is kept in memory/rejected/1"},
+		"cannot be kept": {memory.Faults{RejectBundle: ports.ErrNotWritten}, 0, "it could not be put aside"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
+				c.disk.Inject(test.faults)
+				c.manager.OnPoll = answers(ports.IssueReceived{Received: memory.Encode(ports.Issued{Bundle: bundle})}, "")
+				code, said := c.enroll(t.Context(), app.EnrollOptions{})
+				is.Equal(code, exitcode.Error)
+				is.Equal(len(c.disk.Rejected()), test.kept)
+				var told string
+				for line := range strings.Lines(said) {
+					if strings.Contains(line, "cannot be used") {
+						told = line
+					}
+				}
+				if !strings.Contains(told, test.says) || !strings.HasSuffix(told, "have manager.example.org issue another and look at its CA.\n") {
+					t.Errorf("it is not said in one line, with %q:\n%s", test.says, said)
+				}
+			})
+		})
+	}
 }

@@ -9,7 +9,6 @@ import (
 	"encoding/pem"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/matryer/is"
@@ -31,22 +30,19 @@ func TestDamagedCertificateFilesAreKeptBesideWhatReplacesThem(t *testing.T) {
 		"stopped before the last step": {DropPrevious: ports.ErrNotWritten},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				c := newCertLife(t)
+			liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 				c.start().stop()
 				held := c.spoil()
 				r := c.start()
 				pass(time.Minute)
 				c.expectCertificate(r, ports.CertCorrupt, ports.IssuerStateConflict)
 				c.keeps(nil) // nothing is there yet to replace them
-				is.NoErr(c.manager.Approve(c.manager.Requests()[0].Submit.MachineID))
+				c.approve()
 				c.disk.Inject(faults)
 				pass(7 * time.Hour)
 				r.stop() // as good as a crash: memory is lost, and what is stored stays
 				c.disk.Inject(memory.Faults{})
 				r = c.start()
-				defer r.stop()
 				pass(time.Hour)
 				r.expect(ports.StateServing)
 				pass(25 * time.Hour) // a revocation list too
@@ -58,16 +54,10 @@ func TestDamagedCertificateFilesAreKeptBesideWhatReplacesThem(t *testing.T) {
 }
 
 func TestADamagedFileIsNotLostWithASetThatDoesNotProveItself(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		c.start().stop()
 		broken := true
-		working := c.change
-		c.change = func(w *app.Deps) {
-			working(w)
-			w.Certificates = provedWrong{w.Certificates, c.disk, &broken}
-		}
+		c.change(func(w *app.Deps) { w.Certificates = provedWrong{w.Certificates, &broken} })
 		held := map[string]ports.Secret{}
 		var before ports.FoundSet
 		c.disk.AlterCertificates(func(f *ports.FoundSet) {
@@ -76,11 +66,9 @@ func TestADamagedFileIsNotLostWithASetThatDoesNotProveItself(t *testing.T) {
 			before = *f
 		})
 		r := c.start()
-		defer r.stop()
-		id := c.manager.Requests()[0].Submit.MachineID
 		for range 5 { // more than the copies that are kept
 			pass(time.Minute)
-			is.NoErr(c.manager.Approve(id))
+			c.approve()
 			pass(7 * time.Hour)
 			c.keeps(held)
 			found, err := memory.OpenCertificates(c.disk).Read(t.Context())
@@ -113,12 +101,10 @@ func TestOnlyWhatIsDamagedIsSetAside(t *testing.T) {
 		"the key is another's": func(f *ports.FoundSet) { f.Key.PEM = other },
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c := newCertLife(t)
+			liveAtManager(t, func(t *testing.T, _ *is.I, c *certLife) {
 				c.start().stop()
 				c.disk.AlterCertificates(alter)
 				r := c.start()
-				defer r.stop()
 				pass(time.Minute)
 				c.heals(r)
 				c.keeps(nil)
@@ -126,15 +112,13 @@ func TestOnlyWhatIsDamagedIsSetAside(t *testing.T) {
 		})
 	}
 	t.Run("it is renewed, or has expired", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			c := newCertLife(t)
+		liveAtManager(t, func(t *testing.T, _ *is.I, c *certLife) {
 			c.manager.Lifetime = 9 * 24 * time.Hour // the files are looked at every hour of it
 			r := c.start()
 			pass(20 * 24 * time.Hour)
 			r.stop()
 			pass(20 * 24 * time.Hour)
 			r = c.start()
-			defer r.stop()
 			pass(time.Minute)
 			c.heals(r)
 			c.keeps(nil)
@@ -143,9 +127,7 @@ func TestOnlyWhatIsDamagedIsSetAside(t *testing.T) {
 }
 
 func TestADamagedRevocationListIsKeptBesideTheNextOne(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		var well atomic.Bool
 		c.manager.OnCRL = func(_ context.Context, serve func() ports.Answer[ports.RevocationOutcome]) ports.Answer[ports.RevocationOutcome] {
 			if well.Load() {
@@ -165,7 +147,6 @@ func TestADamagedRevocationListIsKeptBesideTheNextOne(t *testing.T) {
 			return answer
 		}
 		r := c.start()
-		defer r.stop()
 		r.expect(ports.StateServing)
 		held := map[string]ports.Secret{}
 		c.disk.AlterCertificates(func(f *ports.FoundSet) {

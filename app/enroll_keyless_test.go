@@ -3,7 +3,6 @@ package app_test
 import (
 	"strings"
 	"testing"
-	"testing/synctest"
 
 	"github.com/matryer/is"
 
@@ -28,9 +27,7 @@ func TestEnrollCommandWithoutTheKeyThatWasForgotten(t *testing.T) {
 		"a server and a shared key": {func(l *life) { l.settings.SiteCode, l.settings.APIKey = "", ports.NewSecret("shared") }, app.EnrollOptions{}, exitcode.Error, "set MUSTER_SITE_CODE and MUSTER_ENROLLMENT_KEY", "MUSTER_SERVER_URL"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				l := newLife(t)
+			live(t, func(t *testing.T, is *is.I, l *life) {
 				code, _ := l.enroll(t.Context(), app.EnrollOptions{})
 				is.Equal(code, exitcode.Clean)
 				l.settings.EnrollmentKey = ports.Secret{}
@@ -46,10 +43,8 @@ func TestEnrollCommandWithoutTheKeyThatWasForgotten(t *testing.T) {
 }
 
 func TestEnrollCommandWithoutTheKeyAtAManagerToo(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
-		c.settings.ServerURL, c.settings.SiteCode, c.settings.EnrollmentKey = mustParse(t, "https://enroll.example.org"), "ACME-HQ", ports.NewSecret("cek_aaaaaaaaaaaaaaaa")
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
+		c.atSite()
 		code, _ := c.enroll(t.Context(), app.EnrollOptions{})
 		is.Equal(code, exitcode.Clean)
 		c.settings.EnrollmentKey = ports.Secret{}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/matryer/is"
@@ -37,9 +36,7 @@ func TestEnrollCommandThatDoesNotWaitAsksTheSiteOnce(t *testing.T) {
 		}, exitcode.Clean, "the key is stored", 29 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				l := newLife(t)
+			live(t, func(t *testing.T, is *is.I, l *life) {
 				l.site.Answer = test.answer
 				began := time.Now()
 				code, said := l.once()
@@ -53,19 +50,22 @@ func TestEnrollCommandThatDoesNotWaitAsksTheSiteOnce(t *testing.T) {
 	}
 }
 
-func TestEnrollCommandThatIsToWaitGoesOnStoringWhatItReceived(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
-		c.disk.Inject(memory.Faults{SaveBundle: ports.ErrNotWritten})
-		go func() {
-			time.Sleep(time.Hour)
-			c.disk.Inject(memory.Faults{})
-		}()
-		code, _ := c.enroll(t.Context(), app.EnrollOptions{})
-		is.Equal(code, exitcode.Clean)
-		is.True(c.logged("enroll.retry") > 5)
-	})
+func TestEnrollCommandGoesOnStoringWhatItReceived(t *testing.T) {
+	for name, options := range map[string]app.EnrollOptions{
+		"however short its patience": {Wait: time.Second, Patient: true},
+		"as long as it is to wait":   {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
+				c.disk.Inject(memory.Faults{SaveBundle: ports.ErrNotWritten})
+				time.AfterFunc(time.Hour, func() { c.disk.Inject(memory.Faults{}) })
+				code, _ := c.enroll(t.Context(), options)
+				is.Equal(code, exitcode.Clean)
+				is.True(c.logged("enroll.retry") > 5)
+				is.Equal(c.manager.Count(memory.Register), 1)
+			})
+		})
+	}
 }
 
 func TestEnrollCommandThatDoesNotWaitAsksTheManagerOnce(t *testing.T) {
@@ -85,9 +85,7 @@ func TestEnrollCommandThatDoesNotWaitAsksTheManagerOnce(t *testing.T) {
 		"conflict": {func(c *certLife) { c.manager.OnRegister = exists }, exitcode.Error, "remove or re-approve", 1, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				c := newCertLife(t)
+			liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 				test.prepare(c)
 				began := time.Now()
 				code, said := c.once()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/matryer/is"
@@ -61,19 +60,15 @@ func TestEnrollCommand(t *testing.T) {
 		"a key not stored, impatient": {func(l *life) { l.disk.Inject(memory.Faults{Save: ports.ErrNotWritten}) }, app.EnrollOptions{Wait: time.Second, Patient: true}, exitcode.Error, "could not be stored", 1, 10 * time.Second, 5 * time.Minute},
 		"held back by a Retry-After": {func(l *life) {
 			l.site.ScriptAnswers(ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteRateLimited{}, RetryAfter: "600"})
-			r := l.start()
-			r.stop()
+			l.start().stop()
 		}, app.EnrollOptions{}, exitcode.Clean, "asked not to be called", 2, 9 * time.Minute, 13 * time.Minute},
 		"not held back by a rejection": {func(l *life) {
 			l.site.Script(ports.SiteRejected{})
-			r := l.start()
-			r.stop()
+			l.start().stop()
 		}, app.EnrollOptions{}, exitcode.Clean, "the key is stored", 2, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				l := newLife(t)
+			live(t, func(t *testing.T, is *is.I, l *life) {
 				test.prepare(l)
 				began := time.Now()
 				code, said := l.enroll(t.Context(), test.options)
@@ -100,9 +95,7 @@ func TestEnrollCommandStopped(t *testing.T) {
 		"during a request": {memory.SilentSite, exitcode.Clean},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				l := newLife(t)
+			live(t, func(t *testing.T, is *is.I, l *life) {
 				l.site.Answer = test.answer
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 				defer cancel()
@@ -116,47 +109,30 @@ func TestEnrollCommandStopped(t *testing.T) {
 }
 
 func TestAfterAForcedEnrollmentTheServiceUsesTheNewKey(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
-		var gate switched
-		l.relay.Accept = gate.Accept
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		r := l.start()
 		old := l.relay.Last().Hello().Key
-		gate.set(func(_ context.Context, hello ports.RelayHello) error {
-			if hello.Key.Equal(old) {
-				return &ports.RelayRefusedError{Status: 401, Code: ports.RefusedCredentialRevoked}
-			}
-			return nil
-		})
-		l.relay.Last().Drop()
+		l.turn(refuseKey(old, ports.RefusedCredentialRevoked))
 		pass(time.Hour)
 		r.expect(ports.StateBlocked)
 		r.stop()
 		code, _ := l.enroll(t.Context(), app.EnrollOptions{Force: true})
 		is.Equal(code, exitcode.Clean)
 		r = l.start()
-		defer r.stop()
 		r.expect(ports.StateConnected)
 	})
 }
 
 func TestStatusFromDisk(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
-		disk := func() ports.Status {
-			store := memory.OpenStore(l.disk)
-			return app.StatusFromDisk(t.Context(), app.Disk{Settings: l.settings, Version: "1.2.3", Hostname: "desk-17", Identities: store, Credentials: store, Retries: store, Certificates: memory.OpenCertificates(l.disk), Journal: store, Now: time.Now()})
-		}
-		st := disk()
+	live(t, func(t *testing.T, is *is.I, l *life) {
+		st := l.fromDisk()
 		is.Equal(st.State, ports.StateStopped)
 		is.Equal(st.MachineUID, "")
 		is.Equal(st.Site.State, ports.SiteStateRetrying) // configured, and nothing has happened yet
 
 		l.site.Script(ports.SiteRejected{})
 		l.start().stop()
-		st = disk()
+		st = l.fromDisk()
 		is.Equal(st.Site.State, ports.SiteStateRejected)
 		is.True(strings.Contains(st.Site.LastError, "MUSTER_ENROLLMENT_KEY"))
 		is.True(!st.Credential.Present)
@@ -165,7 +141,7 @@ func TestStatusFromDisk(t *testing.T) {
 		r := l.start()
 		running := r.Status()
 		r.stop()
-		st = disk()
+		st = l.fromDisk()
 		is.Equal(st.State, ports.StateStopped)
 		is.Equal(st.Site.State, ports.SiteStateEnrolled)
 		is.Equal(st.MachineUID, running.MachineUID)
@@ -175,10 +151,10 @@ func TestStatusFromDisk(t *testing.T) {
 		is.Equal(st.Relay.State, ports.RelayStateConnecting)
 
 		l.disk.Inject(memory.Faults{Load: ports.ErrUnreadable})
-		is.True(strings.Contains(disk().Blocked, "cannot be read"))
+		is.True(strings.Contains(l.fromDisk().Blocked, "cannot be read"))
 		l.settings.SiteCode, l.settings.EnrollmentKey, l.settings.APIKey = "", ports.Secret{}, ports.NewSecret("shared")
-		is.True(!disk().Credential.Present) // the shared key does not take the place of one that cannot be read
+		is.True(!l.fromDisk().Credential.Present) // the shared key does not take the place of one that cannot be read
 		l.disk.Inject(memory.Faults{})
-		is.Equal(disk().Credential.Source, ports.CredentialStored)
+		is.Equal(l.fromDisk().Credential.Source, ports.CredentialStored)
 	})
 }

@@ -3,7 +3,6 @@ package app_test
 import (
 	"fmt"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/matryer/is"
@@ -15,9 +14,8 @@ import (
 )
 
 func TestTheEnrollmentKeyIsForgottenOnceThereIsACredential(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l, key := forgetting(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
+		key := l.forgets()
 		l.site.Script(ports.SiteCollisionPending{})
 		r := l.start()
 		is.True(key.Present()) // nothing is stored yet
@@ -25,14 +23,12 @@ func TestTheEnrollmentKeyIsForgottenOnceThereIsACredential(t *testing.T) {
 		r.expect(ports.StateConnected)
 		is.True(!key.Present())
 		is.Equal(l.logged("enrollment_key"), 1)
-		r.stop()
 	})
 }
 
 func TestAKeyThatCouldNotBeStoredIsNoReasonToForget(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l, key := forgetting(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
+		key := l.forgets()
 		l.disk.Inject(memory.Faults{Save: ports.ErrNotWritten})
 		r := l.start()
 		r.expect(ports.StateEnrolling)
@@ -41,7 +37,6 @@ func TestAKeyThatCouldNotBeStoredIsNoReasonToForget(t *testing.T) {
 		pass(time.Hour)
 		r.expect(ports.StateConnected)
 		is.True(!key.Present())
-		r.stop()
 	})
 }
 
@@ -57,12 +52,9 @@ func TestWhatACrashLeftIsForgottenAtTheNextStart(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				l := newLife(t)
+			live(t, func(t *testing.T, is *is.I, l *life) {
 				l.start().stop() // enrolls, and does not live to forget
-				key := new(memory.KeyPlace)
-				l.change = func(w *app.Deps) { w.EnrollmentKey = key }
+				key := l.forgets()
 				start(t, l)
 				is.True(!key.Present())
 			})
@@ -71,29 +63,24 @@ func TestWhatACrashLeftIsForgottenAtTheNextStart(t *testing.T) {
 }
 
 func TestAKeyThatIsNeededIsNotForgotten(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		l.start().stop()
-		key := new(memory.KeyPlace)
-		l.change = func(w *app.Deps) { w.EnrollmentKey = key }
+		key := l.forgets()
 		l.settings.SiteCode = "ANOTHER" // what is stored is of the former site
 		for range 10 {
 			l.site.Script(ports.SiteRejected{})
 		}
 		_, err := app.Identify(t.Context(), l.deps())
 		is.NoErr(err)
-		r := l.start()
+		l.start()
 		pass(time.Minute)
 		is.True(key.Present())
-		r.stop()
 	})
 }
 
 func TestAKeyThatCannotBeRemovedIsSaidOnceAStart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l, key := forgetting(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
+		key := l.forgets()
 		key.Inject(fmt.Errorf("%w: it is carved in stone", ports.ErrNotRemovable))
 		for n := 1; n <= 2; n++ {
 			r := l.start()
@@ -112,11 +99,9 @@ func TestAKeyThatCannotBeRemovedIsSaidOnceAStart(t *testing.T) {
 // Under systemd a step with root's rights finds out which machine this is; the
 // agent itself may not. That holds while the state directory cannot be written.
 func TestAnIdentityIsHandedOverWhileItCannotBeStored(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		runtime := memory.OpenStore(new(memory.Disk))
-		l.change = func(w *app.Deps) { w.Handover = runtime }
+		l.change(func(w *app.Deps) { w.Handover = runtime })
 		l.disk.Inject(memory.Faults{SaveIdentity: ports.ErrNotWritten, Reserve: ports.ErrNotWritten, SaveRetries: ports.ErrNotWritten})
 		id, err := app.Identify(t.Context(), l.deps())
 		is.True(err != nil) // it is told
@@ -133,6 +118,5 @@ func TestAnIdentityIsHandedOverWhileItCannotBeStored(t *testing.T) {
 		stored, err := memory.OpenStore(l.disk).LoadIdentity(t.Context())
 		is.NoErr(err)
 		is.Equal(stored.AgentID, id.AgentID)
-		r.stop()
 	})
 }

@@ -3,9 +3,7 @@ package app_test
 import (
 	"context"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/matryer/is"
@@ -17,16 +15,12 @@ import (
 )
 
 func TestNobodysWishCutsARetryAfterShort(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
-		c.manager.OnRegister = func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
-			return ports.Answer[ports.SubmitOutcome]{Outcome: ports.IssueBusy{Reason: "it answered 429"}, RetryAfter: "3600"}
-		}
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
+		c.manager.OnRegister = answers(ports.IssueBusy{Reason: "it answered 429"}, "3600")
 		r := c.start()
 		for range 3 {
 			pass(time.Minute)
-			result, err := r.calls.RenewCertificates(t.Context())
+			result, err := r.status.RenewCertificates(t.Context())
 			is.NoErr(err)
 			is.Equal(result.End, ports.RenewFailed) // no operator's decision is awaited
 			is.True(strings.Contains(result.Line, "patience"))
@@ -34,9 +28,8 @@ func TestNobodysWishCutsARetryAfterShort(t *testing.T) {
 		is.Equal(c.manager.Count(memory.Register), 1)
 		r.stop()
 		r = c.start()
-		defer r.stop()
 		pass(time.Minute)
-		_, err := r.calls.RenewCertificates(t.Context())
+		_, err := r.status.RenewCertificates(t.Context())
 		is.NoErr(err)
 		is.Equal(c.manager.Count(memory.Register), 1)
 		pass(65 * time.Minute)
@@ -45,19 +38,12 @@ func TestNobodysWishCutsARetryAfterShort(t *testing.T) {
 }
 
 func TestARestartDoesNotForgetTheRetryAfterOfARenewal(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
-		var busy atomic.Bool
-		c.manager.OnRenew = func(_ context.Context, _ []byte, serve func() ports.Answer[ports.RenewOutcome]) ports.Answer[ports.RenewOutcome] {
-			if busy.Load() {
-				return ports.Answer[ports.RenewOutcome]{Outcome: ports.Unavailable{Reason: "it is busy"}, RetryAfter: "3600"}
-			}
-			return serve()
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
+		c.manager.OnRenew = func(context.Context, []byte, func() ports.Answer[ports.RenewOutcome]) ports.Answer[ports.RenewOutcome] {
+			return ports.Answer[ports.RenewOutcome]{Outcome: ports.Unavailable{Reason: "it is busy"}, RetryAfter: "3600"}
 		}
-		busy.Store(true)
 		r := c.start()
-		first := c.holder.serial()
+		first := c.serial()
 		for c.manager.Count(memory.Renew) == 0 {
 			pass(time.Hour / 2)
 		}
@@ -70,12 +56,11 @@ func TestARestartDoesNotForgetTheRetryAfterOfARenewal(t *testing.T) {
 			r.stop()
 		}
 		is.Equal(c.manager.Count(memory.Renew), 1)
-		busy.Store(false)
-		r = c.start()
-		defer r.stop()
+		c.manager.OnRenew = nil
+		c.start()
 		pass(67 * time.Minute)
 		is.Equal(c.manager.Count(memory.Renew), 2)
-		is.True(c.holder.serial() != first)
+		is.True(c.serial() != first)
 	})
 }
 
@@ -93,81 +78,49 @@ func TestAForcedEnrollmentIsSeenThroughThoughTheCertificateIsValid(t *testing.T)
 		}
 	}
 	t.Run("by a person", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			is := is.New(t)
-			c := newCertLife(t)
+		liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 			takenIn(c)
 			code, _ := c.enroll(t.Context(), app.EnrollOptions{})
 			is.Equal(code, exitcode.Clean)
-			first := c.holder.serial()
+			first := c.serial()
 			c.manager.ApproveAfter = 2
 			code, said := c.enroll(t.Context(), app.EnrollOptions{Force: true})
 			is.Equal(code, exitcode.Clean)
 			is.True(strings.Contains(said, "A certificate is installed"))
-			is.True(c.holder.serial() != first)
+			is.True(c.serial() != first)
 			is.Equal(c.manager.Count(memory.Register), 2)
 		})
 	})
 	t.Run("by the relay", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			is := is.New(t)
-			c := newCertLife(t)
-			site := newLife(t).settings
-			c.settings.ServerURL, c.settings.SiteCode, c.settings.EnrollmentKey = site.ServerURL, site.SiteCode, site.EnrollmentKey
-			managed := c.change
-			c.change = func(w *app.Deps) { managed(w); w.Relay = c.relay }
+		liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
+			c.atSite()
 			takenIn(c)
 			c.manager.ApproveAfter = 2
-			r := c.start()
-			defer r.stop()
+			c.start()
 			pass(5 * time.Minute)
-			first := c.holder.serial()
+			first := c.serial()
 			is.True(first != "")
 			c.relay.Last().Push(ports.RelayFrame{Type: ports.FrameRenewCertificates})
 			pass(10 * time.Minute)
-			is.True(c.holder.serial() != first)
+			is.True(c.serial() != first)
 			is.Equal(c.manager.Count(memory.Register), 2)
 		})
 	})
 }
 
-func TestABundleIsKeptHoweverShortThePersonsPatience(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
-		c.disk.Inject(memory.Faults{SaveBundle: ports.ErrNotWritten})
-		go func() {
-			time.Sleep(time.Hour)
-			c.disk.Inject(memory.Faults{})
-		}()
-		code, said := c.enroll(t.Context(), app.EnrollOptions{Wait: time.Second, Patient: true})
-		if code != exitcode.Clean {
-			t.Errorf("code %d:\n%s", code, said)
-		}
-		is.Equal(c.manager.Count(memory.Register), 1)
-	})
-}
-
 func TestARelayThatIsBusyAfterItRefusedIsStillShownAsRefusing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
-		var busy atomic.Bool
-		l.relay.Accept = func(context.Context, ports.RelayHello) error {
-			if busy.Load() {
-				return &ports.RelayBusyError{Status: 503, RetryAfter: "3600"}
-			}
-			return &ports.RelayRefusedError{Status: 401}
-		}
+	live(t, func(t *testing.T, is *is.I, l *life) {
+		l.handshake(refuse(""))
 		r := l.start()
 		pass(time.Hour)
 		r.expect(ports.StateBlocked)
 		since := r.Status().Relay.Since
-		busy.Store(true)
+		l.handshake(func(context.Context, ports.RelayHello) error {
+			return &ports.RelayBusyError{Status: 503, RetryAfter: "3600"}
+		})
 		pass(10 * time.Minute)
 		r.stop()
 		r = l.start()
-		defer r.stop()
 		pass(time.Minute)
 		r.expect(ports.StateBlocked)
 		is.Equal(r.Status().Relay.State, ports.RelayStateRefused)

@@ -1,14 +1,13 @@
 package app_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,34 +32,15 @@ type life struct {
 	disk     *memory.Disk
 	site     *memory.Site
 	relay    *memory.Relay
+	accept   atomic.Pointer[acceptFunc] // see handshake
 	signals  ports.SignalReader
 	settings ports.Settings
 	offset   atomic.Int64 // see setClock
 	chance   func() float64
 	random   byte          // makes random bytes other ones
 	drawn    atomic.Uint32 // how often random bytes were drawn
-	// change, if set, changes the world before each start.
-	change func(*app.Deps)
-
-	log safeBuffer
-}
-
-// safeBuffer is a buffer that several goroutines write to.
-type safeBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *safeBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *safeBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
+	changes  []func(*app.Deps)
+	log      memory.Output
 }
 
 const uuidOfThisMachine = "4c4c4544-0042-4a10-8054-b7c04f503632"
@@ -68,29 +48,41 @@ const uuidOfThisMachine = "4c4c4544-0042-4a10-8054-b7c04f503632"
 // newLife is a fresh machine that is configured for a site, with the delays
 // that ship.
 func newLife(t *testing.T) *life {
-	server, err := url.Parse("https://enroll.example.org")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &life{
+	l := &life{
 		t: t, disk: &memory.Disk{}, site: &memory.Site{}, relay: &memory.Relay{},
 		signals: memory.Signals{SystemUUID: ports.PresentSignal(uuidOfThisMachine), Virtual: true},
 		settings: ports.Settings{
-			ServerURL: server, SiteCode: "ACME-HQ", EnrollmentKey: ports.NewSecret("cek_aaaaaaaaaaaaaaaaaaaaaaaa"),
+			ServerURL: mustParse(t, "https://enroll.example.org"), SiteCode: "ACME-HQ", EnrollmentKey: ports.NewSecret("cek_aaaaaaaaaaaaaaaaaaaaaaaa"),
 			ReenrollAfter: 24 * time.Hour, Delays: retry.Shipped(),
 		},
 		chance: func() float64 { return 0.5 },
 	}
+	l.relay.Accept = func(ctx context.Context, hello ports.RelayHello) error {
+		if accept := l.accept.Load(); accept != nil && *accept != nil {
+			return (*accept)(ctx, hello)
+		}
+		return nil
+	}
+	return l
+}
+
+// live tells the life of a machine that is configured for a site.
+func live(t *testing.T, tell func(t *testing.T, is *is.I, l *life)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { tell(t, is.New(t), newLife(t)) })
 }
 
 // setClock sets the machine's wall clock ahead of virtual time.
 func (l *life) setClock(ahead time.Duration) { l.offset.Store(int64(ahead)) }
 
+// change changes the world before each start that follows.
+func (l *life) change(how func(*app.Deps)) { l.changes = append(l.changes, how) }
+
 func (l *life) deps() app.Deps {
 	store := memory.OpenStore(l.disk)
 	d := app.Deps{
 		Settings: l.settings, Version: "1.2.3",
-		Log: slog.New(slog.NewTextHandler(io.MultiWriter(&l.log), &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log: slog.New(slog.NewTextHandler(&l.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Machine: app.Machine{
 			Hostname: "desk-17", Signals: l.signals,
 			Wall:   func() time.Time { return time.Now().Add(time.Duration(l.offset.Load())) },
@@ -109,58 +101,49 @@ func (l *life) deps() app.Deps {
 	if l.settings.SiteConfigured() {
 		d.Site = l.site
 	}
-	if l.change != nil {
-		l.change(&d)
+	for _, change := range l.changes {
+		change(&d)
 	}
 	return d
 }
 
-// asked is a ports.StatusServer that a test asks directly.
-type asked struct {
-	mu    sync.Mutex
-	calls ports.LocalCalls
-}
-
-func (a *asked) Serve(ctx context.Context, calls ports.LocalCalls) error {
-	a.mu.Lock()
-	a.calls = calls
-	a.mu.Unlock()
-	<-ctx.Done()
-	return nil
-}
-
 // running is an agent between start and stop.
 type running struct {
-	asked
-	l      *life
-	cancel context.CancelFunc
-	done   chan error
+	l       *life
+	status  memory.StatusEndpoint
+	cancel  context.CancelFunc
+	done    chan error
+	stopped bool
 }
 
-// start starts an agent and lets it come to rest.
+// start starts an agent and lets it come to rest. It is stopped at the end of
+// the test, unless the test stops it.
 func (l *life) start() *running {
 	ctx, cancel := context.WithCancel(l.t.Context())
 	r := &running{l: l, cancel: cancel, done: make(chan error, 1)}
 	d := l.deps()
-	d.StatusServer = r
+	d.StatusServer = &r.status
 	go func() { r.done <- app.New(d).Run(ctx) }()
+	l.t.Cleanup(r.stop)
 	synctest.Wait()
 	return r
 }
 
 // Status is how the agent stands.
 func (r *running) Status() ports.Status {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.calls.Status == nil {
-		return ports.Status{}
-	}
-	return r.calls.Status()
+	r.l.t.Helper()
+	status, err := r.status.Status(r.l.t.Context())
+	is.New(r.l.t).NoErr(err)
+	return status
 }
 
 // stop tells the agent to stop; it must do so in no time.
 func (r *running) stop() {
 	r.l.t.Helper()
+	if r.stopped {
+		return
+	}
+	r.stopped = true
 	began := time.Now()
 	r.cancel()
 	if err := <-r.done; err != nil {
@@ -214,97 +197,65 @@ func within(t *testing.T, what string, d, least, most time.Duration) {
 	}
 }
 
-// refuse is a relay's Accept that refuses everyone with a code.
-func refuse(code string) func(context.Context, ports.RelayHello) error {
+// acceptFunc decides a handshake, as memory.Relay has it decided.
+type acceptFunc = func(context.Context, ports.RelayHello) error
+
+// refuse refuses everyone with a code.
+func refuse(code string) acceptFunc {
 	return func(context.Context, ports.RelayHello) error {
 		return &ports.RelayRefusedError{Status: 401, Code: code}
 	}
 }
 
-// switched is a relay's Accept that can be changed while an agent runs.
-type switched struct {
-	mu     sync.Mutex
-	accept func(context.Context, ports.RelayHello) error
-}
-
-func (s *switched) set(accept func(context.Context, ports.RelayHello) error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.accept = accept
-}
-
-func (s *switched) Accept(ctx context.Context, hello ports.RelayHello) error {
-	s.mu.Lock()
-	accept := s.accept
-	s.mu.Unlock()
-	if accept == nil {
-		return nil
+// refuseKey refuses a key with a code, and accepts every other.
+func refuseKey(key ports.Secret, code string) acceptFunc {
+	return func(_ context.Context, hello ports.RelayHello) error {
+		if !hello.Key.Equal(key) {
+			return nil
+		}
+		return &ports.RelayRefusedError{Status: 401, Code: code}
 	}
-	return accept(ctx, hello)
+}
+
+// handshake decides the relay's handshakes from now on; nil accepts everyone.
+func (l *life) handshake(accept acceptFunc) {
+	l.accept.Store(&accept)
+}
+
+// turn breaks the connection to a relay that decides handshakes so from now on.
+func (l *life) turn(accept acceptFunc) {
+	l.handshake(accept)
+	l.relay.Last().Drop()
+}
+
+// command begins a person's enroll command, which holds the lock until its end.
+func (l *life) command() (end func()) {
+	l.t.Helper()
+	unlock, err := memory.OpenLock(l.disk).TryLock(l.t.Context(), "enroll")
+	is.New(l.t).NoErr(err)
+	return func() { is.New(l.t).NoErr(unlock()) }
+}
+
+// stored is the API key on disk.
+func (l *life) stored() ports.Secret {
+	l.t.Helper()
+	credential, err := memory.OpenStore(l.disk).Load(l.t.Context())
+	is.New(l.t).NoErr(err)
+	return credential.Key
 }
 
 func mustParse(t *testing.T, raw string) *url.URL {
 	t.Helper()
 	u, err := url.Parse(raw)
-	if err != nil {
-		t.Fatal(fmt.Errorf("the test's URL: %w", err))
-	}
+	is.New(t).NoErr(err)
 	return u
-}
-
-// holder is a ports.CertificateHolder that a test looks into.
-type holder struct {
-	mu  sync.Mutex
-	use *ports.CertificateInUse
-}
-
-func (h *holder) Use(c *ports.CertificateInUse) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.use = c
-}
-
-func (h *holder) serial() string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.use == nil {
-		return ""
-	}
-	return h.use.Certificate.Leaf.SerialNumber.String()
-}
-
-// believes verifies the certificate in use as a peer's that comes without its
-// intermediates.
-func (h *holder) believes() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	_, err := h.use.Certificate.Leaf.Verify(x509.VerifyOptions{
-		Roots: h.use.Roots, CurrentTime: time.Now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	})
-	return err
-}
-
-func (h *holder) present(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.use == nil {
-		return &tls.Certificate{}, nil
-	}
-	return &h.use.Certificate, nil
-}
-
-// here is a ports.HostDescriber.
-type here struct{}
-
-func (here) Describe(context.Context, string) (ports.HostFacts, error) {
-	return ports.HostFacts{Hostname: "web-3", FQDN: "web-3.example.org", IPAddress: "10.20.0.7"}, nil
 }
 
 // certLife is a life with a manager and no site.
 type certLife struct {
 	*life
-	manager *memory.Issuer
-	holder  *holder
+	manager  *memory.Issuer
+	listener memory.Listener
 }
 
 func newCertLife(t *testing.T) *certLife {
@@ -313,15 +264,45 @@ func newCertLife(t *testing.T) *certLife {
 	s.ServerURL, s.SiteCode, s.EnrollmentKey = nil, "", ports.Secret{}
 	s.ManagerURL = mustParse(t, "https://manager.example.org")
 	s.PollingInterval, s.MaxPollAttempts, s.RenewalThreshold = time.Minute, 1440, 7*24*time.Hour
-	c := &certLife{life: l, manager: &memory.Issuer{Lifetime: 90 * 24 * time.Hour}, holder: &holder{}}
-	l.change = func(w *app.Deps) {
+	c := &certLife{life: l, manager: &memory.Issuer{Lifetime: 90 * 24 * time.Hour}}
+	l.change(func(w *app.Deps) {
 		store := memory.OpenStore(l.disk)
 		w.Relay = nil
-		client := c.manager.Client(c.holder.present)
-		w.Issuer, w.Revocations, w.Describer, w.InUse = client, client, here{}, c.holder
+		client := c.manager.Client(c.present)
+		w.Issuer, w.Revocations, w.InUse = client, client, &c.listener
+		w.Describer = memory.Host{Hostname: "web-3", FQDN: "web-3.example.org", IPAddress: "10.20.0.7"}
 		w.Certificates, w.Journal = memory.OpenCertificates(l.disk), store
-	}
+	})
 	return c
+}
+
+// liveAtManager tells the life of one that is configured for a manager.
+func liveAtManager(t *testing.T, tell func(t *testing.T, is *is.I, c *certLife)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { tell(t, is.New(t), newCertLife(t)) })
+}
+
+// present is how the manager's client presents the certificate in use.
+func (c *certLife) present(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	if use := c.listener.InUse(); use != nil {
+		return &use.Certificate, nil
+	}
+	return &tls.Certificate{}, nil
+}
+
+// serial is that of the certificate in use, empty if there is none.
+func (c *certLife) serial() string {
+	if use := c.listener.InUse(); use != nil {
+		return use.Certificate.Leaf.SerialNumber.String()
+	}
+	return ""
+}
+
+// atSite configures the site too, and its relay.
+func (c *certLife) atSite() {
+	site := newLife(c.t).settings
+	c.settings.ServerURL, c.settings.SiteCode, c.settings.EnrollmentKey = site.ServerURL, site.SiteCode, site.EnrollmentKey
+	c.change(func(w *app.Deps) { w.Relay = c.relay })
 }
 
 func (c *certLife) expectCertificate(r *running, status ports.CertificateStatus, manager ports.IssuerState) {
@@ -334,20 +315,28 @@ func (c *certLife) expectCertificate(r *running, status ports.CertificateStatus,
 func denyAll(c *certLife) {
 	c.manager.Manual = true
 	c.manager.OnPoll = func(_ context.Context, _ ports.IssueRequest, serve func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
-		if err := c.manager.Deny(c.manager.Requests()[0].Submit.MachineID); err != nil {
+		if err := c.manager.Deny(c.machineID()); err != nil {
 			c.t.Error(err)
 		}
 		return serve()
 	}
 }
 
-func exists(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
-	return ports.Answer[ports.SubmitOutcome]{Outcome: ports.IssueKnown{}}
+// submitFunc answers a registration or a poll, as memory.Issuer has it answered.
+type submitFunc = func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome]
+
+// answers is a manager that gives the same answer for ever, to registrations or
+// to polls.
+func answers(outcome ports.SubmitOutcome, retryAfter string) submitFunc {
+	return func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
+		return ports.Answer[ports.SubmitOutcome]{Outcome: outcome, RetryAfter: retryAfter}
+	}
 }
 
-func isDown(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
-	return ports.Answer[ports.SubmitOutcome]{Outcome: ports.Unavailable{Reason: "the manager is down"}}
-}
+var (
+	exists = answers(ports.IssueKnown{}, "")
+	isDown = answers(ports.Unavailable{Reason: "the manager is down"}, "")
+)
 
 // spoil damages each file in another way, and returns what they held then, by
 // path.
@@ -366,10 +355,19 @@ func (c *certLife) spoil() map[string]ports.Secret {
 	return held
 }
 
+// machineID is who registered first at the manager.
+func (c *certLife) machineID() string { return c.manager.Requests()[0].Submit.MachineID }
+
+// approve has an operator approve the host.
+func (c *certLife) approve() {
+	c.t.Helper()
+	is.New(c.t).NoErr(c.manager.Approve(c.machineID()))
+}
+
 // heals has an operator approve the host again, and expects it to serve.
 func (c *certLife) heals(r *running) {
 	c.t.Helper()
-	is.New(c.t).NoErr(c.manager.Approve(c.manager.Requests()[0].Submit.MachineID))
+	c.approve()
 	pass(7 * time.Hour)
 	r.expect(ports.StateServing)
 }
@@ -394,7 +392,6 @@ func (c *certLife) keeps(held map[string]ports.Secret) {
 // broken says so.
 type provedWrong struct {
 	ports.CertificateFiles
-	disk   *memory.Disk
 	broken *bool
 }
 
@@ -407,9 +404,7 @@ func (p provedWrong) Install(ctx context.Context, set ports.CertificateSet) erro
 
 // once runs a person's enroll command that does not wait.
 func (l *life) once() (exitcode.Code, string) {
-	var said strings.Builder
-	code := app.Enroll(l.t.Context(), l.deps(), app.EnrollOptions{Patient: true, Say: func(line string) { said.WriteString(line + "\n") }})
-	return code, said.String()
+	return l.enroll(l.t.Context(), app.EnrollOptions{Patient: true})
 }
 
 // always is a server that gives the same answer for ever.
@@ -421,23 +416,23 @@ func always(outcome ports.SiteOutcome) func(context.Context, ports.SiteRequest) 
 
 // enroll runs a person's enroll command and returns what it said.
 func (l *life) enroll(ctx context.Context, o app.EnrollOptions) (exitcode.Code, string) {
-	var said safeBuffer // both enrollments speak
+	var said memory.Output // both enrollments speak
 	o.Say = func(line string) {
 		if _, err := io.WriteString(&said, line+"\n"); err != nil {
 			l.t.Error(err)
 		}
 	}
-	if o.Wait == 0 {
+	if o.Wait == 0 && !o.Patient {
 		o.Wait = 24 * time.Hour
 	}
 	return app.Enroll(ctx, l.deps(), o), said.String()
 }
 
-// forgetting is a life whose enrollment key is to be forgotten.
-func forgetting(t *testing.T) (*life, *memory.KeyPlace) {
-	l, key := newLife(t), new(memory.KeyPlace)
-	l.change = func(w *app.Deps) { w.EnrollmentKey = key }
-	return l, key
+// forgets has the enrollment key forgotten by the starts that follow.
+func (l *life) forgets() *memory.KeyPlace {
+	key := new(memory.KeyPlace)
+	l.change(func(w *app.Deps) { w.EnrollmentKey = key })
+	return key
 }
 
 // registrations are the times between those that the manager got.
@@ -455,16 +450,18 @@ func (c *certLife) registrations() (gaps []time.Duration) {
 	return gaps
 }
 
-func (c *certLife) fromDisk() ports.Status {
-	store := memory.OpenStore(c.disk)
-	return app.StatusFromDisk(c.t.Context(), app.Disk{
-		Settings: c.settings, Identities: store, Credentials: store, Retries: store,
-		Certificates: memory.OpenCertificates(c.disk), Journal: store, Now: time.Now(),
+// fromDisk is how the machine stands as the status command says it while no
+// agent runs.
+func (l *life) fromDisk() ports.Status {
+	store := memory.OpenStore(l.disk)
+	return app.StatusFromDisk(l.t.Context(), app.Disk{
+		Settings: l.settings, Version: "1.2.3", Hostname: "desk-17", Identities: store, Credentials: store, Retries: store,
+		Certificates: memory.OpenCertificates(l.disk), Journal: store, Now: time.Now(),
 	})
 }
 
 // busyOnce is a relay's Accept that puts the first handshake off.
-func busyOnce(answer ports.RelayBusyError) func(context.Context, ports.RelayHello) error {
+func busyOnce(answer ports.RelayBusyError) acceptFunc {
 	var dials atomic.Int32
 	return func(context.Context, ports.RelayHello) error {
 		if dials.Add(1) == 1 {
@@ -527,16 +524,11 @@ func (s *told) WatchdogInterval() time.Duration { return s.watchdog }
 func (s *told) heard() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]string(nil), s.lines...)
+	return slices.Clone(s.lines)
 }
 
 func (s *told) has(line string) bool {
-	for _, heard := range s.heard() {
-		if heard == line {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(s.heard(), line)
 }
 
 // fedSince counts the feedings of the last while.
@@ -554,34 +546,6 @@ func (s *told) fedSince(while time.Duration) int {
 
 // supervise has the life's agents tell s.
 func (l *life) supervise(s *told) *told {
-	before := l.change
-	l.change = func(w *app.Deps) {
-		if before != nil {
-			before(w)
-		}
-		w.Supervisor = s
-	}
+	l.change(func(w *app.Deps) { w.Supervisor = s })
 	return s
 }
-
-// blockedSite hangs, whatever its context says, while it is shut.
-type blockedSite struct {
-	*memory.Site
-	shut *atomic.Pointer[chan struct{}]
-}
-
-func (b blockedSite) Enroll(ctx context.Context, request ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
-	if shut := b.shut.Load(); shut != nil {
-		<-*shut
-	}
-	return b.Site.Enroll(ctx, request)
-}
-
-// watchful is a supervisor that gives up an agent that does not report.
-type watchful struct {
-	unsupervised.Supervisor
-	fed atomic.Int64
-}
-
-func (w *watchful) WatchdogInterval() time.Duration { return 10 * time.Second }
-func (w *watchful) Alive() error                    { w.fed.Add(1); return nil }

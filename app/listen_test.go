@@ -2,36 +2,26 @@ package app_test
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/matryer/is"
 
-	"github.com/muster-agent/muster/adapters/memory"
 	"github.com/muster-agent/muster/app"
 	"github.com/muster-agent/muster/ports"
 )
 
 func TestListeningIsLoggedOnlyAfterTheBind(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		const addr = "127.0.0.1:12443"
-		c := newCertLife(t)
 		c.settings.ListenAddr = addr
-		listener := new(memory.Listener)
-		listener.Take(addr, true)
-		others := c.change
-		c.change = func(w *app.Deps) {
-			others(w)
-			w.InUse, w.Listener = listener, listener
-		}
+		c.change(func(w *app.Deps) { w.Listener = &c.listener })
+		c.listener.Take(addr, true)
 		r := c.start()
-		defer r.stop()
 		pass(time.Hour)
 		r.expect(ports.StateBlocked)
 		is.True(c.logged("listener.failed") > 5)
 		is.Equal(c.logged("listening"), 0)
-		listener.Take(addr, false)
+		c.listener.Take(addr, false)
 		pass(10 * time.Minute)
 		r.expect(ports.StateServing)
 		is.Equal(c.logged("listening"), 1)

@@ -1,10 +1,8 @@
 package app_test
 
 import (
-	"context"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/matryer/is"
@@ -21,13 +19,9 @@ func TestARegistrationThatIsRateLimitedWaitsForAMinuteOrAsLongAsItIsTold(t *test
 		"300": {5 * time.Minute, 331 * time.Second},
 	} {
 		t.Run("Retry-After "+header, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c := newCertLife(t)
-				c.manager.OnRegister = func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
-					return ports.Answer[ports.SubmitOutcome]{Outcome: ports.IssueBusy{Reason: "it answered 429"}, RetryAfter: header}
-				}
-				r := c.start()
-				defer r.stop()
+			liveAtManager(t, func(t *testing.T, _ *is.I, c *certLife) {
+				c.manager.OnRegister = answers(ports.IssueBusy{Reason: "it answered 429"}, header)
+				c.start()
 				pass(want.most)
 				gaps := c.registrations()
 				if len(gaps) == 0 {
@@ -40,16 +34,10 @@ func TestARegistrationThatIsRateLimitedWaitsForAMinuteOrAsLongAsItIsTold(t *test
 }
 
 func TestAManagerThatForgetsEveryTokenIsAskedEverMoreSlowly(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCertLife(t)
-		c.manager.OnPoll = func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
-			return ports.Answer[ports.SubmitOutcome]{Outcome: ports.IssueUnknown{}}
-		}
-		c.manager.OnRegister = func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
-			return ports.Answer[ports.SubmitOutcome]{Outcome: ports.IssuePending{Resume: ports.NewSecret("another-token")}}
-		}
-		r := c.start()
-		defer r.stop()
+	liveAtManager(t, func(t *testing.T, _ *is.I, c *certLife) {
+		c.manager.OnPoll = answers(ports.IssueUnknown{}, "")
+		c.manager.OnRegister = answers(ports.IssuePending{Resume: ports.NewSecret("another-token")}, "")
+		c.start()
 		pass(24 * time.Hour)
 		// 5 minutes is the most that class transient waits, 2.5 the mean of it.
 		if n := c.manager.Count(memory.Register); n < 250 || n > 900 {
@@ -59,14 +47,12 @@ func TestAManagerThatForgetsEveryTokenIsAskedEverMoreSlowly(t *testing.T) {
 }
 
 func TestAHostThatIsDeniedAgainAndAgainWaitsLonger(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, _ *is.I, c *certLife) {
 		denyAll(c)
 		r := c.start()
 		pass(10 * time.Minute)
 		r.stop()
-		r = c.start() // a restart tries soon, and forgets nothing
-		defer r.stop()
+		c.start() // a restart tries soon, and forgets nothing
 		pass(4 * time.Hour)
 		gaps := c.registrations()
 		if len(gaps) < 3 {
@@ -88,26 +74,18 @@ func TestARestartForgetsNothingThatTheManagerSaid(t *testing.T) {
 	}{
 		"conflict": {func(c *certLife) { c.manager.OnRegister = exists }, ports.IssuerStateConflict, ports.StateBlocked, 10 * time.Second},
 		"unexpected": {func(c *certLife) {
-			c.manager.OnRegister = func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
-				return ports.Answer[ports.SubmitOutcome]{Outcome: ports.IssueUnexpected{Status: 404}}
-			}
+			c.manager.OnRegister = answers(ports.IssueUnexpected{Status: 404}, "")
 		}, ports.IssuerStateUnexpected, ports.StateBlocked, 10 * time.Second},
 		"denied": {denyAll, ports.IssuerStateDenied, ports.StateBlocked, 10 * time.Second},
 		"down, with Retry-After": {func(c *certLife) {
-			c.manager.OnRegister = func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
-				return ports.Answer[ports.SubmitOutcome]{Outcome: ports.Unavailable{Reason: "it is down"}, RetryAfter: patience}
-			}
+			c.manager.OnRegister = answers(ports.Unavailable{Reason: "it is down"}, patience)
 		}, ports.IssuerStateRetrying, ports.StateEnrolling, 331 * time.Second},
 		"polled too often": {func(c *certLife) {
-			c.manager.OnPoll = func(context.Context, ports.IssueRequest, func() ports.Answer[ports.SubmitOutcome]) ports.Answer[ports.SubmitOutcome] {
-				return ports.Answer[ports.SubmitOutcome]{Outcome: ports.Unavailable{Reason: "it answered 503"}, RetryAfter: patience}
-			}
+			c.manager.OnPoll = answers(ports.Unavailable{Reason: "it answered 503"}, patience)
 		}, ports.IssuerStatePending, ports.StatePending, 331 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				c := newCertLife(t)
+			liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 				tt.prepare(c)
 				r := c.start()
 				r.expect(tt.overall)
@@ -123,7 +101,6 @@ func TestARestartForgetsNothingThatTheManagerSaid(t *testing.T) {
 
 				asked, logged := len(c.manager.Requests()), len(c.log.String())
 				r = c.start()
-				defer r.stop()
 				r.expect(tt.overall)
 				after := r.Status().Issuer
 				is.Equal(after.State, tt.state)

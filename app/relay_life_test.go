@@ -8,25 +8,18 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/matryer/is"
 
-	"github.com/muster-agent/muster/adapters/memory"
 	"github.com/muster-agent/muster/ports"
 )
 
 func TestAKeyRefusedForTenHoursIsKept(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
-		var gate switched
-		l.relay.Accept = gate.Accept
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		r := l.start()
 		key := l.relay.Last().Hello().Key
-		gate.set(refuse(""))
-		l.relay.Last().Drop()
+		l.turn(refuse(""))
 
 		pass(10 * time.Minute)
 		is.Equal(r.Status().Relay.State, ports.RelayStateRefused)
@@ -36,25 +29,18 @@ func TestAKeyRefusedForTenHoursIsKept(t *testing.T) {
 		pass(10 * time.Hour)
 		r.expect(ports.StateBlocked)
 		is.Equal(len(l.site.Requests()), 1) // no enrollment
-		stored, err := memory.OpenStore(l.disk).Load(t.Context())
-		is.NoErr(err)
-		is.True(stored.Key.Equal(key))
+		is.True(l.stored().Equal(key))
 		is.True(l.logged("credential.refused") > 20)
 
-		gate.set(nil)
+		l.handshake(nil)
 		pass(6 * time.Minute)
 		r.expect(ports.StateConnected)
 		is.True(l.relay.Last().Hello().Key.Equal(key))
-		r.stop()
 	})
 }
 
 func TestRefusedForLongerThanADayEnrollmentIsTriedOncePerOperatorWait(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
-		var gate switched
-		l.relay.Accept = gate.Accept
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		var key atomic.Pointer[ports.Secret] // what the site gives; nil: it is down
 		first := ports.NewSecret("cak_memsite000000000001")
 		key.Store(&first)
@@ -65,10 +51,8 @@ func TestRefusedForLongerThanADayEnrollmentIsTriedOncePerOperatorWait(t *testing
 			return ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteTransient{Reason: "down"}}
 		}
 		r := l.start()
-		defer r.stop()
-		gate.set(refuse(""))
 		key.Store(nil)
-		l.relay.Last().Drop()
+		l.turn(refuse(""))
 		pass(23 * time.Hour)
 		is.Equal(len(l.site.Requests()), 1)
 		pass(25 * time.Hour)
@@ -82,12 +66,7 @@ func TestRefusedForLongerThanADayEnrollmentIsTriedOncePerOperatorWait(t *testing
 		is.True(len(l.relay.Dials())-dials >= 10) // the key is retried beside it
 
 		second := ports.NewSecret("cak_memsite000000000002")
-		gate.set(func(_ context.Context, hello ports.RelayHello) error {
-			if hello.Key.Equal(second) {
-				return nil
-			}
-			return &ports.RelayRefusedError{Status: 401}
-		})
+		l.handshake(refuseKey(first, ""))
 		key.Store(&second)
 		pass(8 * time.Hour)
 		r.expect(ports.StateConnected)
@@ -95,71 +74,46 @@ func TestRefusedForLongerThanADayEnrollmentIsTriedOncePerOperatorWait(t *testing
 }
 
 func TestReenrollmentCanBeSwitchedOff(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		l.settings.ReenrollAfter = 0
 		l.relay.Accept = refuse("")
-		r := l.start()
-		defer r.stop()
+		l.start()
 		pass(72 * time.Hour)
-		if n := len(l.site.Requests()); n != 1 {
-			t.Errorf("%d enrollments", n)
-		}
+		is.Equal(len(l.site.Requests()), 1)
 	})
 }
 
 func TestUnknownAgentEnrollsAgainAndKeepsTheOldKeyUntilThen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
-		var gate switched
-		l.relay.Accept = gate.Accept
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		r := l.start()
-		defer r.stop()
 		old := l.relay.Last().Hello().Key
-		gate.set(func(_ context.Context, hello ports.RelayHello) error {
-			if hello.Key.Equal(old) {
-				return &ports.RelayRefusedError{Status: 401, Code: ports.RefusedUnknownAgent}
-			}
-			return nil
-		})
 		l.site.Script(ports.SiteTransient{Reason: "down"}, ports.SiteCollisionPending{})
-		l.relay.Last().Drop()
+		l.turn(refuseKey(old, ports.RefusedUnknownAgent))
 		pass(4*time.Minute + 50*time.Second)
 		is.Equal(len(l.site.Requests()), 1) // not before 5 minutes are over
 		for len(l.site.Requests()) < 3 {
 			pass(time.Second)
 		}
-		stored, err := memory.OpenStore(l.disk).Load(t.Context())
-		is.NoErr(err)
-		is.True(stored.Key.Equal(old))
+		is.True(l.stored().Equal(old))
 		is.True(l.relay.Dials()[len(l.relay.Dials())-1].Hello.Key.Equal(old)) // still in use
 		pass(20 * time.Minute)
 		r.expect(ports.StateConnected)
 		is.Equal(len(l.site.Requests()), 4)
 		is.True(!l.relay.Last().Hello().Key.Equal(old))
-		stored, err = memory.OpenStore(l.disk).Load(t.Context())
-		is.NoErr(err)
-		is.True(stored.Key.Equal(l.relay.Last().Hello().Key))
+		is.True(l.stored().Equal(l.relay.Last().Hello().Key))
 	})
 }
 
 func TestUnknownAgentThatIsKnownAgainEnrollsNoMore(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
-		var gate switched
-		l.relay.Accept = gate.Accept
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		key := ports.NewSecret("cak_memsite000000000001")
 		l.site.Script(ports.SiteEnrolledNew{Key: key})
 		l.site.Answer = always(ports.SiteRejected{}) // after that
 		r := l.start()
-		defer r.stop()
-		gate.set(refuse(ports.RefusedUnknownAgent))
-		l.relay.Last().Drop()
+		l.turn(refuse(ports.RefusedUnknownAgent))
 		pass(time.Hour)
 		r.expect(ports.StateBlocked)
-		gate.set(nil)
+		l.handshake(nil)
 		pass(7 * time.Minute)
 		r.expect(ports.StateConnected)
 		is.Equal(r.Status().Site.State, ports.SiteStateEnrolled)
@@ -170,14 +124,9 @@ func TestUnknownAgentThatIsKnownAgainEnrollsNoMore(t *testing.T) {
 }
 
 func TestRevokedIsAnOperatorsDecision(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
-		var gate switched
-		l.relay.Accept = gate.Accept
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		r := l.start()
-		gate.set(refuse(ports.RefusedCredentialRevoked))
-		l.relay.Last().Drop()
+		l.turn(refuse(ports.RefusedCredentialRevoked))
 		pass(2 * time.Minute)
 		r.expect(ports.StateConnecting)
 		pass(8 * time.Minute)
@@ -192,34 +141,22 @@ func TestRevokedIsAnOperatorsDecision(t *testing.T) {
 		r = l.start() // a restart does not forget it
 		pass(time.Second)
 		r.expect(ports.StateBlocked)
-		gate.set(nil)
+		l.handshake(nil)
 		pass(8 * time.Hour)
 		r.expect(ports.StateConnected)
 		pass(2 * time.Minute)
 		is.Equal(r.Status().Blocked, "")
-		r.stop()
 	})
 }
 
 func TestRevokedThenUnknownEnrollsAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
-		var gate switched
-		l.relay.Accept = gate.Accept
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		r := l.start()
-		defer r.stop()
 		old := l.relay.Last().Hello().Key
-		gate.set(refuse(ports.RefusedCredentialRevoked))
-		l.relay.Last().Drop()
+		l.turn(refuse(ports.RefusedCredentialRevoked))
 		pass(time.Hour)
 		r.expect(ports.StateBlocked)
-		gate.set(func(_ context.Context, hello ports.RelayHello) error {
-			if hello.Key.Equal(old) {
-				return &ports.RelayRefusedError{Status: 403, Code: ports.RefusedUnknownAgent}
-			}
-			return nil
-		})
+		l.handshake(refuseKey(old, ports.RefusedUnknownAgent))
 		pass(24 * time.Hour)
 		r.expect(ports.StateConnected)
 		is.Equal(len(l.site.Requests()), 2)
@@ -229,23 +166,17 @@ func TestRevokedThenUnknownEnrollsAgain(t *testing.T) {
 func TestWithSkewARefusalCountsForNothing(t *testing.T) {
 	for name, code := range map[string]string{"without a code": "", "unknown": ports.RefusedUnknownAgent, "revoked": ports.RefusedCredentialRevoked} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				l := newLife(t)
-				var gate switched
-				l.relay.Accept = gate.Accept
+			live(t, func(t *testing.T, is *is.I, l *life) {
 				r := l.start()
-				defer r.stop()
-				gate.set(func(context.Context, ports.RelayHello) error {
+				l.turn(func(context.Context, ports.RelayHello) error {
 					return &ports.RelayRefusedError{Status: 401, Code: code, ServerTime: time.Now().Add(-48 * time.Hour)}
 				})
-				l.relay.Last().Drop()
 				pass(72 * time.Hour)
 				is.Equal(len(l.site.Requests()), 1)
 				r.expect(ports.StateConnecting)
 				is.Equal(l.logged("clock.skew"), 1)
 				is.Equal(*r.Status().ClockSkew, -48*time.Hour)
-				gate.set(nil)
+				l.handshake(nil)
 				pass(6 * time.Minute)
 				r.expect(ports.StateConnected)
 			})
@@ -256,14 +187,11 @@ func TestWithSkewARefusalCountsForNothing(t *testing.T) {
 func TestWithoutAnEnrollmentKeyItGoesOnAndSaysWhatItNeeds(t *testing.T) {
 	for name, code := range map[string]string{"without a code": "", "unknown": ports.RefusedUnknownAgent} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				l := newLife(t)
+			live(t, func(t *testing.T, is *is.I, l *life) {
 				l.start().stop()
 				l.settings.EnrollmentKey = ports.Secret{}
 				l.relay.Accept = refuse(code)
 				r := l.start()
-				defer r.stop()
 				pass(25 * time.Hour)
 				r.expect(ports.StateBlocked)
 				is.Equal(len(l.site.Requests()), 1)
@@ -275,9 +203,7 @@ func TestWithoutAnEnrollmentKeyItGoesOnAndSaysWhatItNeeds(t *testing.T) {
 }
 
 func TestReenrollFrameIsObeyedOnceAnHour(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		r := l.start()
 		old := l.relay.Last().Hello().Key
 		for range 3 {
@@ -290,8 +216,7 @@ func TestReenrollFrameIsObeyedOnceAnHour(t *testing.T) {
 		is.Equal(len(l.relay.Open()), 1)
 		r.stop()
 
-		r = l.start() // a restart does not forget it
-		defer r.stop()
+		l.start() // a restart does not forget it
 		l.relay.Last().Push(ports.RelayFrame{Type: ports.FrameReenroll})
 		pass(time.Minute)
 		is.Equal(len(l.site.Requests()), 2)
@@ -303,11 +228,8 @@ func TestReenrollFrameIsObeyedOnceAnHour(t *testing.T) {
 }
 
 func TestUnknownFramesAreIgnoredAndLoggedOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		r := l.start()
-		defer r.stop()
 		for range 5 {
 			l.relay.Last().Push(ports.RelayFrame{Type: "dance"})
 			l.relay.Last().Push(ports.RelayFrame{Type: "evil\nevent=credential.stored"})
@@ -320,11 +242,8 @@ func TestUnknownFramesAreIgnoredAndLoggedOnce(t *testing.T) {
 }
 
 func TestAConnectionIsKeptAliveAndTellsItsStatus(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		r := l.start()
-		defer r.stop()
 		pass(10*time.Minute + time.Second)
 		conn := l.relay.Last()
 		is.Equal(len(l.relay.Conns()), 1)
@@ -343,11 +262,8 @@ func TestAConnectionIsKeptAliveAndTellsItsStatus(t *testing.T) {
 }
 
 func TestADeadConnectionIsNoticed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		r := l.start()
-		defer r.stop()
 		pass(5 * time.Minute)
 		first := l.relay.Last()
 		first.StopPongs()
@@ -360,12 +276,9 @@ func TestADeadConnectionIsNoticed(t *testing.T) {
 }
 
 func TestAConnectionThatIsDroppedSoonDoesNotCountAsASuccess(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		l.chance = func() float64 { return 0.999 }
-		r := l.start()
-		defer r.stop()
+		l.start()
 		for range 12 { // two machines evict each other
 			pass(50 * time.Second)
 			for _, conn := range l.relay.Open() {
@@ -385,14 +298,9 @@ func TestAConnectionThatIsDroppedSoonDoesNotCountAsASuccess(t *testing.T) {
 }
 
 func TestARelayThatIsDownIsTriedWithPatience(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
-		var gate switched
-		l.relay.Accept = gate.Accept
-		gate.set(func(context.Context, ports.RelayHello) error { return errors.New("connection refused") })
+	live(t, func(t *testing.T, is *is.I, l *life) {
+		l.handshake(func(context.Context, ports.RelayHello) error { return errors.New("connection refused") })
 		r := l.start()
-		defer r.stop()
 		pass(time.Hour)
 		r.expect(ports.StateConnecting)
 		is.True(strings.Contains(r.Status().Relay.LastError, "connection refused"))
@@ -401,7 +309,7 @@ func TestARelayThatIsDownIsTriedWithPatience(t *testing.T) {
 		for i := 1; i < len(dials); i++ {
 			within(t, "between two dials", dials[i].At.Sub(dials[i-1].At), time.Second, 5*time.Minute)
 		}
-		gate.set(nil)
+		l.handshake(nil)
 		pass(5 * time.Minute)
 		r.expect(ports.StateConnected)
 	})
@@ -416,9 +324,7 @@ func TestTheRelaysRetryAfterIsNeverUndercut(t *testing.T) {
 	} {
 		for _, restarts := range []int{0, 3} {
 			t.Run(fmt.Sprintf("%s/%d restarts", header, restarts), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					is := is.New(t)
-					l := newLife(t)
+				live(t, func(t *testing.T, is *is.I, l *life) {
 					l.chance = func() float64 { return 0 }
 					l.relay.Accept = busyOnce(ports.RelayBusyError{Status: 503, RetryAfter: header, ServerTime: now})
 					r := l.start()
@@ -429,7 +335,6 @@ func TestTheRelaysRetryAfterIsNeverUndercut(t *testing.T) {
 						r.expect(ports.StateConnecting)
 						is.True(strings.Contains(r.Status().Relay.LastError, "503"))
 					}
-					defer r.stop()
 					pass(2 * time.Hour)
 					r.expect(ports.StateConnected)
 					dials := l.relay.Dials()
@@ -442,15 +347,9 @@ func TestTheRelaysRetryAfterIsNeverUndercut(t *testing.T) {
 }
 
 func TestANewKeyDoesNotWaitForWhatTheOldOneWasTold(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
-		var gate switched
-		l.relay.Accept = gate.Accept
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		r := l.start()
-		defer r.stop()
 		old := l.relay.Last().Hello().Key
-		gate.set(refuse(ports.RefusedUnknownAgent))
 		var busy atomic.Int32
 		l.site.Answer = func(context.Context, ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
 			if busy.Load() == 0 {
@@ -458,11 +357,11 @@ func TestANewKeyDoesNotWaitForWhatTheOldOneWasTold(t *testing.T) {
 			}
 			return ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteEnrolledAgain{Key: ports.NewSecret("cak_memsite000000000099")}}
 		}
-		l.relay.Last().Drop()
+		l.turn(refuse(ports.RefusedUnknownAgent))
 		for len(l.site.Requests()) < 2 {
 			pass(time.Second)
 		}
-		gate.set(func(_ context.Context, hello ports.RelayHello) error {
+		l.handshake(func(_ context.Context, hello ports.RelayHello) error {
 			if !hello.Key.Equal(old) {
 				return nil
 			}
@@ -477,37 +376,29 @@ func TestANewKeyDoesNotWaitForWhatTheOldOneWasTold(t *testing.T) {
 }
 
 func TestAnotherRelayDoesNotWaitForWhatTheFirstAsked(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		l.relay.Accept = busyOnce(ports.RelayBusyError{Status: 503, RetryAfter: "3600"})
 		l.start().stop()
 		l.settings.RelayURL = mustParse(t, "wss://relay.example.org")
 		r := l.start()
-		defer r.stop()
 		is.Equal(len(l.relay.Dials()), 2)
 		r.expect(ports.StateConnected)
 	})
 }
 
 func TestABusyRelaysClockIsLookedAt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		l.relay.Accept = busyOnce(ports.RelayBusyError{Status: 503, RetryAfter: "600", ServerTime: time.Now().Add(-48 * time.Hour)})
 		r := l.start()
-		defer r.stop()
 		skew := r.Status().ClockSkew
 		is.True(skew != nil && skew.Round(time.Minute) == -48*time.Hour)
 	})
 }
 
 func TestAClockSetBackDoesNotStretchTheRelaysRetryAfter(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLife(t)
+	live(t, func(t *testing.T, _ *is.I, l *life) {
 		l.relay.Accept = busyOnce(ports.RelayBusyError{Status: 503, RetryAfter: "600"})
 		r := l.start()
-		defer r.stop()
 		pass(time.Minute)
 		l.setClock(-24 * time.Hour)
 		pass(time.Hour)
@@ -528,11 +419,9 @@ func TestAWaitFollowsTheWallClockToo(t *testing.T) {
 		"back": {-24 * time.Hour, 12 * time.Minute, 18 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				l := newLife(t)
+			live(t, func(t *testing.T, _ *is.I, l *life) {
 				l.site.Script(ports.SiteRejected{})
-				r := l.start()
-				defer r.stop()
+				l.start()
 				pass(5 * time.Second)
 				l.setClock(test.jump)
 				pass(time.Hour)

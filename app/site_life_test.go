@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/matryer/is"
@@ -17,9 +16,7 @@ import (
 )
 
 func TestFirstStartEnrollsAndARestartDoesNot(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		r := l.start()
 		r.expect(ports.StateConnected)
 		is.Equal(len(l.site.Requests()), 1)
@@ -39,7 +36,6 @@ func TestFirstStartEnrollsAndARestartDoesNot(t *testing.T) {
 		is.Equal(second.AgentID, first.AgentID)
 		is.Equal(second.MachineUID, first.MachineUID)
 		is.True(second.Key.Equal(first.Key))
-		r.stop()
 	})
 }
 
@@ -47,13 +43,10 @@ func TestEveryOutcomeIsShownWaitedOutAndHealed(t *testing.T) {
 	for _, o := range outcomes {
 		for _, u := range []float64{0, 0.5, 0.999} {
 			t.Run(fmt.Sprintf("%s/u=%v", o.name, u), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					is := is.New(t)
-					l := newLife(t)
+				live(t, func(t *testing.T, is *is.I, l *life) {
 					l.chance = func() float64 { return u }
 					l.site.Script(o.outcome, o.outcome, o.outcome)
 					r := l.start()
-					defer r.stop()
 					r.expect(o.overall)
 					st := r.Status()
 					is.Equal(st.Site.State, o.site)
@@ -81,9 +74,7 @@ func TestEveryOutcomeIsShownWaitedOutAndHealed(t *testing.T) {
 }
 
 func TestEveryOutcomeAfterEveryOther(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		var script []ports.SiteOutcome
 		for _, one := range outcomes {
 			for _, other := range outcomes {
@@ -92,7 +83,6 @@ func TestEveryOutcomeAfterEveryOther(t *testing.T) {
 		}
 		l.site.Script(script...)
 		r := l.start()
-		defer r.stop()
 		pass(1000 * time.Hour)
 		r.expect(ports.StateConnected)
 		is.Equal(len(l.site.Requests()), len(script)+1)
@@ -105,15 +95,13 @@ func TestRetryAfterIsNeverUndercut(t *testing.T) {
 	} {
 		for header, least := range map[string]time.Duration{"2": 2 * time.Second, "600": 10 * time.Minute, "99999": time.Hour} {
 			t.Run(name+"/"+header, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					l := newLife(t)
+				live(t, func(t *testing.T, _ *is.I, l *life) {
 					l.chance = func() float64 { return 0 }
 					l.site.ScriptAnswers(ports.Answer[ports.SiteOutcome]{Outcome: outcome, RetryAfter: header})
 					r := l.start()
 					pass(time.Second)
 					r.stop() // a restart does not forget it
 					r = l.start()
-					defer r.stop()
 					pass(2 * time.Hour)
 					r.expect(ports.StateConnected)
 					within(t, "the wait", l.gaps()[0], least, least+least/5+2*time.Minute)
@@ -124,12 +112,8 @@ func TestRetryAfterIsNeverUndercut(t *testing.T) {
 }
 
 func TestRestartsDoNotHurry(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
-		l.site.Answer = func(context.Context, ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
-			return ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteRejected{}}
-		}
+	live(t, func(t *testing.T, is *is.I, l *life) {
+		l.site.Answer = always(ports.SiteRejected{})
 		for range 50 {
 			r := l.start()
 			pass(1200 * time.Millisecond)
@@ -143,12 +127,9 @@ func TestRestartsDoNotHurry(t *testing.T) {
 }
 
 func TestCountsSurviveARestart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLife(t)
+	live(t, func(t *testing.T, _ *is.I, l *life) {
 		l.chance = func() float64 { return 0.999 }
-		l.site.Answer = func(context.Context, ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
-			return ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteTransient{Reason: "down"}}
-		}
+		l.site.Answer = always(ports.SiteTransient{Reason: "down"})
 		r := l.start()
 		pass(time.Hour)
 		r.stop()
@@ -163,16 +144,13 @@ func TestCountsSurviveARestart(t *testing.T) {
 }
 
 func TestAChangedConfigurationStartsFromNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		l.site.Script(ports.SiteRejected{})
 		r := l.start()
 		r.expect(ports.StateBlocked)
 		r.stop()
 		l.settings.EnrollmentKey = ports.NewSecret("cek_bbbbbbbbbbbbbbbbbbbbbbbb")
 		r = l.start()
-		defer r.stop()
 		r.expect(ports.StateConnected)
 		is.Equal(len(l.site.Requests()), 2)
 	})
@@ -193,8 +171,7 @@ func TestStopInTheMiddleOfEverything(t *testing.T) {
 		"a connection":           func(*life) {},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				l := newLife(t)
+			live(t, func(t *testing.T, _ *is.I, l *life) {
 				prepare(l)
 				r := l.start()
 				pass(5 * time.Second)
@@ -211,12 +188,9 @@ func TestWithoutRoomForAKeyNothingIsSent(t *testing.T) {
 		"no room for the identity": {SaveIdentity: ports.ErrNotWritten},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				l := newLife(t)
+			live(t, func(t *testing.T, is *is.I, l *life) {
 				l.disk.Inject(faults)
 				r := l.start()
-				defer r.stop()
 				pass(time.Hour)
 				r.expect(ports.StateEnrolling)
 				is.Equal(len(l.site.Requests()), 0)
@@ -231,9 +205,7 @@ func TestWithoutRoomForAKeyNothingIsSent(t *testing.T) {
 }
 
 func TestAKeyThatCannotBeStoredIsUsedAndStoredLater(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		l.disk.Inject(memory.Faults{Save: errors.Join(ports.ErrNotWritten, errors.New("input/output error"))})
 		r := l.start()
 		pass(time.Hour)
@@ -245,24 +217,18 @@ func TestAKeyThatCannotBeStoredIsUsedAndStoredLater(t *testing.T) {
 		r.expect(ports.StateConnected)
 		r.stop()
 		r = l.start()
-		defer r.stop()
 		r.expect(ports.StateConnected)
 		is.Equal(len(l.site.Requests()), 1)
 	})
 }
 
 func TestAStoreThatOnlyAPersonCanRepairIsNeverEnrolledOver(t *testing.T) {
-	for name, test := range map[string]struct {
-		kind error
-	}{"unreadable": {ports.ErrUnreadable}, "newer": {ports.ErrNewerFormat}} {
+	for name, kind := range map[string]error{"unreadable": ports.ErrUnreadable, "newer": ports.ErrNewerFormat} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				l := newLife(t)
+			live(t, func(t *testing.T, is *is.I, l *life) {
 				l.start().stop()
-				l.disk.Inject(memory.Faults{Load: fmt.Errorf("chmod 600 agent.cak: %w", test.kind)})
+				l.disk.Inject(memory.Faults{Load: fmt.Errorf("chmod 600 agent.cak: %w", kind)})
 				r := l.start()
-				defer r.stop()
 				pass(24 * time.Hour)
 				r.expect(ports.StateBlocked)
 				is.True(strings.Contains(r.Status().Blocked, "chmod 600"))
@@ -277,13 +243,10 @@ func TestAStoreThatOnlyAPersonCanRepairIsNeverEnrolledOver(t *testing.T) {
 }
 
 func TestAMachineWithAKeyConnectsThoughNothingCanBeWritten(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		l.start().stop()
 		l.disk.Inject(memory.Faults{Reserve: ports.ErrNotWritten, Save: ports.ErrNotWritten, SaveIdentity: ports.ErrNotWritten, SaveRetries: ports.ErrNotWritten})
 		r := l.start()
-		defer r.stop()
 		r.expect(ports.StateConnected)
 		for range 20 {
 			l.relay.Last().Drop()
@@ -295,15 +258,12 @@ func TestAMachineWithAKeyConnectsThoughNothingCanBeWritten(t *testing.T) {
 }
 
 func TestALostKeyIsEnrolledForAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		r := l.start()
 		uid := r.Status().MachineUID
 		r.stop()
 		l.disk.Remove(memory.Credential)
 		r = l.start()
-		defer r.stop()
 		r.expect(ports.StateConnected)
 		is.Equal(len(l.site.Requests()), 2)
 		is.Equal(r.Status().MachineUID, uid)
@@ -316,30 +276,23 @@ func TestAnotherSiteOrServer(t *testing.T) {
 		"another server": func(t *testing.T, s *ports.Settings) { s.ServerURL = mustParse(t, "https://other.example.org") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				l := newLife(t)
+			live(t, func(t *testing.T, is *is.I, l *life) {
 				l.start().stop()
-				old, err := memory.OpenStore(l.disk).Load(t.Context())
-				is.NoErr(err)
-
+				old := l.stored()
 				before := l.settings
 				change(t, &l.settings)
 				l.site.Script(ports.SiteTransient{Reason: "down"})
 				dials := len(l.relay.Dials())
 				r := l.start()
 				is.Equal(len(l.relay.Dials()), dials) // the old key is sent to nobody
-				kept, err := memory.OpenStore(l.disk).Load(t.Context())
-				is.NoErr(err)
-				is.True(kept.Key.Equal(old.Key)) // and kept
+				is.True(l.stored().Equal(old))        // and kept
 				pass(time.Minute)
 				r.expect(ports.StateConnected)
 				r.stop()
-				is.True(!l.relay.Last().Hello().Key.Equal(old.Key))
+				is.True(!l.relay.Last().Hello().Key.Equal(old))
 
 				l.settings = before // back again: the key is the other's
 				r = l.start()
-				defer r.stop()
 				r.expect(ports.StateConnected)
 				is.Equal(len(l.site.Requests()), 4)
 			})
@@ -348,9 +301,7 @@ func TestAnotherSiteOrServer(t *testing.T) {
 }
 
 func TestTheDeprecatedSharedKey(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		l.settings.SiteCode, l.settings.EnrollmentKey = "", ports.Secret{}
 		l.settings.APIKey = ports.NewSecret("shared-key-of-old")
 		r := l.start()
@@ -367,15 +318,12 @@ func TestTheDeprecatedSharedKey(t *testing.T) {
 		r.stop()
 		l.settings.SiteCode, l.settings.EnrollmentKey = "", ports.Secret{}
 		r = l.start()
-		defer r.stop()
 		is.Equal(r.Status().Credential.Source, ports.CredentialStored)
 	})
 }
 
 func TestACloneEnrollsAsItself(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		r := l.start()
 		original := r.Status()
 		originalKey := l.relay.Last().Hello().Key
@@ -391,14 +339,11 @@ func TestACloneEnrollsAsItself(t *testing.T) {
 		for _, dial := range l.relay.Dials()[1:] {
 			is.True(!dial.Hello.Key.Equal(originalKey)) // never with the original's key
 		}
-		clone.stop()
 	})
 }
 
 func TestASignalThatMayNotBeReadEndsTheFirstStart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		l.signals = memory.Signals{SystemUUID: ports.UnreadableSignal(), OSMachineID: ports.PresentSignal("0123456789abcdef0123456789abcdee")}
 		err := app.New(l.deps()).Run(t.Context())
 		is.True(errors.Is(err, app.ErrSignalDenied))
@@ -411,23 +356,19 @@ func TestASignalThatMayNotBeReadEndsTheFirstStart(t *testing.T) {
 		saved, err := app.Identify(t.Context(), readable.deps())
 		is.NoErr(err)
 		r := l.start()
-		defer r.stop()
 		r.expect(ports.StateConnected)
 		is.Equal(r.Status().MachineUID, saved.MachineUID)
 	})
 }
 
 func TestALostIdentityIsRebuiltFromTheCredential(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		r := l.start()
 		before := r.Status()
 		r.stop()
 		l.disk.Inject(memory.Faults{LoadIdentity: ports.ErrDamaged})
 		l.signals = memory.Signals{SystemUUID: ports.UnreadableSignal(), Virtual: true}
 		r = l.start()
-		defer r.stop()
 		r.expect(ports.StateConnected)
 		is.Equal(r.Status().MachineUID, before.MachineUID)
 		is.Equal(r.Status().AgentID, before.AgentID)
@@ -436,22 +377,18 @@ func TestALostIdentityIsRebuiltFromTheCredential(t *testing.T) {
 }
 
 func TestAServiceWaitsForACommandAndYieldsToAService(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
-		unlock, err := memory.OpenLock(l.disk).TryLock(t.Context(), "enroll")
-		is.NoErr(err)
+	live(t, func(t *testing.T, is *is.I, l *life) {
+		end := l.command()
 		r := l.start()
 		pass(time.Hour)
 		r.expect(ports.StateEnrolling)
 		is.True(strings.Contains(r.Status().Site.LastError, "muster enroll"))
 		is.Equal(len(l.site.Requests()), 0)
-		is.NoErr(unlock())
+		end()
 		pass(time.Second)
 		r.expect(ports.StateConnected)
 
-		err = app.New(l.deps()).Run(t.Context())
+		err := app.New(l.deps()).Run(t.Context())
 		is.True(errors.Is(err, ports.ErrLocked))
-		r.stop()
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/matryer/is"
@@ -41,9 +40,7 @@ func TestRenewCertsThatIsStoppedSaysSo(t *testing.T) {
 		}, ports.RenewFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				c := newCertLife(t)
+			liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 				tt.prepare(c)
 				ctx, cancel := context.WithCancel(t.Context())
 				time.AfterFunc(time.Minute/4, cancel)
@@ -60,11 +57,8 @@ func TestRenewCertsThatIsStoppedSaysSo(t *testing.T) {
 // A note of the revocation list that could not be written is no matter of the
 // relay's.
 func TestANoteOfTheListThatCannotBeWrittenIsOfTheCertificates(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
 		r := c.start()
-		defer r.stop()
 		r.expect(ports.StateServing)
 		c.disk.Inject(memory.Faults{SaveRetries: ports.ErrNotWritten})
 		before := c.logged("relay.disconnected")

@@ -18,9 +18,7 @@ import (
 )
 
 func TestTheSupervisorIsToldEachChange(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		s := l.supervise(new(told))
 		l.site.Script(ports.SiteCollisionPending{}, ports.SiteTransient{Reason: "status 503"})
 		r := l.start()
@@ -37,8 +35,7 @@ func TestTheSupervisorIsToldEachChange(t *testing.T) {
 // What its parts meet while they end is not told any more.
 func TestTheSupervisorIsToldLastThatItStops(t *testing.T) {
 	for range 50 {
-		synctest.Test(t, func(t *testing.T) {
-			l := newLife(t)
+		live(t, func(t *testing.T, _ *is.I, l *life) {
 			s := l.supervise(new(told))
 			l.start().stop()
 			heard := s.heard()
@@ -49,41 +46,29 @@ func TestTheSupervisorIsToldLastThatItStops(t *testing.T) {
 
 func TestTheSupervisorIsToldWhatIsWaitedFor(t *testing.T) {
 	for name, hinder := range map[string]struct {
-		do, undo func(t *testing.T, l *life)
-		says     string
+		command bool // holds the lock
+		faults  memory.Faults
+		says    string
 	}{
-		"a command holds the lock": {
-			func(t *testing.T, l *life) {
-				if _, err := memory.OpenLock(l.disk).TryLock(t.Context(), "enroll"); err != nil {
-					t.Fatal(err)
-				}
-			},
-			nil, "waiting for 'muster enroll' (process ",
-		},
-		"the lock cannot be taken": {
-			func(_ *testing.T, l *life) { l.disk.Inject(memory.Faults{TryLock: errors.New("chmod 700 it")}) },
-			func(_ *testing.T, l *life) { l.disk.Inject(memory.Faults{}) }, "needs an operator: chmod 700 it",
-		},
-		"the identity may not be read": {
-			func(_ *testing.T, l *life) { l.disk.Inject(memory.Faults{LoadIdentity: ports.ErrUnreadable}) },
-			func(_ *testing.T, l *life) { l.disk.Inject(memory.Faults{}) }, "needs an operator: cannot be read",
-		},
+		"a command holds the lock":     {true, memory.Faults{}, "waiting for 'muster enroll' (process "},
+		"the lock cannot be taken":     {false, memory.Faults{TryLock: errors.New("chmod 700 it")}, "needs an operator: chmod 700 it"},
+		"the identity may not be read": {false, memory.Faults{LoadIdentity: ports.ErrUnreadable}, "needs an operator: cannot be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				l := newLife(t)
+			live(t, func(t *testing.T, is *is.I, l *life) {
 				s := l.supervise(new(told))
-				hinder.do(t, l)
+				end := func() {}
+				if hinder.command {
+					end = l.command()
+				}
+				l.disk.Inject(hinder.faults)
 				r := l.start()
 				is.True(s.has("ready")) // it supervises itself
 				is.True(strings.Contains(fmt.Sprint(s.heard()), hinder.says))
-				if hinder.undo != nil {
-					hinder.undo(t, l)
-					pass(time.Hour)
-					r.expect(ports.StateConnected)
-				}
-				r.stop()
+				end()
+				l.disk.Inject(memory.Faults{})
+				pass(time.Hour)
+				r.expect(ports.StateConnected)
 			})
 		})
 	}
@@ -91,24 +76,24 @@ func TestTheSupervisorIsToldWhatIsWaitedFor(t *testing.T) {
 
 func TestAPartThatHangsIsSeenByTheWatchdog(t *testing.T) {
 	for name, test := range map[string]struct {
-		shut func(l *life, site *atomic.Pointer[chan struct{}], free chan struct{}) // before the start
-		hang func(l *life, site *atomic.Pointer[chan struct{}], free chan struct{}) // after it
-		part string
+		before func(l *life, shut *atomic.Bool, free chan struct{}) // the start
+		after  func(l *life, shut *atomic.Bool)
+		part   string
 	}{
 		"the first enrollment": {
-			shut: func(_ *life, site *atomic.Pointer[chan struct{}], free chan struct{}) { site.Store(&free) },
-			part: "site enrollment",
+			before: func(_ *life, shut *atomic.Bool, _ chan struct{}) { shut.Store(true) },
+			part:   "site enrollment",
 		},
 		"a later enrollment": {
-			hang: func(l *life, site *atomic.Pointer[chan struct{}], free chan struct{}) {
+			after: func(l *life, shut *atomic.Bool) {
 				pass(48 * time.Hour)
-				site.Store(&free)
+				shut.Store(true)
 				l.relay.Last().Push(ports.RelayFrame{Type: ports.FrameReenroll})
 			},
 			part: "site enrollment",
 		},
 		"the relay": {
-			shut: func(l *life, _ *atomic.Pointer[chan struct{}], free chan struct{}) {
+			before: func(l *life, _ *atomic.Bool, free chan struct{}) {
 				l.relay.Accept = func(context.Context, ports.RelayHello) error { <-free; return nil }
 				l.site.Script(ports.SiteCollisionPending{}) // until then it waits for a key
 			},
@@ -116,18 +101,22 @@ func TestAPartThatHangsIsSeenByTheWatchdog(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				l := newLife(t)
-				site, free := new(atomic.Pointer[chan struct{}]), make(chan struct{})
-				l.change = func(w *app.Deps) { w.Site = blockedSite{l.site, site} }
+			live(t, func(t *testing.T, is *is.I, l *life) {
+				var shut atomic.Bool // the site hangs, whatever its context says, until it is free
+				free := make(chan struct{})
+				l.site.Answer = func(context.Context, ports.SiteRequest) ports.Answer[ports.SiteOutcome] {
+					if shut.Load() {
+						<-free
+					}
+					return ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteEnrolledAgain{Key: ports.NewSecret("cak_memsite000000000001")}}
+				}
 				s := l.supervise(&told{watchdog: 30 * time.Second})
-				if test.shut != nil {
-					test.shut(l, site, free)
+				if test.before != nil {
+					test.before(l, &shut, free)
 				}
 				r := l.start()
-				if test.hang != nil {
-					test.hang(l, site, free)
+				if test.after != nil {
+					test.after(l, &shut)
 				}
 				pass(2 * time.Minute)
 				is.True(s.fedSince(2*time.Minute) >= 4) // at the start, then every 30 s
@@ -140,7 +129,6 @@ func TestAPartThatHangsIsSeenByTheWatchdog(t *testing.T) {
 				pass(time.Minute)
 				r.expect(ports.StateConnected)
 				is.True(s.fedSince(time.Minute) >= 1)
-				r.stop()
 			})
 		})
 	}
@@ -148,30 +136,21 @@ func TestAPartThatHangsIsSeenByTheWatchdog(t *testing.T) {
 
 // Only what works may hang; what waits is as it should be.
 func TestAnAgentThatWaitsFeedsTheWatchdog(t *testing.T) {
-	for name, set := range map[string]func(t *testing.T, l *life){
-		"for its relay": func(*testing.T, *life) {},
-		"for an operator": func(_ *testing.T, l *life) {
-			for range 1000 {
-				l.site.Script(ports.SiteRejected{})
-			}
-		},
-		"for a key": func(_ *testing.T, l *life) { l.settings.EnrollmentKey = ports.Secret{} },
-		"for a command to end": func(t *testing.T, l *life) {
-			if _, err := memory.OpenLock(l.disk).TryLock(t.Context(), "enroll"); err != nil {
-				t.Fatal(err)
-			}
-		},
-		"for its state to be readable": func(_ *testing.T, l *life) {
+	for name, set := range map[string]func(l *life){
+		"for its relay":        func(*life) {},
+		"for an operator":      func(l *life) { l.site.Answer = always(ports.SiteRejected{}) },
+		"for a key":            func(l *life) { l.settings.EnrollmentKey = ports.Secret{} },
+		"for a command to end": func(l *life) { l.command() },
+		"for its state to be readable": func(l *life) {
 			l.disk.Inject(memory.Faults{LoadIdentity: ports.ErrUnreadable, Load: ports.ErrUnreadable})
 		},
-		"for a disk that is full": func(_ *testing.T, l *life) {
+		"for a disk that is full": func(l *life) {
 			l.disk.Inject(memory.Faults{Reserve: ports.ErrNotWritten, SaveIdentity: ports.ErrNotWritten, SaveRetries: ports.ErrNotWritten})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				l := newLife(t)
-				set(t, l)
+			live(t, func(t *testing.T, _ *is.I, l *life) {
+				set(l)
 				s := l.supervise(&told{watchdog: 30 * time.Second})
 				r := l.start()
 				pass(48 * time.Hour)
@@ -179,15 +158,17 @@ func TestAnAgentThatWaitsFeedsTheWatchdog(t *testing.T) {
 					t.Errorf("it was fed %d times in two days", n)
 				}
 				r.stop()
+				pass(time.Hour)
+				if n := s.fedSince(time.Hour); n != 0 {
+					t.Errorf("it was fed %d times after it had stopped", n)
+				}
 			})
 		})
 	}
 }
 
 func TestAnAgentThatIsReplacedDoesNotSayThatItStops(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		l := newLife(t)
+	live(t, func(t *testing.T, is *is.I, l *life) {
 		s := l.supervise(new(told))
 		ctx, end := context.WithCancelCause(t.Context())
 		done := make(chan error)

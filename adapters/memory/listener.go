@@ -36,6 +36,13 @@ func (l *Listener) Use(c *ports.CertificateInUse) {
 	l.inUse = c
 }
 
+// InUse is the certificate in use, nil if there is none.
+func (l *Listener) InUse() *ports.CertificateInUse {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.inUse
+}
+
 // Take makes addr one that another process listens on, or no longer.
 func (l *Listener) Take(addr string, taken bool) {
 	l.mu.Lock()
@@ -89,8 +96,9 @@ func (l *Listener) open(addr string, health func() ports.Health) (string, error)
 // Connect opens a connection to addr for a client that presents chain, the leaf
 // first, and trusts roots.
 func (l *Listener) Connect(addr string, chain []*x509.Certificate, roots *x509.CertPool) (*ListenerConn, error) {
+	c := l.InUse()
 	l.mu.Lock()
-	c, served := l.inUse, l.serving[addr]
+	served := l.serving[addr]
 	l.mu.Unlock()
 	switch {
 	case served == nil:

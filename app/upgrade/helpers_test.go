@@ -33,6 +33,7 @@ import (
 	"github.com/muster-agent/muster/adapters/statedir"
 	"github.com/muster-agent/muster/adapters/unsupervised"
 	"github.com/muster-agent/muster/app"
+	"github.com/muster-agent/muster/domain/retry"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -84,11 +85,17 @@ type host struct {
 	relay    memory.Relay
 	servers  servers // both enrollment servers
 	files    keeping
-	inUse    holder
-	log      safeBuffer
+	inUse    memory.Listener
+	log      memory.Output
 
 	mu        sync.Mutex
 	recovered []ports.Recovery
+}
+
+// takeOver tells what becomes of the machine as it was recorded at a moment.
+func takeOver(t *testing.T, moment string, tell func(t *testing.T, is *is.I, h *host)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { tell(t, is.New(t), newHost(t, moment)) })
 }
 
 // newHost is the machine as it goes on a second after a moment. It is
@@ -122,11 +129,7 @@ func newHost(t *testing.T, moment string) *host {
 		PollingInterval: time.Minute, MaxPollAttempts: 1440, RenewalThreshold: 7 * 24 * time.Hour,
 		CACertFile: h.path("certs/ca.pem"), ServerCertFile: h.path("certs/server.pem"),
 		ServerKeyFile: h.path("certs/server.key.pem"), CRLFile: h.path("certs/crl.pem"),
-		Delays: ports.DelayPolicy{
-			Transient: ports.Delays{Min: 5 * time.Second, Max: 5 * time.Minute},
-			Pending:   ports.Delays{Min: time.Minute, Max: 10 * time.Minute},
-			Operator:  ports.Delays{Min: 15 * time.Minute, Max: 6 * time.Hour},
-		},
+		Delays: retry.Shipped(),
 	}
 	s := h.settings
 	h.files.Files = certfiles.New(certfiles.Paths{CA: s.CACertFile, Server: s.ServerCertFile, Key: s.ServerKeyFile, CRL: s.CRLFile})
@@ -176,31 +179,23 @@ func (h *host) recover(r ports.Recovery) {
 
 // agent is a running agent.
 type agent struct {
-	h      *host
-	cancel context.CancelFunc
-	done   chan error
-
-	mu    sync.Mutex
-	calls ports.LocalCalls
-}
-
-// Serve implements ports.StatusServer: the test asks directly.
-func (a *agent) Serve(ctx context.Context, calls ports.LocalCalls) error {
-	a.mu.Lock()
-	a.calls = calls
-	a.mu.Unlock()
-	<-ctx.Done()
-	return nil
+	h        *host
+	cancel   context.CancelFunc
+	done     chan error
+	stopped  bool
+	endpoint memory.StatusEndpoint
 }
 
 func (a *agent) status() ports.Status {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.calls.Status()
+	a.h.t.Helper()
+	status, err := a.endpoint.Status(a.h.t.Context())
+	is.New(a.h.t).NoErr(err)
+	return status
 }
 
-// start starts an agent and lets it come to rest. It and fromDisk are all that
-// knows how an agent is made.
+// start starts an agent and lets it come to rest. It is stopped at the end of
+// the test, unless the test stops it. It and fromDisk are all that knows how an
+// agent is made.
 func (h *host) start() *agent {
 	h.t.Helper()
 	ctx, cancel := context.WithCancel(h.t.Context())
@@ -219,7 +214,7 @@ func (h *host) start() *agent {
 			},
 		},
 		State: app.State{Identities: store, Credentials: store, Retries: store, Directory: store, Lock: processlock.New(h.dir)},
-		Host:  app.Host{Supervisor: unsupervised.Supervisor{}, StatusServer: a},
+		Host:  app.Host{Supervisor: unsupervised.Supervisor{}, StatusServer: &a.endpoint},
 	}
 	if h.settings.ServerURL != nil {
 		w.Site, w.Relay = siteapi.New(h.settings.ServerURL, &h.servers, "muster/test", error.Error), &h.relay
@@ -231,6 +226,7 @@ func (h *host) start() *agent {
 		w.Certificates, w.InUse, w.Journal = &h.files, &h.inUse, store
 	}
 	go func() { a.done <- app.New(w).Run(ctx) }()
+	h.t.Cleanup(a.stop)
 	synctest.Wait()
 	return a
 }
@@ -238,6 +234,10 @@ func (h *host) start() *agent {
 // stop tells the agent to stop.
 func (a *agent) stop() {
 	a.h.t.Helper()
+	if a.stopped {
+		return
+	}
+	a.stopped = true
 	a.cancel()
 	if err := <-a.done; err != nil {
 		a.h.t.Errorf("Run: %v", err)
@@ -276,46 +276,6 @@ func (h *host) hello() ports.RelayHello {
 
 // passUntil lets time go by until it is a time of the wall clock.
 func (h *host) passUntil(at time.Time) { pass(at.Sub(h.now())) }
-
-// holder is a ports.CertificateHolder that a test looks into.
-type holder struct {
-	mu  sync.Mutex
-	use *ports.CertificateInUse
-}
-
-func (h *holder) Use(c *ports.CertificateInUse) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.use = c
-}
-
-// serial is that of the certificate that is served; empty if there is none.
-func (h *holder) serial() string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.use == nil {
-		return ""
-	}
-	return h.use.Certificate.Leaf.SerialNumber.String()
-}
-
-// safeBuffer is a buffer that several goroutines write to.
-type safeBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *safeBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *safeBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
 
 // servers are both enrollment servers, as an http.RoundTripper.
 type servers struct {
@@ -382,12 +342,18 @@ func (s *servers) those(which func(path string) bool) []request {
 	return slices.DeleteFunc(slices.Clone(s.seen), func(q request) bool { return !which(q.path) })
 }
 
+// recording is a file as it was recorded.
+func (h *host) recording(name string) []byte {
+	h.t.Helper()
+	return content(h.t, filepath.Join(h.recorded, filepath.FromSlash(name)))
+}
+
 // read decodes the payload of a record as it was recorded, by nobody's code but
 // this test's.
 func (h *host) read(name string, into any) {
 	h.t.Helper()
 	var envelope struct{ Payload json.RawMessage }
-	mustDecode(h.t, content(h.t, filepath.Join(h.recorded, filepath.FromSlash(name))), &envelope)
+	mustDecode(h.t, h.recording(name), &envelope)
 	mustDecode(h.t, envelope.Payload, into)
 }
 
@@ -434,7 +400,7 @@ func (h *host) received(name string) (body string, leaf *x509.Certificate) {
 // leaf is the certificate in a recorded file.
 func (h *host) leaf(name string) *x509.Certificate {
 	h.t.Helper()
-	return parseLeaf(h.t, content(h.t, filepath.Join(h.recorded, filepath.FromSlash(name))))
+	return parseLeaf(h.t, h.recording(name))
 }
 
 func parseLeaf(t *testing.T, text []byte) *x509.Certificate {
@@ -488,7 +454,9 @@ func (h *host) has(want ...string) {
 func (h *host) serves(leaf *x509.Certificate) {
 	h.t.Helper()
 	is := is.New(h.t)
-	is.Equal(h.inUse.serial(), leaf.SerialNumber.String()) // the certificate in use
+	used := h.inUse.InUse()
+	is.True(used != nil)
+	is.Equal(used.Certificate.Leaf.SerialNumber, leaf.SerialNumber) // the certificate in use
 	pair, err := tls.LoadX509KeyPair(h.settings.ServerCertFile, h.settings.ServerKeyFile)
 	is.NoErr(err)
 	is.Equal(pair.Leaf.SerialNumber, leaf.SerialNumber) // that on disk
@@ -498,7 +466,7 @@ func (h *host) serves(leaf *x509.Certificate) {
 func (h *host) isAsRecorded(names ...string) {
 	h.t.Helper()
 	for _, name := range names {
-		if !bytes.Equal(content(h.t, h.path(name)), content(h.t, filepath.Join(h.recorded, filepath.FromSlash(name)))) {
+		if !bytes.Equal(content(h.t, h.path(name)), h.recording(name)) {
 			h.t.Errorf("%s is not as it was recorded", name)
 		}
 	}

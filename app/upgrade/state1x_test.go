@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/matryer/is"
@@ -29,11 +28,9 @@ type recordedKey struct {
 }
 
 func TestAnEnrolledMachineGoesOnAsItWas(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		h := newHost(t, "enrolled").atSite().atManager()
+	takeOver(t, "enrolled", func(t *testing.T, is *is.I, h *host) {
+		h.atSite().atManager()
 		a := h.start()
-		defer a.stop()
 		var key recordedKey
 		h.read("credentials/agent.cak", &key)
 		hello := h.hello()
@@ -77,12 +74,10 @@ func TestHardwareIsComparedWithWhatWasRecorded(t *testing.T) {
 		}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				h := newHost(t, "enrolled").atSite()
+			takeOver(t, "enrolled", func(t *testing.T, is *is.I, h *host) {
+				h.atSite()
 				test.change(h)
 				a := h.start()
-				defer a.stop()
 				var key recordedKey
 				h.read("credentials/agent.cak", &key)
 				is.Equal(a.status().MachineUID == key.MachineUID, test.stays)
@@ -102,11 +97,9 @@ func TestHardwareIsComparedWithWhatWasRecorded(t *testing.T) {
 }
 
 func TestAKeyThatWasBeingStoredIsUsed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		h := newHost(t, "key-arriving").atSite()
+	takeOver(t, "key-arriving", func(t *testing.T, is *is.I, h *host) {
+		h.atSite()
 		a := h.start()
-		defer a.stop()
 		pass(time.Hour)
 		var key recordedKey
 		h.read("credentials/agent.cak.new", &key)
@@ -126,12 +119,10 @@ func givesKeys(request) answer {
 }
 
 func TestAKeyWhoseAnswerWasLostIsAskedForAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		h := newHost(t, "site-answer-lost").atSite()
+	takeOver(t, "site-answer-lost", func(t *testing.T, is *is.I, h *host) {
+		h.atSite()
 		h.servers.answer = givesKeys
-		a := h.start()
-		defer a.stop()
+		h.start()
 		pass(time.Hour)
 		asked := h.servers.asked()
 		is.Equal(len(asked), 1)
@@ -154,12 +145,10 @@ func unknown(_ context.Context, hello ports.RelayHello) error {
 
 // A third refusal in a row is believed.
 func TestRefusalsAreCountedOn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		h := newHost(t, "relay-retry-after").atSite()
+	takeOver(t, "relay-retry-after", func(t *testing.T, is *is.I, h *host) {
+		h.atSite()
 		h.servers.answer, h.relay.Accept = givesKeys, unknown
 		a := h.start()
-		defer a.stop()
 		st := a.status()
 		is.Equal(st.Relay.State, ports.RelayStateRefused)
 		is.True(strings.Contains(st.Relay.LastError, "it is busy")) // what the former release met
@@ -179,12 +168,10 @@ func TestRefusalsAreCountedOn(t *testing.T) {
 
 // But not within five minutes of the first.
 func TestRefusalsAreCountedFromTheFirst(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		h := newHost(t, "refused").atSite()
+	takeOver(t, "refused", func(t *testing.T, is *is.I, h *host) {
+		h.atSite()
 		h.servers.answer, h.relay.Accept = givesKeys, unknown
-		a := h.start()
-		defer a.stop()
+		h.start()
 		believed := h.noted("relay").Refusal.CodeSince.Add(5 * time.Minute)
 		h.passUntil(believed.Add(-time.Second))
 		is.True(len(h.relay.Dials()) > 1) // it was refused for the third time
@@ -205,14 +192,12 @@ func TestRetryAfterIsWaitedOut(t *testing.T) {
 		"renewal-retry-after": {map[string]string{"renew": renewPath}, ports.IssuerStateRetrying},
 	} {
 		t.Run(moment, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				h := newHost(t, moment).atManager()
+			takeOver(t, moment, func(t *testing.T, is *is.I, h *host) {
+				h.atManager()
 				if test.activity["site"] != "" {
 					h.atSite()
 				}
 				a := h.start()
-				defer a.stop()
 				st := a.status()
 				is.Equal(st.Issuer.State, test.state)
 				is.True(st.Issuer.LastError != "") // what the former release met
@@ -235,18 +220,22 @@ type pendingNote struct {
 	Polls          int
 }
 
-func TestARegistrationWhoseAnswerWasLostIsTheSame(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		h := newHost(t, "registration-answer-lost").atManager()
-		h.servers.answer = func(q request) answer {
-			if q.path == registerPath {
-				return answer{http.StatusAccepted, `{"polling_token": "ept_again"}`}
-			}
-			return answer{http.StatusOK, `{"status": "pending"}`}
+// registers answers as a manager that takes a registration, and says how it
+// stands.
+func registers(status string) func(request) answer {
+	return func(q request) answer {
+		if q.path == registerPath {
+			return answer{http.StatusAccepted, `{"polling_token": "ept_again"}`}
 		}
+		return answer{http.StatusOK, `{"status": "` + status + `"}`}
+	}
+}
+
+func TestARegistrationWhoseAnswerWasLostIsTheSame(t *testing.T) {
+	takeOver(t, "registration-answer-lost", func(t *testing.T, is *is.I, h *host) {
+		h.atManager()
+		h.servers.answer = registers("pending")
 		a := h.start()
-		defer a.stop()
 		pass(5 * time.Minute)
 		registered := h.servers.got(registerPath)
 		is.Equal(len(registered), 1)
@@ -262,9 +251,8 @@ func TestARegistrationWhoseAnswerWasLostIsTheSame(t *testing.T) {
 }
 
 func TestAPendingEnrollmentIsPolledAndInstalled(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		h := newHost(t, "pending").atManager()
+	takeOver(t, "pending", func(t *testing.T, is *is.I, h *host) {
+		h.atManager()
 		// What the manager answered to the former release's next poll.
 		bundle, leaf := newHost(t, "bundle-received").received("enrollment/bundle.json")
 		var approved atomic.Bool
@@ -275,7 +263,6 @@ func TestAPendingEnrollmentIsPolledAndInstalled(t *testing.T) {
 			return answer{http.StatusOK, bundle}
 		}
 		a := h.start()
-		defer a.stop()
 		var pending pendingNote
 		h.read("enrollment/pending.json", &pending)
 		is.Equal(pending.Polls, 3)
@@ -329,9 +316,8 @@ func TestAnInstallationIsFinished(t *testing.T) {
 		"renewal-leftovers":  {nil, 0},
 	} {
 		t.Run(moment, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				h := newHost(t, moment).atManager()
+			takeOver(t, moment, func(t *testing.T, is *is.I, h *host) {
+				h.atManager()
 				var leaf *x509.Certificate
 				switch moment {
 				case "bundle-arriving":
@@ -347,7 +333,6 @@ func TestAnInstallationIsFinished(t *testing.T) {
 					a.stop()
 				}
 				a := h.start()
-				defer a.stop()
 				pass(10 * time.Minute)
 				h.installed(a, leaf)
 				is.Equal(len(h.servers.asked()), 0) // the manager was not asked for a certificate
@@ -359,17 +344,10 @@ func TestAnInstallationIsFinished(t *testing.T) {
 }
 
 func TestDenialsAreCountedOn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		h := newHost(t, "denied").atManager()
-		h.servers.answer = func(q request) answer {
-			if q.path == registerPath {
-				return answer{http.StatusAccepted, `{"polling_token": "ept_again"}`}
-			}
-			return answer{http.StatusOK, `{"status": "denied"}`}
-		}
+	takeOver(t, "denied", func(t *testing.T, is *is.I, h *host) {
+		h.atManager()
+		h.servers.answer = registers("denied")
 		a := h.start()
-		defer a.stop()
 		st, note := a.status(), h.noted("poll")
 		is.Equal(st.Issuer.State, ports.IssuerStateDenied)
 		is.True(st.Issuer.Since.Equal(note.Since))                            // when the former release met it
@@ -383,9 +361,8 @@ func TestDenialsAreCountedOn(t *testing.T) {
 }
 
 func TestWhatIsNotOfferedIsNotAskedForAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		h := newHost(t, "not-renewed").atManager()
+	takeOver(t, "not-renewed", func(t *testing.T, is *is.I, h *host) {
+		h.atManager()
 		h.servers.answer = func(q request) answer {
 			if q.path == registerPath {
 				return answer{http.StatusConflict, `{"detail": "this host exists already"}`}
@@ -393,7 +370,6 @@ func TestWhatIsNotOfferedIsNotAskedForAgain(t *testing.T) {
 			return answer{http.StatusNotFound, ""}
 		}
 		a := h.start()
-		defer a.stop()
 		is.Equal(a.status().Issuer.State, ports.IssuerStateConflict)
 		h.serves(h.leaf("certs/server.pem"))
 		pass(time.Hour)
@@ -433,9 +409,8 @@ func TestTheStatusFromDisk(t *testing.T) {
 		"not-renewed":              {ports.SiteStateRetrying, ports.IssuerStateConflict, ports.CertExpiringSoon},
 	} {
 		t.Run(moment, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
-				h := newHost(t, moment).atSite().atManager()
+			takeOver(t, moment, func(t *testing.T, is *is.I, h *host) {
+				h.atSite().atManager()
 				st := h.fromDisk()
 				is.Equal(st.State, ports.StateStopped)
 				is.Equal(st.Blocked, "")
