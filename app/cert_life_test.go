@@ -250,19 +250,16 @@ func TestABundleThatCannotBeStoredAtFirstIsNotLost(t *testing.T) {
 }
 
 func TestARenewalThatCannotBeStoredAtFirstIsNotInstalledBefore(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		c := newCertLife(t)
-		r := c.start()
-		defer r.stop()
-		first := c.holder.serial()
+	liveAtManager(t, func(t *testing.T, is *is.I, c *certLife) {
+		c.start()
+		first := c.serial()
 		c.disk.Inject(memory.Faults{SaveBundle: ports.ErrNotWritten})
 		pass(61 * 24 * time.Hour)
 		is.Equal(c.manager.Count(memory.Renew), 1)
-		is.Equal(c.holder.serial(), first)
+		is.Equal(c.serial(), first)
 		c.disk.Inject(memory.Faults{})
 		pass(6 * time.Minute)
-		is.True(c.holder.serial() != first)
+		is.True(c.serial() != first)
 		is.Equal(c.manager.Count(memory.Renew), 1) // the answer was kept
 	})
 }

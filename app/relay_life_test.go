@@ -12,6 +12,7 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/muster-agent/muster/domain/retry"
 	"github.com/muster-agent/muster/ports"
 )
 
@@ -279,19 +280,23 @@ func TestAConnectionThatIsDroppedSoonDoesNotCountAsASuccess(t *testing.T) {
 	live(t, func(t *testing.T, is *is.I, l *life) {
 		l.chance = func() float64 { return 0.999 }
 		l.start()
-		for range 12 { // two machines evict each other
-			pass(50 * time.Second)
-			for _, conn := range l.relay.Open() {
-				conn.Drop()
+		connected := func() {
+			for len(l.relay.Open()) == 0 {
+				pass(time.Second)
 			}
-			pass(5 * time.Minute)
 		}
-		dials := l.relay.Dials()
-		last := dials[len(dials)-1].At.Sub(dials[len(dials)-2].At)
-		is.True(last > 4*time.Minute) // they do not race
-		pass(2 * time.Minute)         // this one lasts
-		l.relay.Last().Drop()
+		for range 10 { // two machines evict each other
+			connected()
+			pass(58 * time.Second)
+			l.relay.Last().Drop()
+		}
 		n := len(l.relay.Dials())
+		pass(4 * time.Minute)
+		is.Equal(len(l.relay.Dials()), n) // they do not race
+		connected()
+		pass(retry.ProvenAfter) // this one lasts
+		l.relay.Last().Drop()
+		n = len(l.relay.Dials())
 		pass(5 * time.Second)
 		is.Equal(len(l.relay.Dials()), n+1) // from the beginning again
 	})
