@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -133,6 +134,29 @@ func CertificateFiles[S ports.CertificateFiles](t *testing.T, fresh func(*testin
 		is.NoErr(open().RestorePrevious(t.Context()))
 		holds(t, open(), certificates(1))
 	})
+	t.Run("everything is erased", func(t *testing.T) {
+		is := is.New(t)
+		open := fresh(t)
+		f := open()
+		is.NoErr(f.Install(t.Context(), certificates(1)))
+		is.NoErr(f.KeepPrevious(t.Context()))
+		is.NoErr(f.Install(t.Context(), certificates(2)))
+		found, err := f.Read(t.Context())
+		is.NoErr(err)
+		removed, err := f.Erase(t.Context())
+		is.NoErr(err)
+		for _, path := range []string{found.CA.Path, found.Server.Path, found.Key.Path, found.CRL.Path} {
+			is.True(slices.Contains(removed, path)) // says what is gone
+		}
+		for _, f := range []ports.CertificateFiles{f, open()} {
+			holds(t, f, ports.CertificateSet{})
+			is.NoErr(f.RestorePrevious(t.Context()))
+			holds(t, f, ports.CertificateSet{}) // none was kept
+			removed, err := f.Erase(t.Context())
+			is.NoErr(err)
+			is.Equal(len(removed), 0)
+		}
+	})
 	t.Run("what is handed over is copied", func(t *testing.T) {
 		is := is.New(t)
 		f := fresh(t)()
@@ -162,8 +186,9 @@ func CertificateFiles[S ports.CertificateFiles](t *testing.T, fresh func(*testin
 		found, err := f.Read(t.Context())
 		is.NoErr(err)
 		_, err = f.Read(ctx)
+		_, eraseErr := f.Erase(ctx)
 		for _, err := range []error{
-			err, f.SetAside(ctx, damaged(found.CA.Path)), f.KeepPrevious(ctx), f.Install(ctx, certificates(3)), f.InstallCRL(ctx, []byte("list")),
+			err, eraseErr, f.SetAside(ctx, damaged(found.CA.Path)), f.KeepPrevious(ctx), f.Install(ctx, certificates(3)), f.InstallCRL(ctx, []byte("list")),
 			f.RestorePrevious(ctx), f.DropPrevious(ctx),
 		} {
 			is.True(errors.Is(err, context.Canceled))

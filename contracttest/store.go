@@ -166,19 +166,33 @@ func StateDirectory[S Store](t *testing.T, fresh func(*testing.T) (open func() S
 		is.NoErr(err)
 		is.True(where != "") // says where to
 		for _, s := range []Store{s, open()} {
-			_, err = s.Load(t.Context())
-			is.True(errors.Is(err, ports.ErrNotStored))
+			noneButTheIdentity(t, s)
 			_, err = s.LoadIdentity(t.Context())
 			is.True(errors.Is(err, ports.ErrNotStored))
-			_, err = s.LoadRetries(t.Context())
-			is.True(errors.Is(err, ports.ErrNotStored))
-			_, err = s.LoadPending(t.Context())
-			is.True(errors.Is(err, ports.ErrNotStored))
-			_, err = s.LoadKey(t.Context())
-			is.True(errors.Is(err, ports.ErrNotStored))
-			_, err = s.LoadBundle(t.Context())
-			is.True(errors.Is(err, ports.ErrNotStored))
 		}
+	})
+	t.Run("an enrollment is removed and the machine stays the same one", func(t *testing.T) {
+		is := is.New(t)
+		open := fresh(t)
+		s := open()
+		fill(t, s)
+		_, err := s.RejectBundle(t.Context())
+		is.NoErr(err)
+		is.NoErr(s.SaveBundle(t.Context(), received(2)))
+		is.NoErr(s.Reserve(t.Context()))
+		is.NoErr(s.ReserveBundle(t.Context()))
+		removed, err := s.RemoveEnrollment(t.Context())
+		is.NoErr(err)
+		is.True(len(removed) >= 5) // each record
+		for _, s := range []Store{s, open()} {
+			noneButTheIdentity(t, s)
+			same(t, load(t, s.LoadIdentity), identity(1))
+			removed, err := s.RemoveEnrollment(t.Context())
+			is.NoErr(err)
+			is.Equal(len(removed), 0) // nothing is left
+		}
+		is.NoErr(s.Save(t.Context(), credential(2))) // it can enroll again
+		same(t, load(t, open().Load), credential(2))
 	})
 	t.Run("the machine goes on as itself", func(t *testing.T) {
 		is := is.New(t)
@@ -210,8 +224,23 @@ func StateDirectory[S Store](t *testing.T, fresh func(*testing.T) (open func() S
 		_, err := s.SetAside(ctx)
 		is.True(errors.Is(err, context.Canceled))
 		is.True(errors.Is(s.Newer(ctx), context.Canceled))
+		_, err = s.RemoveEnrollment(ctx)
+		is.True(errors.Is(err, context.Canceled))
 		same(t, load(t, s.LoadIdentity), identity(1))
 	})
+}
+
+// noneButTheIdentity checks that no other record is stored.
+func noneButTheIdentity(t *testing.T, s Store) {
+	t.Helper()
+	_, credential := s.Load(t.Context())
+	_, retries := s.LoadRetries(t.Context())
+	_, pending := s.LoadPending(t.Context())
+	_, key := s.LoadKey(t.Context())
+	_, bundle := s.LoadBundle(t.Context())
+	for _, err := range []error{credential, retries, pending, key, bundle} {
+		is.New(t).True(errors.Is(err, ports.ErrNotStored)) // nothing is stored
+	}
 }
 
 // fill stores one of every record.

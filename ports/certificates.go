@@ -43,6 +43,10 @@ type CertificateFiles interface {
 	DropPrevious(ctx context.Context) error
 	// InstallCRL replaces the revocation list alone.
 	InstallCRL(ctx context.Context, pem []byte) error
+	// Erase removes the files, the previous ones and every copy that was set
+	// aside, and returns the paths of those that are gone, also beside an
+	// error, which is of kind ErrNotWritten. Calling it again removes the rest.
+	Erase(ctx context.Context) (removed []string, err error)
 }
 
 // CertificateSet is the content of the files, PEM.

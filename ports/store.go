@@ -94,6 +94,13 @@ type StateDirectory interface {
 	// stored. A record that cannot be read for another reason is no error here;
 	// a damaged one is set aside, as its Load would do.
 	Newer(ctx context.Context) error
+	// RemoveEnrollment removes the credential, every record of an enrollment
+	// and of attempts, the certificates kept there, and all copies that were set
+	// aside, and returns the paths of the files that are gone, also beside an
+	// error. It keeps the identity, so that the machine stays the same one. A
+	// crash in the middle leaves less; calling it again removes the rest. It
+	// fails with ErrNotWritten or ErrUnreadable.
+	RemoveEnrollment(ctx context.Context) (removed []string, err error)
 }
 
 // Recovery is what a store did by itself about a file that was not sound. A

@@ -8,10 +8,8 @@ import (
 	"github.com/muster-agent/muster/adapters/internal/durable"
 )
 
-// Erase removes the files, the previous ones and every copy that was set aside,
-// and returns the paths of those that are gone, also beside an error. A
-// directory that is not empty stays: nobody asked for what is in it. An error
-// is of kind ErrNotWritten; calling it again removes the rest.
+// Erase implements ports.CertificateFiles. A directory that is not empty stays:
+// nobody asked for what is in it.
 func (f *Files) Erase(ctx context.Context) (removed []string, err error) {
 	end, err := f.begin(ctx)
 	if err != nil {

@@ -149,6 +149,28 @@ func (c *Certificates) InstallCRL(ctx context.Context, pem []byte) error {
 	})
 }
 
+// Erase implements ports.CertificateFiles.
+func (c *Certificates) Erase(ctx context.Context) (removed []string, err error) {
+	err = c.disk.call(ctx, func(f Faults) error { return f.Erase }, func() error {
+		removed = c.disk.eraseCertificates()
+		return nil
+	})
+	return removed, err
+}
+
+// eraseCertificates forgets all that is known of the files and returns the paths
+// of those that were there.
+func (d *Disk) eraseCertificates() (removed []string) {
+	found := cloneFound(d.certificates)
+	for _, f := range []ports.FoundFile{found.CA, found.Server, {Path: found.Key.Path, Err: found.Key.Err}, found.CRL} {
+		if !f.Missing() {
+			removed = append(removed, f.Path)
+		}
+	}
+	d.certificates, d.previous, d.damagedFiles = nil, nil, nil
+	return removed
+}
+
 // cloneFound returns a copy that shares nothing with the original; nil stands for
 // no files at all.
 func cloneFound(original *ports.FoundSet) (f ports.FoundSet) {

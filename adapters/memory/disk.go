@@ -43,14 +43,15 @@ type Faults struct {
 
 	SetDamagedAside                                      error // of the certificate files
 	KeepPrevious, Install, RestorePrevious, DropPrevious error
-	InstallCRL                                           error
+	InstallCRL, Erase                                    error
 	// InstallMixture: Install replaces the CA and the certificate, and answers
 	// with it before the key and the revocation list.
 	InstallMixture error
 
-	SetAside   error
-	TryLock    error
-	Protection string // what Store.Protection says; "file" if empty
+	SetAside         error
+	RemoveEnrollment error
+	TryLock          error
+	Protection       string // what Store.Protection says; "file" if empty
 }
 
 // Inject replaces the faults; Inject(Faults{}) heals the disk.

@@ -99,12 +99,30 @@ func (s *Store) SetAside(ctx context.Context) (where string, err error) {
 			return nil
 		}
 		d.kept, d.rejected = nil, nil
-		d.certificates, d.previous, d.damagedFiles = nil, nil, nil
+		d.eraseCertificates()
 		d.setAside++
 		where = fmt.Sprintf("memory/cloned-%d", d.setAside)
 		return nil
 	})
 	return where, err
+}
+
+// RemoveEnrollment implements ports.StateDirectory. The certificate files count
+// as lying in the state directory here too.
+func (s *Store) RemoveEnrollment(ctx context.Context) (removed []string, err error) {
+	d := s.disk
+	err = d.call(ctx, func(f Faults) error { return f.RemoveEnrollment }, func() error {
+		removed = d.eraseCertificates()
+		for _, r := range []Record{Credential, Retries, Pending, Key, Bundle} {
+			if d.kept[r] != nil {
+				removed = append(removed, "memory/"+string(r))
+				delete(d.kept, r)
+			}
+		}
+		d.rejected = nil
+		return nil
+	})
+	return removed, err
 }
 
 // Newer implements ports.StateDirectory.

@@ -28,8 +28,10 @@ func TestFaults(t *testing.T) {
 		"Install":         {Faults{Install: ports.ErrNotWritten}, func() error { return certs.Install(t.Context(), ports.CertificateSet{}) }},
 		"RestorePrevious": {Faults{RestorePrevious: ports.ErrNotWritten}, func() error { return certs.RestorePrevious(t.Context()) }},
 		"DropPrevious":    {Faults{DropPrevious: ports.ErrNotWritten}, func() error { return certs.DropPrevious(t.Context()) }},
+		"Erase":           {Faults{Erase: ports.ErrNotWritten}, func() error { _, err := certs.Erase(t.Context()); return err }},
 
-		"SetAside": {Faults{SetAside: ports.ErrNotWritten}, func() error { _, err := s.SetAside(t.Context()); return err }},
+		"RemoveEnrollment": {Faults{RemoveEnrollment: ports.ErrNotWritten}, func() error { _, err := s.RemoveEnrollment(t.Context()); return err }},
+		"SetAside":         {Faults{SetAside: ports.ErrNotWritten}, func() error { _, err := s.SetAside(t.Context()); return err }},
 		"TryLock": {Faults{TryLock: ports.ErrLocked}, func() error {
 			_, err := OpenLock(p).TryLock(t.Context(), "run")
 			return err

@@ -64,11 +64,7 @@ func (f *folder) eraseNames(exact ...string) error {
 	return nil
 }
 
-// RemoveEnrollment removes the credential, the certificates kept in the state
-// directory and every pending enrollment, with all copies that were set aside,
-// and returns the paths of the files that are gone, also beside an error. It
-// keeps the identity, so that the machine stays the same one, and the lock. A
-// crash in the middle leaves less; calling it again removes the rest.
+// RemoveEnrollment implements ports.StateDirectory. The lock stays too.
 func (d *Dir) RemoveEnrollment(ctx context.Context) (removed []string, err error) {
 	end, err := d.beginWrite(ctx)
 	if err != nil {

@@ -68,14 +68,6 @@ func TestRemoveEnrollment(t *testing.T) {
 		is.True(strings.HasPrefix(left[i], want))
 	}
 	is.Equal(disktest.Read(t, outside), "kept")
-	subjects[1].loads(t, d, 1)
-
-	removed, err = d.RemoveEnrollment(t.Context())
-	is.NoErr(err)
-	is.Equal(len(removed), 0)
-	is.NoErr(d.Reserve(t.Context()))
-	is.NoErr(d.Save(t.Context(), credential(2)))
-	subjects[0].loads(t, open(t, path, Options{}), 2)
 }
 
 // TestWhatIsNoStateStays shows that a copy of a machine keeps its configuration,

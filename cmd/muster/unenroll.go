@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/muster-agent/muster/app"
 )
 
 func (p *program) unenrollCommand() *cobra.Command {
@@ -31,25 +33,21 @@ func (p *program) unenroll(ctx context.Context, yes bool) error {
 	if err != nil {
 		return err
 	}
-	settings := config.settings
-	store, err := config.open(p.logger(settings))
+	state, err := p.state(config, p.logger(config.settings), false)
 	if err != nil {
 		return err
 	}
-	unlock, err := processLock(settings.StateDir).TryLock(ctx, "unenroll")
+	unlock, err := state.Lock.TryLock(ctx, "unenroll")
 	if err != nil {
 		return stopFirst(err)
 	}
 	defer p.release(unlock)
-	if err := store.Newer(ctx); err != nil {
-		return err // what cannot be read for another reason can be removed
-	}
-	if !yes && !p.confirmed("Remove this machine's credential and certificates from "+settings.StateDir+"? Type yes: ") {
-		return errors.New("nothing was removed: confirm with 'yes' or --yes")
-	}
-	removed, err := store.RemoveEnrollment(ctx)
-	elsewhere, certErr := certificateFiles(settings).Erase(ctx) // they may lie outside the state directory
-	removed, err = append(removed, elsewhere...), errors.Join(err, certErr)
+	removed, err := app.Unenroll(ctx, state, func() error {
+		if !yes && !p.confirmed("Remove this machine's credential and certificates from "+config.settings.StateDir+"? Type yes: ") {
+			return errors.New("nothing was removed: confirm with 'yes' or --yes")
+		}
+		return nil
+	})
 	for _, path := range removed {
 		p.say("removed " + path)
 	}
