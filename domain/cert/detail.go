@@ -44,7 +44,8 @@ func (j Judgement) advice(managed bool) string {
 	switch j.Status {
 	case ports.CertMissing:
 		if managed {
-			return "There is nothing to do about the files: the manager is asked for them."
+			// Whatever the state of the request: this text does not know it.
+			return "They come from the manager, which 'muster run' and 'muster enroll' ask; its own state says what they wait for."
 		}
 		return "Put them there, or set MUSTER_MANAGER_URL to the manager that issues them."
 	case ports.CertCorrupt:

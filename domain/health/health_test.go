@@ -170,6 +170,11 @@ func TestAwaitedCertificate(t *testing.T) {
 		is := is.New(t)
 		s := ports.Status{Issuer: ports.IssuerStatus{State: state}, Certificate: ports.CertificateReport{Status: ports.CertMissing}}
 		is.Equal(AwaitedCertificate(s), want)
+		s.State = ports.StateStopped
+		if state == ports.IssuerStateRetrying {
+			want = "'muster run' or 'muster enroll' asks for it"
+		}
+		is.Equal(AwaitedCertificate(s), want)
 		s.Certificate.Status = ports.CertCorrupt
 		is.Equal(AwaitedCertificate(s), "") // the files are what is wrong
 	}

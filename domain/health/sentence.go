@@ -115,6 +115,9 @@ func AwaitedCertificate(s ports.Status) string {
 	case ports.IssuerStatePending:
 		return "waiting for approval"
 	case ports.IssuerStateRetrying:
+		if s.State == ports.StateStopped {
+			return "'muster run' or 'muster enroll' asks for it"
+		}
 		return "being asked for"
 	case ports.IssuerStateDenied, ports.IssuerStateConflict, ports.IssuerStateUnexpected:
 		return "the manager gives none: see there"
