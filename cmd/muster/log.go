@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"os"
@@ -16,12 +17,6 @@ import (
 func (p *program) logger(settings ports.Settings) *slog.Logger {
 	options := &slog.HandlerOptions{
 		Level: map[string]slog.Level{"debug": slog.LevelDebug, "warn": slog.LevelWarn, "error": slog.LevelError}[settings.LogLevel], // else info, the zero Level
-		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-			if a.Value.Kind() == slog.KindDuration { // JSON would show nanoseconds
-				a.Value = slog.StringValue(retry.Text(a.Value.Duration()))
-			}
-			return a
-		},
 	}
 	var handler slog.Handler = slog.NewTextHandler(p.stderr, options)
 	if settings.LogFormat == "json" {
@@ -30,7 +25,40 @@ func (p *program) logger(settings ports.Settings) *slog.Logger {
 	if p.events != nil {
 		handler = slog.NewMultiHandler(handler, p.events)
 	}
-	return slog.New(handler)
+	return slog.New(readable{handler})
+}
+
+// readable hands its records on with durations as a person reads them. JSON
+// would show nanoseconds.
+type readable struct{ slog.Handler }
+
+// Handle implements slog.Handler.
+func (h readable) Handle(ctx context.Context, record slog.Record) error {
+	short := slog.NewRecord(record.Time, record.Level, record.Message, record.PC)
+	record.Attrs(func(a slog.Attr) bool {
+		short.AddAttrs(shortened(a))
+		return true
+	})
+	return h.Handler.Handle(ctx, short)
+}
+
+// WithAttrs implements slog.Handler.
+func (h readable) WithAttrs(attrs []slog.Attr) slog.Handler {
+	short := make([]slog.Attr, len(attrs))
+	for i, a := range attrs {
+		short[i] = shortened(a)
+	}
+	return readable{h.Handler.WithAttrs(short)}
+}
+
+// WithGroup implements slog.Handler.
+func (h readable) WithGroup(name string) slog.Handler { return readable{h.Handler.WithGroup(name)} }
+
+func shortened(a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(retry.Text(a.Value.Duration()))
+	}
+	return a
 }
 
 // personLogger is the logger of a command whose lines a person reads: at a
