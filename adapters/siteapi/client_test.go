@@ -167,9 +167,33 @@ func TestLargeBodies(t *testing.T) {
 		{200, 1<<20 + 1, "SiteTransient"},
 		{401, 1 << 20, "SiteRejected no such site"},
 		{401, 1<<20 + 1, "SiteRejected"},
+		{404, 1 << 20, "SiteUnexpected 404 no such site"},
+		{404, 1<<20 + 1, "SiteUnexpected 404"},
 	} {
 		answer := servertest.Canned{Status: tt.status, Body: body + strings.Repeat(" ", tt.size-len(body))}
 		is.New(t).Equal(brief(over(answer).Enroll(t.Context(), request).Outcome), tt.want)
+	}
+}
+
+// unread is a transport with an answer whose body nobody has to read.
+type unread struct {
+	t      *testing.T
+	status int
+}
+
+func (u unread) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: u.status, Header: http.Header{}, ContentLength: -1, Request: r, Body: io.NopCloser(u)}, r.Body.Close()
+}
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Errorf("the body of a %d was read", u.status)
+	return 0, io.EOF
+}
+
+func TestBodiesThatSayNothing(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]string{202: "SiteCollisionPending", 429: "SiteRateLimited", 500: "SiteTransient", 503: "SiteTransient"} {
+		is.New(t).Equal(brief(over(unread{t, status}).Enroll(t.Context(), request).Outcome), want)
 	}
 }
 
