@@ -68,12 +68,12 @@ func Request(t *testing.T, name string) *http.Request {
 	return r
 }
 
-// Answers checks that testdata holds so many answers: each is tested.
-func Answers(t *testing.T, tested int) {
+// Answers is how many answers testdata holds.
+func Answers(t *testing.T) int {
 	t.Helper()
 	files, err := filepath.Glob("testdata/*.response.http")
 	is.New(t).NoErr(err)
-	is.New(t).Equal(len(files), tested) // every answer in testdata is tested
+	return len(files)
 }
 
 func message(t *testing.T, name string) *bufio.Reader {
