@@ -264,7 +264,11 @@ func TestNewerFormatIsLeftAlone(t *testing.T) {
 				path := newDir(t)
 				var got recoveries
 				d := open(t, path, Options{Recovered: got.add})
-				newer, err := seal(bundleFormat+1, "9.8.7", []byte(`"a form not known yet"`))
+				format := bundleFormat + 1
+				if !s.is(secret) {
+					format = protectedFormat // which is nothing special there
+				}
+				newer, err := seal(format, "9.8.7", []byte(`"a form not known yet"`))
 				is.NoErr(err)
 				file := filepath.Join(path, name)
 				disktest.Write(t, file, string(newer))
@@ -283,6 +287,25 @@ func TestNewerFormatIsLeftAlone(t *testing.T) {
 				is.Equal(len(got), 0)
 			})
 		}
+	}
+}
+
+// TestWhatLiesBesideARecordCountsOnceTheRoomIsUsed shows that a placeholder is
+// expected there until the next save, and no longer.
+func TestWhatLiesBesideARecordCountsOnceTheRoomIsUsed(t *testing.T) {
+	t.Parallel()
+	for _, s := range subjects {
+		if s.reserve == nil {
+			continue
+		}
+		elsewhere := newDir(t)
+		disktest.Must(t, s.save(open(t, elsewhere, Options{}), 2))
+		path := newDir(t)
+		d := open(t, path, Options{})
+		disktest.Must(t, s.reserve(d))
+		disktest.Must(t, s.save(d, 1))
+		disktest.Write(t, filepath.Join(path, s.file+".new"), disktest.Read(t, filepath.Join(elsewhere, s.file)))
+		s.loads(t, d, 2)
 	}
 }
 

@@ -113,20 +113,25 @@ func TestReserveIsRoomOnDisk(t *testing.T) {
 
 func TestReadBackCompares(t *testing.T) {
 	t.Parallel()
-	is := is.New(t)
-	d := open(t, newDir(t), Options{})
-	is.NoErr(d.Save(t.Context(), credential(1)))
-	d.disk.Around = func(op durable.Op, path string, call func() error) error {
-		err := call()
-		if op == durable.OpSync && strings.HasSuffix(path, ".new") { // the disk lies
-			data := []byte(disktest.Read(t, path))
-			data[len(data)/2] ^= 1
-			disktest.Must(t, os.WriteFile(path, data, 0o600)) // into the same file
+	for _, s := range subjects {
+		if !s.is(secret) {
+			continue // what is lost of it can be had again
 		}
-		return err
+		is := is.New(t)
+		d := open(t, newDir(t), Options{})
+		is.NoErr(s.save(d, 1))
+		d.disk.Around = func(op durable.Op, path string, call func() error) error {
+			err := call()
+			if op == durable.OpSync && strings.HasSuffix(path, ".new") { // the disk lies
+				data := []byte(disktest.Read(t, path))
+				data[len(data)/2] ^= 1
+				disktest.Must(t, os.WriteFile(path, data, 0o600)) // into the same file
+			}
+			return err
+		}
+		is.True(errors.Is(s.save(d, 2), ports.ErrNotWritten))
+		s.loads(t, d, 1)
 	}
-	is.True(errors.Is(d.Save(t.Context(), credential(2)), ports.ErrNotWritten))
-	subjects[0].loads(t, d, 1)
 }
 
 func TestSaveRefusesWhatCouldNotBeLoaded(t *testing.T) {

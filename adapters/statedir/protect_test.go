@@ -119,6 +119,26 @@ func TestProtected(t *testing.T) {
 	}
 }
 
+// TestTheMachineThatARecordIsBoundTo: a credential names its own, the others
+// belong to the machine of the directory.
+func TestTheMachineThatARecordIsBoundTo(t *testing.T) {
+	t.Parallel()
+	path := newDir(t)
+	d := open(t, path, Options{Protector: contracttest.NewMemoryProtector()})
+	disktest.Must(t, d.SaveIdentity(t.Context(), identity(1)))
+	for _, s := range subjects {
+		if !s.is(secret) {
+			continue
+		}
+		disktest.Must(t, s.save(d, 2))
+		want := identity(1).MachineUID
+		if s.file == "credentials/agent.cak" {
+			want = credential(2).MachineUID
+		}
+		altered(t, disktest.Read(t, filepath.Join(path, s.file)), func(j *protectedJSON) { is.New(t).Equal(j.MachineUID, want) })
+	}
+}
+
 // TestWrittenByAnEarlierVersion shows that a record in the clear is read and
 // then protected, with nothing lost when that fails.
 func TestWrittenByAnEarlierVersion(t *testing.T) {

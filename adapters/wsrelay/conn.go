@@ -18,7 +18,7 @@ type Conn struct {
 	ws         *websocket.Conn
 	raw        io.Closer // the connection under ws
 	serverTime time.Time
-	words      words
+	failures   failures
 }
 
 var _ ports.RelayConn = (*Conn)(nil)
@@ -26,7 +26,7 @@ var _ ports.RelayConn = (*Conn)(nil)
 // Send implements ports.RelayConn.
 func (c *Conn) Send(ctx context.Context, status ports.AgentStatus) error {
 	if err := c.ws.Write(ctx, websocket.MessageText, encodeStatus(status)); err != nil {
-		return c.words.failed(ctx, err)
+		return c.failures.failed(ctx, err)
 	}
 	return nil
 }
@@ -38,7 +38,7 @@ func (c *Conn) Receive(ctx context.Context) (ports.RelayFrame, error) {
 		// The library leaves a connection open that it can no longer read
 		// from; a ping on it would wait in vain.
 		_ = c.ws.CloseNow() // the first error is the one to tell
-		return ports.RelayFrame{}, c.words.failed(ctx, err)
+		return ports.RelayFrame{}, c.failures.failed(ctx, err)
 	}
 	if kind != websocket.MessageText {
 		return ports.RelayFrame{}, nil
@@ -53,9 +53,9 @@ func (c *Conn) Ping(ctx context.Context) error {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
-		return fmt.Errorf("%s: no pong came: %w", c.words.doing, ctx.Err())
+		return fmt.Errorf("%s: no pong came: %w", c.failures.doing, ctx.Err())
 	}
-	return c.words.failed(ctx, err)
+	return c.failures.failed(ctx, err)
 }
 
 // Close implements ports.RelayConn. It waits for the peer for 5 s at most,
@@ -70,11 +70,11 @@ func (c *Conn) Close(ctx context.Context) error {
 	case errors.Is(err, net.ErrClosed): // it had ended before
 		return nil
 	case !inTime:
-		return fmt.Errorf("%s: the close was not confirmed: %w", c.words.doing, ctx.Err())
+		return fmt.Errorf("%s: the close was not confirmed: %w", c.failures.doing, ctx.Err())
 	case err == nil, websocket.CloseStatus(err) != -1: // a peer may answer with another code
 		return nil
 	}
-	return c.words.failed(ctx, err)
+	return c.failures.failed(ctx, err)
 }
 
 // ServerTime implements ports.RelayConn.

@@ -65,22 +65,22 @@ func (d *Dialer) Dial(ctx context.Context, hello ports.RelayHello) (ports.RelayC
 	if refused, ok := errors.AsType[*ports.RelayRefusedError](shake.refusal); ok {
 		return nil, refused
 	}
-	words := words{"connecting to the relay at " + d.endpoint.Host, hello.Key, d.describe}
+	failures := failures{"connecting to the relay at " + d.endpoint.Host, hello.Key, d.describe}
 	busy, isBusy := errors.AsType[*ports.RelayBusyError](shake.refusal)
 	switch {
 	case isBusy:
-		return nil, fmt.Errorf("%s: %w", words.doing, busy)
+		return nil, fmt.Errorf("%s: %w", failures.doing, busy)
 	case shake.refusal != nil:
-		return nil, words.fail(ctx, shake.refusal.Error())
+		return nil, failures.fail(ctx, shake.refusal.Error())
 	case err != nil:
-		return nil, words.failed(ctx, err)
+		return nil, failures.failed(ctx, err)
 	case !shake.keep():
 		_ = ws.CloseNow() // it is closed already
-		return nil, words.failed(ctx, limited.Err())
+		return nil, failures.failed(ctx, limited.Err())
 	}
 	ws.SetReadLimit(maxFrame)
-	words.doing = "the relay's connection to " + d.endpoint.Host
-	return &Conn{ws: ws, raw: shake.conn, serverTime: shake.serverTime, words: words}, nil
+	failures.doing = "the relay's connection to " + d.endpoint.Host
+	return &Conn{ws: ws, raw: shake.conn, serverTime: shake.serverTime, failures: failures}, nil
 }
 
 // request is the URL and the header that present the agent.

@@ -111,8 +111,8 @@ func relayAgent() []mutant {
 `),
 			swap("frame limit dropped", `ws.SetReadLimit(maxFrame)`, `ws.SetReadLimit(-1)`),
 		),
-		in("adapters/wsrelay/words.go", s,
-			swap("key in the relay's errors", `redact.Secrets(reason, w.key)`, `redact.Secrets(reason)`),
+		in("adapters/wsrelay/failure.go", s,
+			swap("key in the relay's errors", `redact.Secrets(reason, f.key)`, `redact.Secrets(reason)`),
 		),
 		in("adapters/internal/redact/redact.go", tests("", "./adapters/internal/redact"),
 			swap("a part of a secret stays", `least := min(len(form), fragment)`, `least := len(form)`),
@@ -195,7 +195,7 @@ func decisions() []mutant {
 
 // What is on disk.
 func stores() []mutant {
-	s := tests("Golden|Phase|Contracts|Modes|Syncs|NewerFormat|Reserve|ReadBack|Erase|EveryByte|Exposed|RemovalIs|RemoveEnrollment", "./adapters/statedir")
+	s := tests("Golden|Phase|Contracts|Modes|Syncs|NewerFormat|Reserve|ReadBack|Erase|EveryByte|Exposed|RemovalIs|RemoveEnrollment|BoundTo|RoomIsUsed", "./adapters/statedir")
 	c := tests("Contract|Troubles|TestModes|TestErase|NoRoom|OnDisk|Crash", "./adapters/certfiles")
 	d := tests("", "./adapters/internal/durable")
 	return slices.Concat(
@@ -243,6 +243,9 @@ func stores() []mutant {
 		in("adapters/statedir/recordfile.go", s,
 			swap("a newer format overwritten", `if e.Format > r.format {`, `if false {`),
 			swap("a file that others may read is used", `if err == nil && r.private {`, `if false {`),
+			swap("room that was used taken for room that is there", `	r.reserved = false
+	if err := f.Replace(`, `	if err := f.Replace(`),
+			swap("a newer record taken for one that is protected", ` && r.purpose != ""`, ``),
 		),
 		in("adapters/statedir/envelope.go", s,
 			swap("checksum not looked at", `e.SHA256 != e.sum()`, `e.SHA256 == ""`),
@@ -254,15 +257,19 @@ func stores() []mutant {
 			swap("phase guessed in a record that says it", `if format == 1 {`, `if j.Phase == "" {`),
 			swap("rename polling_token on disk", `"polling_token,omitempty"`, `"token,omitempty"`),
 			swap("polls forgotten", `Polls:          j.Polls,`, ``),
+			swap("pending.json not read back", `private: true, readBack: true`, `private: true`),
 		),
 		in("adapters/statedir/bundle.go", s,
 			swap("rename body on disk", `"body,omitempty"`, `"raw,omitempty"`),
 			swap("a renewal on disk taken for a poll's answer", `Renewal:      b.Renewal,`, ``),
+			swap("bundle.json not read back", `private: true, readBack: true`, `private: true`),
 		),
 		in("adapters/statedir/protect.go", s,
 			swap("a plain record taken for a protected one", ` && e.Format != r.format`, ``),
 		),
 		in("adapters/statedir/credential.go", s,
+			swap("a key bound to the directory's machine, not its own", `	r.machineUID = func(c ports.Credential) string { return c.MachineUID }
+`, ``),
 			swap("rename server_url on disk", `"server_url"`, `"server"`),
 		),
 		in("app/internal/certs/install.go", tests("Damaged", "./app"),
