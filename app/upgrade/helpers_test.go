@@ -367,7 +367,7 @@ type retryNote struct {
 	}
 }
 
-func (h *host) noted(activity string) retryNote {
+func (h *host) retryOf(activity string) retryNote {
 	h.t.Helper()
 	var record struct{ Activities map[string]retryNote }
 	h.read("enrollment/retry.json", &record)

@@ -126,7 +126,7 @@ func TestAKeyWhoseAnswerWasLostIsAskedForAgain(t *testing.T) {
 		pass(time.Hour)
 		asked := h.servers.asked()
 		is.Equal(len(asked), 1)
-		is.True(asked[0].at.Sub(h.noted("site").LastAttempt) >= leastAfterAttempt) // held back by the lost attempt
+		is.True(asked[0].at.Sub(h.retryOf("site").LastAttempt) >= leastAfterAttempt) // held back by the lost attempt
 		is.Equal(asked[0].body["machine_uid"], recordedUID)
 		is.Equal(h.hello().Key.Reveal(), anotherKey)
 		h.has("identity.json", "credentials/agent.cak", "enrollment/retry.json")
@@ -153,7 +153,7 @@ func TestRefusalsAreCountedOn(t *testing.T) {
 		is.Equal(st.Relay.State, ports.RelayStateRefused)
 		is.True(strings.Contains(st.Relay.LastError, "it is busy")) // what the former release met
 
-		note := h.noted("relay")
+		note := h.retryOf("relay")
 		is.True(note.NotBefore.Sub(note.Refusal.CodeSince) > 5*time.Minute)
 		h.passUntil(note.NotBefore.Add(-time.Second))
 		is.Equal(len(h.relay.Dials()), 0) // the Retry-After holds
@@ -172,7 +172,7 @@ func TestRefusalsAreCountedFromTheFirst(t *testing.T) {
 		h.atSite()
 		h.servers.answer, h.relay.Accept = givesKeys, unknown
 		h.start()
-		believed := h.noted("relay").Refusal.CodeSince.Add(5 * time.Minute)
+		believed := h.retryOf("relay").Refusal.CodeSince.Add(5 * time.Minute)
 		h.passUntil(believed.Add(-time.Second))
 		is.True(len(h.relay.Dials()) > 1) // it was refused for the third time
 		is.Equal(len(h.servers.asked()), 0)
@@ -205,7 +205,7 @@ func TestRetryAfterIsWaitedOut(t *testing.T) {
 				for activity, endpoint := range test.activity {
 					got := h.servers.got(endpoint)
 					is.True(len(got) > 0)
-					late := got[0].at.Sub(h.noted(activity).NotBefore)
+					late := got[0].at.Sub(h.retryOf(activity).NotBefore)
 					is.True(late >= 0 && late < time.Second)
 				}
 			})
@@ -239,7 +239,7 @@ func TestARegistrationWhoseAnswerWasLostIsTheSame(t *testing.T) {
 		pass(5 * time.Minute)
 		registered := h.servers.got(registerPath)
 		is.Equal(len(registered), 1)
-		is.True(registered[0].at.Sub(h.noted("register").LastAttempt) >= leastAfterAttempt)
+		is.True(registered[0].at.Sub(h.retryOf("register").LastAttempt) >= leastAfterAttempt)
 		var pending pendingNote
 		h.read("enrollment/pending.json", &pending)
 		is.True(pending.IdempotencyKey != "")
@@ -348,7 +348,7 @@ func TestDenialsAreCountedOn(t *testing.T) {
 		h.atManager()
 		h.servers.answer = registers("denied")
 		a := h.start()
-		st, note := a.status(), h.noted("poll")
+		st, note := a.status(), h.retryOf("poll")
 		is.Equal(st.Issuer.State, ports.IssuerStateDenied)
 		is.True(st.Issuer.Since.Equal(note.Since))                            // when the former release met it
 		is.True(strings.Contains(h.log.String(), "class=operator attempt=1")) // why it is held back
@@ -376,7 +376,7 @@ func TestWhatIsNotOfferedIsNotAskedForAgain(t *testing.T) {
 		asked := h.servers.asked()
 		is.Equal(len(asked), 2)
 		is.True(!slices.ContainsFunc(asked, func(q request) bool { return q.path != registerPath })) // nothing but registrations
-		is.True(asked[0].at.Sub(h.noted("register").LastAttempt) >= leastAfterAttempt)
+		is.True(asked[0].at.Sub(h.retryOf("register").LastAttempt) >= leastAfterAttempt)
 		is.True(asked[1].at.Sub(asked[0].at) >= leastSecondWait)
 	})
 }

@@ -22,15 +22,15 @@ import (
 // changes.
 const lookEvery = 50 * time.Millisecond
 
-// standing is what the demo reads of `muster status --json`.
-type standing struct {
+// agentStatus is what the demo reads of `muster status --json`.
+type agentStatus struct {
 	State       string
 	Certificate struct{ Status string }
 	Listener    struct{ Addr *string }
 }
 
 // addr is where the machine serves; empty if it does not.
-func (st standing) addr() string {
+func (st agentStatus) addr() string {
 	if st.Listener.Addr == nil {
 		return ""
 	}
@@ -69,7 +69,7 @@ func (m *machine) askStatus(ctx context.Context, args ...string) (output []byte,
 	return output, cmd.ProcessState.ExitCode(), nil
 }
 
-func (m *machine) standing(ctx context.Context) (st standing, err error) {
+func (m *machine) parsedStatus(ctx context.Context) (st agentStatus, err error) {
 	output, _, err := m.status(ctx, "--json")
 	if err != nil {
 		return st, err
@@ -82,9 +82,9 @@ func (m *machine) standing(ctx context.Context) (st standing, err error) {
 
 // awaitState waits until `muster status` says state and, if that is serving,
 // where.
-func (m *machine) awaitState(ctx context.Context, state string) (standing, error) {
+func (m *machine) awaitState(ctx context.Context, state string) (agentStatus, error) {
 	for {
-		st, err := m.standing(ctx)
+		st, err := m.parsedStatus(ctx)
 		if err == nil && st.State == state && (state != "serving" || st.addr() != "") {
 			return st, nil
 		}

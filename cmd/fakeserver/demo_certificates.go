@@ -213,7 +213,7 @@ func damage(ctx context.Context, s *story) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	now, err := m.standing(ctx)
+	now, err := m.parsedStatus(ctx)
 	if err != nil {
 		return "", err
 	}

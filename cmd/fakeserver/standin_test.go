@@ -65,7 +65,7 @@ func (a *standIn) status(context.Context) (code int, err error) {
 		text, err = os.ReadFile(file("status.json"))
 		return err
 	})
-	var st standing
+	var st agentStatus
 	if err == nil {
 		err = json.Unmarshal(text, &st)
 	}

@@ -132,8 +132,8 @@ func (s *Server) RequestsTo(path string) []Request {
 	return list
 }
 
-// World is what the server knows.
-type World struct {
+// Known is what the server knows.
+type Known struct {
 	RelayConnections int `json:"relay_connections"`
 	Machines         []struct {
 		MachineUID  string `json:"machine_uid"`
@@ -160,11 +160,11 @@ type Host struct {
 }
 
 // State asks for what it knows.
-func (s *Server) State() World {
+func (s *Server) State() Known {
 	s.T.Helper()
-	var w World
-	Decode(s.T, s.Call("GET", "/_fake/state", ""), &w)
-	return w
+	var k Known
+	Decode(s.T, s.Call("GET", "/_fake/state", ""), &k)
+	return k
 }
 
 // Hosts are the manager's registrations, oldest first.

@@ -34,7 +34,7 @@ func (r *Revocations) Run(ctx context.Context) {
 		r.Certs.Log.Warn(err.Error(), ports.EventCertsStatus.Attr())
 	}
 	delay := retry.CRLResume(entry.Next, r.Certs.Wall())
-	if !r.held(ctx) {
+	if !r.usable(ctx) {
 		delay = retry.NotBefore(entry, r.Settings.Delays, retry.Start, r.Certs.Wall())
 	}
 	for wait.Sleep(ctx, r.Certs.Wall, delay, nil) == nil {
@@ -44,9 +44,9 @@ func (r *Revocations) Run(ctx context.Context) {
 
 func (r *Revocations) target() string { return retry.IssuerTarget(r.Settings) }
 
-// held reports whether there is a list that can be used. It warns of one that
+// usable reports whether there is a list that can be used. It warns of one that
 // is past its time.
-func (r *Revocations) held(ctx context.Context) bool {
+func (r *Revocations) usable(ctx context.Context) bool {
 	k := r.Certs
 	found, err := k.Files.Read(ctx)
 	if err != nil || found.CRL.Missing() {
