@@ -142,6 +142,12 @@ func TestEndpoint(t *testing.T) {
 	}
 }
 
+func TestAURLThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
+	outcome := New(&url.URL{Scheme: "https", Host: "no host"}, failing{}, "", error.Error).Enroll(t.Context(), request).Outcome
+	is.New(t).Equal(outcome, ports.SiteTransient{Reason: "enrolling at no host failed: the server's URL cannot be used"})
+}
+
 func TestRedirectToAnotherHost(t *testing.T) {
 	t.Parallel()
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the other host got a request") }))

@@ -351,3 +351,20 @@ func BenchmarkJudge(b *testing.B) {
 		}
 	}
 }
+
+// A peer below the same intermediate need not send it.
+func TestPeers(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	files := set(t, "openssl", "root", "chain", "below")
+	block, _ := pem.Decode(file(t, "openssl/below.pem").PEM)
+	peer, err := x509.ParseCertificate(block.Bytes)
+	is.NoErr(err)
+	options := x509.VerifyOptions{CurrentTime: march, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}
+	options.Roots = cert.Peers(files, cert.Judge(files, march, cert.Options{}))
+	_, err = peer.Verify(options)
+	is.NoErr(err)
+	options.Roots = cert.Roots(files)
+	_, err = peer.Verify(options)
+	is.True(err != nil) // the intermediate is what is missing
+}
