@@ -61,6 +61,22 @@ func TestFaults(t *testing.T) {
 	is.New(t).Equal(s.Protection(), "dpapi")
 }
 
+// TestRecordsBehindTheBack shows what a test may see and do of the records.
+func TestRecordsBehindTheBack(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	p := new(Disk)
+	s := OpenStore(p)
+	is.NoErr(s.Save(t.Context(), ports.Credential{SiteCode: "A"}))
+	p.Remove(Credential)
+	_, err := s.Load(t.Context())
+	is.True(errors.Is(err, ports.ErrNotStored))
+	is.NoErr(s.SaveBundle(t.Context(), ports.ReceivedBundle{Issuer: "rejected"}))
+	_, err = s.RejectBundle(t.Context())
+	is.NoErr(err)
+	is.Equal(p.Rejected()[0].Issuer, "rejected")
+}
+
 // TestCertificatesBehindTheBack shows what a test may do to the files.
 func TestCertificatesBehindTheBack(t *testing.T) {
 	t.Parallel()
