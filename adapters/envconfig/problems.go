@@ -78,28 +78,7 @@ func WithoutKeys(text string) string { return redact.Keys(text) }
 
 // withoutSecrets replaces what is a secret in any text: keys, and what stands
 // before the @ in a URL.
-func withoutSecrets(text string) string { return withoutUserinfo(redact.Keys(text)) }
-
-func withoutUserinfo(text string) string {
-	var b strings.Builder
-	for {
-		head, rest, found := strings.Cut(text, "://")
-		b.WriteString(head)
-		if !found {
-			return b.String()
-		}
-		b.WriteString("://")
-		end := strings.IndexAny(rest, "/?# ")
-		if end < 0 {
-			end = len(rest)
-		}
-		if at := strings.LastIndexByte(rest[:end], '@'); at >= 0 {
-			b.WriteString(redact.Mark)
-			rest = rest[at:]
-		}
-		text = rest
-	}
-}
+func withoutSecrets(text string) string { return redact.Userinfo(redact.Keys(text)) }
 
 // reason is what went wrong with a file, without its name.
 func reason(err error) string {

@@ -96,6 +96,29 @@ func Keys(text string) string {
 	return out.String()
 }
 
+// Userinfo replaces what stands before the @ of each URL in a text: a user name,
+// and often a password.
+func Userinfo(text string) string {
+	var b strings.Builder
+	for {
+		head, rest, found := strings.Cut(text, "://")
+		b.WriteString(head)
+		if !found {
+			return b.String()
+		}
+		b.WriteString("://")
+		end := strings.IndexAny(rest, "/?# ")
+		if end < 0 {
+			end = len(rest)
+		}
+		if at := strings.LastIndexByte(rest[:end], '@'); at >= 0 {
+			b.WriteString(Mark)
+			rest = rest[at:]
+		}
+		text = rest
+	}
+}
+
 // BeginsWithKey reports whether a text begins with a key; with what keys begin
 // with alone it does not.
 func BeginsWithKey(text string) bool {

@@ -107,3 +107,15 @@ func FuzzWords(f *testing.F) {
 		}
 	})
 }
+
+func TestUserinfo(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"no URL@all":                              "no URL@all",
+		"https://enroll.example.org/a@b":          "https://enroll.example.org/a@b", // not before the host
+		"http://user:p@ss@proxy:3128 is no proxy": "http://" + Mark + "@proxy:3128 is no proxy",
+		"socks5://a@one, http://b:c@two?q=d@e":    "socks5://" + Mark + "@one, http://" + Mark + "@two?q=d@e",
+	} {
+		is.New(t).Equal(Userinfo(text), want)
+	}
+}
