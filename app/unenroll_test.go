@@ -36,7 +36,7 @@ func TestUnenroll(t *testing.T) {
 				is.Equal(before.Certificate.Status, ports.CertValid)
 				asked := false
 				c.disk.Inject(test.faults)
-				removed, err := app.Unenroll(t.Context(), c.deps().State, func() error {
+				removed, err := app.Unenroll(t.Context(), memory.OpenStore(c.disk), memory.OpenCertificates(c.disk), func() error {
 					asked = true
 					return test.confirm
 				})

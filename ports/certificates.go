@@ -45,7 +45,7 @@ type CertificateFiles interface {
 	InstallCRL(ctx context.Context, pem []byte) error
 	// Erase removes the files, the previous ones and every copy that was set
 	// aside, and returns the paths of those that are gone, also beside an
-	// error, which is of kind ErrNotWritten. Calling it again removes the rest.
+	// error. Calling it again removes the rest. It fails with ErrNotWritten.
 	Erase(ctx context.Context) (removed []string, err error)
 }
 

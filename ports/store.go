@@ -95,11 +95,11 @@ type StateDirectory interface {
 	// a damaged one is set aside, as its Load would do.
 	Newer(ctx context.Context) error
 	// RemoveEnrollment removes the credential, every record of an enrollment
-	// and of attempts, the certificates kept there, and all copies that were set
-	// aside, and returns the paths of the files that are gone, also beside an
-	// error. It keeps the identity, so that the machine stays the same one. A
-	// crash in the middle leaves less; calling it again removes the rest. It
-	// fails with ErrNotWritten or ErrUnreadable.
+	// and of attempts, the certificates kept there, what was set aside of these,
+	// and what SetAside moved; it returns the paths of the files that are gone,
+	// also beside an error. It keeps this machine's identity, so that it stays
+	// the same one. A crash in the middle leaves less; calling it again removes
+	// the rest. It fails with ErrNotWritten or ErrUnreadable.
 	RemoveEnrollment(ctx context.Context) (removed []string, err error)
 }
 

@@ -96,9 +96,8 @@ func (l *Listener) open(addr string, health func() ports.Health) (string, error)
 // Connect opens a connection to addr for a client that presents chain, the leaf
 // first, and trusts roots.
 func (l *Listener) Connect(addr string, chain []*x509.Certificate, roots *x509.CertPool) (*ListenerConn, error) {
-	c := l.InUse()
 	l.mu.Lock()
-	served := l.serving[addr]
+	c, served := l.inUse, l.serving[addr]
 	l.mu.Unlock()
 	switch {
 	case served == nil:

@@ -54,9 +54,17 @@ func (h readable) WithAttrs(attrs []slog.Attr) slog.Handler {
 // WithGroup implements slog.Handler.
 func (h readable) WithGroup(name string) slog.Handler { return readable{h.Handler.WithGroup(name)} }
 
+// shortened replaces a duration, also one in a group.
 func shortened(a slog.Attr) slog.Attr {
-	if a.Value.Kind() == slog.KindDuration {
+	switch a.Value = a.Value.Resolve(); a.Value.Kind() {
+	case slog.KindDuration:
 		a.Value = slog.StringValue(retry.Text(a.Value.Duration()))
+	case slog.KindGroup:
+		members := slices.Clone(a.Value.Group())
+		for i, m := range members {
+			members[i] = shortened(m)
+		}
+		a.Value = slog.GroupValue(members...)
 	}
 	return a
 }

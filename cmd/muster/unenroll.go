@@ -33,17 +33,18 @@ func (p *program) unenroll(ctx context.Context, yes bool) error {
 	if err != nil {
 		return err
 	}
-	state, err := p.state(config, p.logger(config.settings), false)
+	settings := config.settings
+	store, err := config.open(p.logger(settings))
 	if err != nil {
 		return err
 	}
-	unlock, err := state.Lock.TryLock(ctx, "unenroll")
+	unlock, err := processLock(settings.StateDir).TryLock(ctx, "unenroll")
 	if err != nil {
 		return stopFirst(err)
 	}
 	defer p.release(unlock)
-	removed, err := app.Unenroll(ctx, state, func() error {
-		if !yes && !p.confirmed("Remove this machine's credential and certificates from "+config.settings.StateDir+"? Type yes: ") {
+	removed, err := app.Unenroll(ctx, store, certificateFiles(settings), func() error {
+		if !yes && !p.confirmed("Remove this machine's credential and certificates from "+settings.StateDir+"? Type yes: ") {
 			return errors.New("nothing was removed: confirm with 'yes' or --yes")
 		}
 		return nil

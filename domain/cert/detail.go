@@ -44,8 +44,7 @@ func (j Judgement) advice(managed bool) string {
 	switch j.Status {
 	case ports.CertMissing:
 		if managed {
-			// Whatever the state of the request: this text does not know it.
-			return "They come from the manager, which 'muster run' and 'muster enroll' ask; its own state says what they wait for."
+			return "They come from the manager: 'muster status' says how their request stands."
 		}
 		return "Put them there, or set MUSTER_MANAGER_URL to the manager that issues them."
 	case ports.CertCorrupt:

@@ -105,8 +105,8 @@ func at(t, now time.Time) string {
 	return t.Format("2006-01-02 15:04")
 }
 
-// AwaitedCertificate says what a missing certificate waits for, as far as its
-// issuer is being asked; empty where a person must look at the files.
+// AwaitedCertificate says where a missing certificate is to come from and how
+// far that is; empty where a person must look at the files.
 func AwaitedCertificate(s ports.Status) string {
 	if s.Certificate.Status != ports.CertMissing {
 		return ""

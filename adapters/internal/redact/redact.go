@@ -97,7 +97,9 @@ func Keys(text string) string {
 }
 
 // Userinfo replaces what stands before the @ of each URL in a text: a user name,
-// and often a password.
+// and often a password. A URL is what follows "://" up to a "/", "?", "#" or
+// space; a password that holds one of these unescaped is no part of a URL and
+// stays.
 func Userinfo(text string) string {
 	var b strings.Builder
 	for {
