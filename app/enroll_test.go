@@ -112,7 +112,7 @@ func TestAfterAForcedEnrollmentTheServiceUsesTheNewKey(t *testing.T) {
 	live(t, func(t *testing.T, is *is.I, l *life) {
 		r := l.start()
 		old := l.relay.Last().Hello().Key
-		l.turn(refuseKey(old, ports.RefusedCredentialRevoked))
+		l.redialTo(refuseKey(old, ports.RefusedCredentialRevoked))
 		pass(time.Hour)
 		r.expect(ports.StateBlocked)
 		r.stop()

@@ -222,8 +222,8 @@ func (l *life) handshake(accept acceptFunc) {
 	l.accept.Store(&accept)
 }
 
-// turn breaks the connection to a relay that decides handshakes so from now on.
-func (l *life) turn(accept acceptFunc) {
+// redialTo breaks the connection; the relay decides handshakes so from now on.
+func (l *life) redialTo(accept acceptFunc) {
 	l.handshake(accept)
 	l.relay.Last().Drop()
 }

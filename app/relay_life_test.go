@@ -20,7 +20,7 @@ func TestAKeyRefusedForTenHoursIsKept(t *testing.T) {
 	live(t, func(t *testing.T, is *is.I, l *life) {
 		r := l.start()
 		key := l.relay.Last().Hello().Key
-		l.turn(refuse(""))
+		l.redialTo(refuse(""))
 
 		pass(10 * time.Minute)
 		is.Equal(r.Status().Relay.State, ports.RelayStateRefused)
@@ -53,7 +53,7 @@ func TestRefusedForLongerThanADayEnrollmentIsTriedOncePerOperatorWait(t *testing
 		}
 		r := l.start()
 		key.Store(nil)
-		l.turn(refuse(""))
+		l.redialTo(refuse(""))
 		pass(23 * time.Hour)
 		is.Equal(len(l.site.Requests()), 1)
 		pass(25 * time.Hour)
@@ -89,7 +89,7 @@ func TestUnknownAgentEnrollsAgainAndKeepsTheOldKeyUntilThen(t *testing.T) {
 		r := l.start()
 		old := l.relay.Last().Hello().Key
 		l.site.Script(ports.SiteTransient{Reason: "down"}, ports.SiteCollisionPending{})
-		l.turn(refuseKey(old, ports.RefusedUnknownAgent))
+		l.redialTo(refuseKey(old, ports.RefusedUnknownAgent))
 		pass(4*time.Minute + 50*time.Second)
 		is.Equal(len(l.site.Requests()), 1) // not before 5 minutes are over
 		for len(l.site.Requests()) < 3 {
@@ -111,7 +111,7 @@ func TestUnknownAgentThatIsKnownAgainEnrollsNoMore(t *testing.T) {
 		l.site.Script(ports.SiteEnrolledNew{Key: key})
 		l.site.Answer = always(ports.SiteRejected{}) // after that
 		r := l.start()
-		l.turn(refuse(ports.RefusedUnknownAgent))
+		l.redialTo(refuse(ports.RefusedUnknownAgent))
 		pass(time.Hour)
 		r.expect(ports.StateBlocked)
 		l.handshake(nil)
@@ -127,7 +127,7 @@ func TestUnknownAgentThatIsKnownAgainEnrollsNoMore(t *testing.T) {
 func TestRevokedIsAnOperatorsDecision(t *testing.T) {
 	live(t, func(t *testing.T, is *is.I, l *life) {
 		r := l.start()
-		l.turn(refuse(ports.RefusedCredentialRevoked))
+		l.redialTo(refuse(ports.RefusedCredentialRevoked))
 		pass(2 * time.Minute)
 		r.expect(ports.StateConnecting)
 		pass(8 * time.Minute)
@@ -154,7 +154,7 @@ func TestRevokedThenUnknownEnrollsAgain(t *testing.T) {
 	live(t, func(t *testing.T, is *is.I, l *life) {
 		r := l.start()
 		old := l.relay.Last().Hello().Key
-		l.turn(refuse(ports.RefusedCredentialRevoked))
+		l.redialTo(refuse(ports.RefusedCredentialRevoked))
 		pass(time.Hour)
 		r.expect(ports.StateBlocked)
 		l.handshake(refuseKey(old, ports.RefusedUnknownAgent))
@@ -169,7 +169,7 @@ func TestWithSkewARefusalCountsForNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			live(t, func(t *testing.T, is *is.I, l *life) {
 				r := l.start()
-				l.turn(func(context.Context, ports.RelayHello) error {
+				l.redialTo(func(context.Context, ports.RelayHello) error {
 					return &ports.RelayRefusedError{Status: 401, Code: code, ServerTime: time.Now().Add(-48 * time.Hour)}
 				})
 				pass(72 * time.Hour)
@@ -362,7 +362,7 @@ func TestANewKeyDoesNotWaitForWhatTheOldOneWasTold(t *testing.T) {
 			}
 			return ports.Answer[ports.SiteOutcome]{Outcome: ports.SiteEnrolledAgain{Key: ports.NewSecret("cak_memsite000000000099")}}
 		}
-		l.turn(refuse(ports.RefusedUnknownAgent))
+		l.redialTo(refuse(ports.RefusedUnknownAgent))
 		for len(l.site.Requests()) < 2 {
 			pass(time.Second)
 		}

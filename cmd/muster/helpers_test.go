@@ -10,12 +10,12 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/muster-agent/muster/adapters/memory"
 	"github.com/muster-agent/muster/contracttest"
 	"github.com/muster-agent/muster/domain/exitcode"
 	"github.com/muster-agent/muster/ports"
@@ -85,22 +85,7 @@ func (c *counted) TryLock(context.Context, string) (func() error, error) {
 }
 
 // lines is what was logged.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
+type lines struct{ memory.Output }
 
 // await waits until a text was logged.
 func (l *lines) await(t *testing.T, text string) {

@@ -119,8 +119,8 @@ func credentialStored(found *statedir.Dir) bool {
 	return !errors.Is(err, ports.ErrNotStored)
 }
 
-// recordedManager is the manager of the enrollment that is recorded; nil if there is
-// none.
+// recordedManager is the manager of the enrollment that is recorded; nil if
+// there is none.
 func recordedManager(found *statedir.Dir) *url.URL {
 	pending, err := found.LoadPending(context.Background())
 	if err != nil {

@@ -85,7 +85,7 @@ func (k *Keeper) Reconcile(ctx context.Context, force bool, asker retry.Asker) R
 	case enrollment.CareRenew:
 		if !k.Pending() {
 			if pause := k.renewalHeldBack(ctx); pause > 0 {
-				return k.heldBack(pause)
+				return HeldBack{k.Name(), pause, k.Pending()}
 			}
 			if result, offered := k.renew(ctx); offered {
 				return result
@@ -94,13 +94,9 @@ func (k *Keeper) Reconcile(ctx context.Context, force bool, asker retry.Asker) R
 	case enrollment.CareRegister:
 	}
 	if pause := k.requestHeldBack(ctx, asker); pause > 0 {
-		return k.heldBack(pause)
+		return HeldBack{k.Name(), pause, k.Pending()}
 	}
 	return k.advance(ctx)
-}
-
-func (k *Keeper) heldBack(pause time.Duration) HeldBack {
-	return HeldBack{k.Name(), pause, k.Pending()}
 }
 
 // stopped is the result of a step that ctx's end has interrupted.

@@ -58,16 +58,16 @@ func (s *Session) Run(ctx context.Context) {
 		}
 		if first {
 			first = false
-			_ = wait.Sleep(ctx, s.Wall, s.heldBack(ctx, key), changed)
+			_ = wait.Sleep(ctx, s.Wall, s.resumedPause(ctx, key), changed)
 			continue // another key, which nobody has put off, may have cut the wait short
 		}
 		_ = wait.Sleep(ctx, s.Wall, s.connect(ctx, key, changed), changed)
 	}
 }
 
-// heldBack is how long the first connection of this process must wait because
+// resumedPause is how long the first connection of this process must wait because
 // the relay asked for it.
-func (s *Session) heldBack(ctx context.Context, key ports.Secret) time.Duration {
+func (s *Session) resumedPause(ctx context.Context, key ports.Secret) time.Duration {
 	entry, err := s.Attempts.Entry(ctx, ports.ActivityRelay, retry.RelayTarget(s.Settings, key))
 	s.logUnsaved(err)
 	pause := retry.NotBefore(entry, s.Settings.Delays, retry.Reconnect, s.Wall())
